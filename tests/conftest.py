@@ -1,0 +1,86 @@
+"""The local stand-ins as session fixtures: started once, on free ports, in temporary folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from local.postgres import EmbeddedPostgres
+from local.s3 import LocalS3
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """The embedded PostgreSQL server, with an empty superuser database only."""
+    folder = tmp_path_factory.mktemp("postgres")
+    server = EmbeddedPostgres(
+        folder / "data", free_port(), "test-superuser-password", folder / "postgres.log"
+    )
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    """The local S3 endpoint, with an empty bucket `sparkify-test`."""
+    folder = tmp_path_factory.mktemp("s3")
+    (folder / "root" / "sparkify-test").mkdir(parents=True)
+    server = LocalS3(folder / "root", free_port(), "test-key", "test-secret-key", folder / "s3.log")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_client(s3):
+    return s3.client()
+
+
+@pytest.fixture(scope="session")
+def aws_environment(s3):
+    """`S3Hook()` reaches the local S3."""
+    connection = {
+        "conn_type": "aws",
+        "login": s3.access_key,
+        "password": s3.secret_key,
+        "extra": {
+            "endpoint_url": s3.endpoint_url,
+            "region_name": s3.region,
+            "config_kwargs": {"s3": {"addressing_style": "path"}},
+        },
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+        yield
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory) -> Path:
+    """The public dataset, unpacked: a folder with log_data/, song_data/ and log_json_path.json."""
+    source = Path(os.environ.get("SPARKIFY_DATASET", REPOSITORY.parent / "shared" / "data"))
+    names = ("log_data.tar.gz", "song_data.tar.gz", "log_json_path.json")
+    missing = [name for name in names if not (source / name).exists()]
+    if missing:
+        pytest.skip(f"The public dataset is not in {source}: {', '.join(missing)} missing (SPARKIFY_DATASET)")
+    folder = tmp_path_factory.mktemp("dataset")
+    for name in names:
+        if name.endswith(".tar.gz"):
+            with tarfile.open(source / name) as archive:
+                archive.extractall(folder, filter="data")
+        else:
+            (folder / name).write_bytes((source / name).read_bytes())
+    return folder
