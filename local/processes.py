@@ -1,0 +1,163 @@
+"""Airflow's processes as a set: started together, watched together, ended with everything they started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from local.detached import DetachedProcess, StartupError, reap
+
+
+class Service(DetachedProcess):
+    """A detached process that forks children of its own, launched without waiting for it.
+
+    Unlike its base class it knows its command, so that several can be launched at once and waited for
+    together, and it ends with all its children.
+    """
+
+    log_file: Path
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        pid_file: Path,
+        log_file: Path,
+        cwd: Path,
+    ):
+        super().__init__(name, pid_file, log_file)
+        self.command = command
+        self.environment = environment
+        self.cwd = cwd
+
+    def launch(self) -> None:
+        """Start the process unless it runs; leftovers of one that died are ended first."""
+        if self.find() is not None:
+            return
+        stop_all([self], deadline=5)
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        self.pid_file.parent.mkdir(parents=True, exist_ok=True)
+        with self.log_file.open("ab") as log:
+            child = subprocess.Popen(
+                self.command,
+                env=dict(self.environment),
+                cwd=self.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.pid_file.write_text(f"{child.pid} {psutil.Process(child.pid).create_time()}\n")
+
+    def members(self) -> set[psutil.Process]:
+        """The process and everything it started, also when it is itself gone already.
+
+        Children keep the session of their leader whatever becomes of it, and the system does not give a
+        session's number to a new process while the session has members.
+        """
+        try:
+            pid_text, started_text = self.pid_file.read_text().split()
+            pid, started = int(pid_text), float(started_text)
+        except (FileNotFoundError, ValueError):
+            return set()
+        reap(pid)
+        leader = self.find()
+        if leader is None and _is_alive(pid):
+            return set()  # the number belongs to another program now
+        found = set()
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if (
+                    os.getsid(process.pid) == pid
+                    and process.create_time() >= started - 1
+                    and process.status() != psutil.STATUS_ZOMBIE
+                ):
+                    found.add(process)
+        if leader is not None:
+            with contextlib.suppress(psutil.Error):
+                # A child that made a session of its own is still a child.
+                found.update(leader.children(recursive=True))
+        return found
+
+    def log_excerpt(self, lines: int = 15) -> str:
+        """The last lines of the log, indented, and where the rest is."""
+        try:
+            tail = self.log_file.read_text(errors="replace").splitlines()[-lines:]
+        except FileNotFoundError:
+            tail = []
+        body = "\n".join(f"    {line}" for line in tail) or "    (the log is empty)"
+        return f"Its last lines:\n{body}\nThe whole log: {self.log_file}"
+
+
+def wait_until(ready: Callable[[], bool], services: Iterable[Service], deadline: float, what: str) -> None:
+    """Poll `ready` until it holds; fail at once when a service dies, or after `deadline` seconds."""
+    services = list(services)
+    end = time.monotonic() + deadline
+    while not ready():
+        for service in services:
+            if service.find() is None:
+                raise StartupError(f"{service.name} ended while starting.\n{service.log_excerpt()}")
+        if time.monotonic() > end:
+            logs = "\n".join(f"    {service.log_file}" for service in services)
+            raise StartupError(f"{what} after {deadline:.0f} s. The logs may tell why:\n{logs}")
+        time.sleep(0.2)
+
+
+def stop_all(services: Iterable[Service], deadline: float = 20) -> None:
+    """End the services and their children: SIGTERM to all at once, SIGKILL to what is left at the deadline."""
+    services = list(services)
+    remaining = set().union(*(service.members() for service in services))
+    _signal(remaining, signal.SIGTERM)
+    end = time.monotonic() + deadline
+    while remaining and time.monotonic() < end:
+        time.sleep(0.1)
+        # Asked anew: a parent may have started another child before the signal reached it.
+        remaining = set().union(*(service.members() for service in services))
+    _signal(remaining, signal.SIGKILL)
+    psutil.wait_procs(remaining, timeout=5)
+    for service in services:
+        service.members()  # reaps a leader that is this command's own child
+        service.pid_file.unlink(missing_ok=True)
+
+
+def _signal(processes: Iterable[psutil.Process], number: int) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
+    with socket.socket() as probe:
+        # As servers do: a port in TIME_WAIT is free, one with a listener is not.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def listener(port: int) -> str | None:
+    """Who listens on the port, as far as this user may see: `name (pid 123)`."""
+    with contextlib.suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    return None
