@@ -1,0 +1,136 @@
+"""
+# sparkify: S3 to Redshift, every hour
+
+Stages the log and song files of one window into Redshift, builds what they would change in the star schema,
+checks it, and publishes it in one transaction. Analysts see all of a window or nothing of it.
+
+**What a run loads.** Its window: the params `window_start` and `window_end` if both are given (any number of
+whole hours: a month is one run), else the hour of its data interval, else the last complete hour. The first
+line of every task's log says which, and why. Running a window again gives the same tables.
+
+**Catching up.** `catchup` is off: a new or long-paused deployment starts with the last complete hour instead
+of queueing thousands of hourly runs. Load the past with one run over a long window, or with a backfill.
+
+**When it fails.**
+
+- *stage tasks*: S3 or Redshift was not reached (retried three times), or a file holds rows that COPY refuses.
+- *run_quality_checks*: its log shows every check; nothing was published. Mend the files, clear the run.
+- *a table is missing*: run the DAG `sparkify_schema` once, then clear the failed task.
+- *publish*: nothing of the window is visible; clear the task. The work tables are still there.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+
+from sparkify.operators import (
+    DataQualityOperator,
+    LoadDimensionOperator,
+    LoadFactOperator,
+    PublishOperator,
+    StageToRedshiftOperator,
+)
+from sparkify.paths import SQL
+
+BUCKET = "{{ var.value.get('sparkify_bucket', 'sparkify') }}"
+WORK = {
+    "work_bucket": "{{ var.value.get('sparkify_work_bucket', 'sparkify-work') }}",
+    "work_prefix": "{{ var.value.get('sparkify_work_prefix', '') }}",
+}
+COPY = {
+    "iam_role": "{{ var.value.get('sparkify_iam_role', 'default') }}",
+    "region": "{{ var.value.get('sparkify_region', 'us-west-2') }}",
+}
+MODE = "{{ params.dimension_mode }}"
+
+PARAMS = {
+    "window_start": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="Window start (UTC, included)",
+        description="First hour to load, a whole hour as 2018-11-01T00:00:00Z. Leave both ends empty for the "
+        "run's own hour.",
+    ),
+    "window_end": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="Window end (UTC, not included)",
+        description="The hour after the last one to load. 2018-12-01T00:00:00Z ends November 2018.",
+    ),
+    "dimension_mode": Param(
+        "append",
+        enum=["append", "truncate"],
+        title="Dimension mode",
+        description="append publishes the keys that the window touches; truncate rebuilds every dimension "
+        "whole. Both give the same rows.",
+    ),
+}
+
+with DAG(
+    dag_id="sparkify",
+    schedule=CronDataIntervalTimetable("@hourly", timezone="UTC"),
+    start_date=datetime(2018, 11, 1),
+    catchup=False,
+    max_active_runs=4,
+    dagrun_timeout=timedelta(hours=3),
+    default_args={
+        "owner": "data-engineering",
+        "retries": 3,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": timedelta(hours=1),
+    },
+    params=PARAMS,
+    template_searchpath=[str(SQL)],
+    tags=["sparkify", "redshift", "s3"],
+    doc_md=__doc__,
+) as dag:
+    stage_events = StageToRedshiftOperator(
+        task_id="stage_events",
+        source="events",
+        s3_bucket=BUCKET,
+        s3_prefix="{{ var.value.get('sparkify_log_prefix', 'log_data') }}",
+        daily_key="%Y/%m/%Y-%m-%d-events.json",
+        jsonpaths="log_json_path.json",
+        jsonpaths_uri="{{ var.value.get('sparkify_log_json_path', '') }}",
+        copy_options=["TIMEFORMAT 'epochmillisecs'"],
+        **WORK,
+        **COPY,
+    )
+    stage_songs = StageToRedshiftOperator(
+        task_id="stage_songs",
+        source="songs",
+        s3_bucket=BUCKET,
+        s3_prefix="{{ var.value.get('sparkify_song_prefix', 'song_data') }}",
+        **WORK,
+        **COPY,
+    )
+    load_songplays = LoadFactOperator(task_id="load_songplays", table="songplays", key=PLAY_KEY)
+    load_users = LoadDimensionOperator(
+        task_id="load_users", table="users", key=["user_id", "valid_from"], mode=MODE
+    )
+    load_songs = LoadDimensionOperator(task_id="load_songs", table="songs", key=["song_id"], mode=MODE)
+    load_artists = LoadDimensionOperator(
+        task_id="load_artists", table="artists", key=["artist_id"], mode=MODE
+    )
+    load_time = LoadDimensionOperator(task_id="load_time", table="time", key=["start_time"], mode=MODE)
+
+    run_quality_checks = DataQualityOperator(
+        task_id="run_quality_checks",
+        # A table before those whose publish.sql reads it.
+        load_task_ids=["load_songs", "load_artists", "load_songplays", "load_users", "load_time"],
+    )
+    publish = PublishOperator(
+        task_id="publish", candidates=run_quality_checks.output, s3_bucket=BUCKET, **WORK
+    )
+
+    (
+        [stage_events, stage_songs]
+        >> load_songplays
+        >> [load_users, load_songs, load_artists, load_time]
+        >> run_quality_checks
+        >> publish
+    )

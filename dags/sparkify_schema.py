@@ -1,0 +1,67 @@
+"""
+# sparkify_schema: the tables that the pipeline needs
+
+Creates the schemas `sparkify` (published) and `staging` (internal) and the tables that are missing. What is
+there stays as it is, so it may be run at any time; run it once before the first load, and whenever a task
+says that a table is missing.
+
+With `drop_existing`, and `DROP sparkify` entered as `confirm_drop`, both schemas are dropped first, with all
+data and also the ledger of loaded files: the next runs load everything again.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, Param
+
+from sparkify.operators import SchemaOperator
+from sparkify.paths import SQL
+
+FOLDERS = (
+    "staging",
+    "songplays",
+    "users",
+    "songs",
+    "artists",
+    "time",
+    "load_history",
+    "quality_results",
+    "rejected_rows",
+)
+
+with DAG(
+    dag_id="sparkify_schema",
+    schedule=None,
+    start_date=datetime(2018, 11, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "owner": "data-engineering",
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "execution_timeout": timedelta(minutes=10),
+    },
+    params={
+        "drop_existing": Param(
+            False,
+            type="boolean",
+            title="Drop existing tables first",
+            description="Deletes all published data and the ledger of loaded files.",
+        ),
+        "confirm_drop": Param(
+            "",
+            type="string",
+            title="Confirmation of the drop",
+            description="Enter DROP sparkify to confirm. Not needed, and ignored, without the drop.",
+        ),
+    },
+    template_searchpath=[str(SQL)],
+    tags=["sparkify", "redshift", "maintenance"],
+    doc_md=__doc__,
+) as dag:
+    create_schema = SchemaOperator(
+        task_id="create_schema",
+        sql=[f"{folder}/create.sql" for folder in FOLDERS],
+        drop_existing="{{ params.drop_existing }}",
+        confirmation="{{ params.confirm_drop }}",
+    )

@@ -1,0 +1,43 @@
+-- The artist that each staged song file names, by the same choice between files of one song_id as songs.
+DROP TABLE IF EXISTS {{ candidate }};
+
+CREATE TABLE {{ candidate }} (
+    song_id VARCHAR(64) NOT NULL,
+    artist_id VARCHAR(64) NOT NULL,
+    artist_name VARCHAR(1024),
+    artist_location VARCHAR(1024),
+    artist_latitude DOUBLE PRECISION,
+    artist_longitude DOUBLE PRECISION
+)
+BACKUP NO
+DISTSTYLE KEY
+DISTKEY (song_id);
+
+INSERT INTO {{ candidate }} (
+    song_id, artist_id, artist_name, artist_location, artist_latitude, artist_longitude
+)
+SELECT
+    song_id,
+    artist_id,
+    artist_name,
+    NULLIF(TRIM(artist_location), ''),
+    artist_latitude,
+    artist_longitude
+FROM (
+    SELECT
+        song_id,
+        artist_id,
+        artist_name,
+        artist_location,
+        artist_latitude,
+        artist_longitude,
+        ROW_NUMBER() OVER (
+            PARTITION BY song_id
+            ORDER BY title, artist_id, artist_name, duration, year, artist_location, artist_latitude, artist_longitude
+        ) AS occurrence
+    FROM {{ work('songs') }}
+    WHERE song_id IS NOT NULL
+) AS occurrences
+WHERE
+    occurrence = 1
+    AND artist_id IS NOT NULL;

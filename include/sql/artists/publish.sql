@@ -1,0 +1,107 @@
+CREATE TEMP TABLE touched_artists (
+    artist_id VARCHAR(64) NOT NULL
+);
+
+-- Also the artists that the run's songs named before: they may lose a song.
+INSERT INTO touched_artists
+SELECT artist_id FROM {{ candidate }}
+UNION
+SELECT observations.artist_id
+FROM staging.artist_observations AS observations
+{% if mode == 'append' -%}
+INNER JOIN {{ work('songs_candidate') }} AS songs
+    ON observations.song_id = songs.song_id
+{%- endif %};
+
+DELETE FROM staging.artist_observations
+USING {{ work('songs_candidate') }} AS songs
+WHERE artist_observations.song_id = songs.song_id;
+
+INSERT INTO staging.artist_observations (
+    song_id, artist_id, artist_name, artist_location, artist_latitude, artist_longitude
+)
+SELECT
+    song_id,
+    artist_id,
+    artist_name,
+    artist_location,
+    artist_latitude,
+    artist_longitude
+FROM {{ candidate }};
+
+DELETE FROM sparkify.artists
+{% if mode == 'append' -%}
+USING touched_artists
+WHERE artists.artist_id = touched_artists.artist_id
+{%- endif %};
+
+INSERT INTO sparkify.artists (artist_id, name, location, latitude, longitude)
+WITH observations AS (
+    SELECT
+        all_observations.artist_id,
+        all_observations.artist_name,
+        all_observations.artist_location,
+        all_observations.artist_latitude,
+        all_observations.artist_longitude
+    FROM staging.artist_observations AS all_observations
+    INNER JOIN touched_artists
+        ON all_observations.artist_id = touched_artists.artist_id
+),
+
+artist_ids AS (
+    SELECT DISTINCT artist_id
+    FROM observations
+),
+
+names AS (
+    SELECT
+        artist_id,
+        artist_name,
+        ROW_NUMBER() OVER (
+            PARTITION BY artist_id ORDER BY COUNT(*) DESC, LEN(artist_name), artist_name
+        ) AS choice
+    FROM observations
+    WHERE artist_name IS NOT NULL
+    GROUP BY artist_id, artist_name
+),
+
+locations AS (
+    SELECT
+        artist_id,
+        artist_location,
+        ROW_NUMBER() OVER (
+            PARTITION BY artist_id ORDER BY COUNT(*) DESC, LEN(artist_location), artist_location
+        ) AS choice
+    FROM observations
+    WHERE artist_location IS NOT NULL
+    GROUP BY artist_id, artist_location
+),
+
+coordinates AS (
+    SELECT
+        artist_id,
+        artist_latitude,
+        artist_longitude,
+        ROW_NUMBER() OVER (
+            PARTITION BY artist_id ORDER BY COUNT(*) DESC, artist_latitude, artist_longitude
+        ) AS choice
+    FROM observations
+    WHERE
+        artist_latitude IS NOT NULL
+        AND artist_longitude IS NOT NULL
+    GROUP BY artist_id, artist_latitude, artist_longitude
+)
+
+SELECT
+    artist_ids.artist_id,
+    names.artist_name,
+    locations.artist_location,
+    coordinates.artist_latitude,
+    coordinates.artist_longitude
+FROM artist_ids
+LEFT JOIN names
+    ON artist_ids.artist_id = names.artist_id AND names.choice = 1
+LEFT JOIN locations
+    ON artist_ids.artist_id = locations.artist_id AND locations.choice = 1
+LEFT JOIN coordinates
+    ON artist_ids.artist_id = coordinates.artist_id AND coordinates.choice = 1;

@@ -1,0 +1,25 @@
+-- Fact, transaction grain: one row a NextSong event, natural key (start_time, user_id, session_id,
+-- item_in_session). Redshift enforces no key: publish keeps it unique, and songplay_id stable.
+-- DISTKEY session_id: many distinct values, never NULL and part of the key, so slices fill evenly and publish
+-- compares candidate and fact without moving rows; song_id, the usual choice, is NULL for most plays. The
+-- dimensions are copied to every node instead.
+-- SORTKEY start_time: analysts' queries and every publish are a range of it.
+CREATE TABLE IF NOT EXISTS sparkify.songplays (
+    songplay_id BIGINT IDENTITY (0, 1) NOT NULL,
+    start_time TIMESTAMP NOT NULL,
+    user_id BIGINT NOT NULL,
+    level VARCHAR(16),
+    song_id VARCHAR(64),
+    artist_id VARCHAR(64),
+    session_id BIGINT NOT NULL,
+    item_in_session INTEGER NOT NULL,
+    location VARCHAR(1024),
+    user_agent VARCHAR(2048),
+    song_title VARCHAR(1024),
+    artist_name VARCHAR(1024),
+    song_length DOUBLE PRECISION,
+    PRIMARY KEY (songplay_id)
+)
+DISTSTYLE KEY
+DISTKEY (session_id)
+SORTKEY (start_time);

@@ -1,0 +1,108 @@
+{% from 'songplays/match.sql' import matched -%}
+-- The window's plays, one row a natural key: an event that stands twice in the files is one play.
+DROP TABLE IF EXISTS {{ candidate }};
+
+CREATE TABLE {{ candidate }} (
+    start_time TIMESTAMP NOT NULL,
+    user_id BIGINT NOT NULL,
+    level VARCHAR(16),
+    song_id VARCHAR(64),
+    artist_id VARCHAR(64),
+    session_id BIGINT NOT NULL,
+    item_in_session INTEGER NOT NULL,
+    location VARCHAR(1024),
+    user_agent VARCHAR(2048),
+    song_title VARCHAR(1024),
+    artist_name VARCHAR(1024),
+    song_length DOUBLE PRECISION
+)
+BACKUP NO
+DISTSTYLE KEY
+DISTKEY (session_id)
+SORTKEY (start_time);
+
+INSERT INTO {{ candidate }} (
+    start_time, user_id, level, song_id, artist_id, session_id, item_in_session,
+    location, user_agent, song_title, artist_name, song_length
+)
+WITH occurrences AS (
+    SELECT
+        ts AS start_time,
+        user_id,
+        level,
+        session_id,
+        item_in_session,
+        location,
+        user_agent,
+        song AS song_title,
+        artist AS artist_name,
+        length AS song_length,
+        ROW_NUMBER() OVER (
+            PARTITION BY ts, user_id, session_id, item_in_session
+            ORDER BY level, song, artist, length, location, user_agent
+        ) AS occurrence
+    FROM {{ work('events') }}
+    WHERE
+        page = 'NextSong'
+        AND ts >= TIMESTAMP '{{ window.start_sql }}'
+        AND ts < TIMESTAMP '{{ window.end_sql }}'
+        AND user_id IS NOT NULL
+        AND session_id IS NOT NULL
+        AND item_in_session IS NOT NULL
+),
+
+plays AS (
+    SELECT *
+    FROM occurrences
+    WHERE occurrence = 1
+),
+
+-- What the catalogue will be once this run is published.
+catalogue AS (
+    SELECT
+        song_id,
+        artist_id,
+        title,
+        artist_name,
+        duration
+    FROM {{ work('songs') }}
+    WHERE song_id IS NOT NULL
+    UNION ALL
+    SELECT
+        songs.song_id,
+        songs.artist_id,
+        songs.title,
+        artist_observations.artist_name,
+        songs.duration
+    FROM sparkify.songs AS songs
+    INNER JOIN staging.artist_observations AS artist_observations
+        ON songs.song_id = artist_observations.song_id
+    LEFT JOIN {{ work('songs') }} AS staged
+        ON songs.song_id = staged.song_id
+    WHERE staged.song_id IS NULL
+),
+
+matches AS (
+    {{ matched('plays', 'catalogue') }}
+)
+
+SELECT
+    plays.start_time,
+    plays.user_id,
+    plays.level,
+    matches.song_id,
+    matches.artist_id,
+    plays.session_id,
+    plays.item_in_session,
+    plays.location,
+    plays.user_agent,
+    plays.song_title,
+    plays.artist_name,
+    plays.song_length
+FROM plays
+LEFT JOIN matches
+    ON
+        plays.start_time = matches.start_time
+        AND plays.user_id = matches.user_id
+        AND plays.session_id = matches.session_id
+        AND plays.item_in_session = matches.item_in_session;

@@ -1,0 +1,27 @@
+-- The landing table of one run's log events, in the order of log_json_path.json. COPY does every conversion,
+-- so a value that does not fit its type is refused with file and line. BACKUP NO: it lives for one run.
+DROP TABLE IF EXISTS {{ work('events') }};
+CREATE TABLE {{ work('events') }} (
+    artist VARCHAR(1024),
+    auth VARCHAR(64),
+    first_name VARCHAR(256),
+    gender VARCHAR(16),
+    item_in_session INTEGER,
+    last_name VARCHAR(256),
+    length DOUBLE PRECISION,
+    level VARCHAR(16),
+    location VARCHAR(1024),
+    method VARCHAR(16),
+    page VARCHAR(64),
+    registration DOUBLE PRECISION,
+    session_id BIGINT,
+    song VARCHAR(1024),
+    status INTEGER,
+    ts TIMESTAMP,
+    user_agent VARCHAR(2048),
+    user_id BIGINT
+)
+BACKUP NO
+DISTSTYLE KEY
+DISTKEY (session_id);
+{% include 'staging/create_files.sql' %}

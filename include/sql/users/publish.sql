@@ -1,0 +1,159 @@
+{#- append derives the timeline of the users that the window touches, from its start to the first observation
+    behind its end; before and after that no row can change. truncate derives every timeline whole. -#}
+{% set scope_start = window.start_sql if mode == 'append' else '0001-01-01 00:00:00' -%}
+{% set scope_end = window.end_sql if mode == 'append' else '9999-12-31 00:00:00' -%}
+CREATE TEMP TABLE touched_users (
+    user_id BIGINT NOT NULL,
+    next_observed_at TIMESTAMP
+);
+
+INSERT INTO touched_users
+WITH touched AS (
+    SELECT user_id FROM {{ candidate }}
+    UNION
+    SELECT user_id
+    FROM staging.user_observations
+    WHERE
+        observed_at >= TIMESTAMP '{{ scope_start }}'
+        AND observed_at < TIMESTAMP '{{ scope_end }}'
+),
+
+following AS (
+    SELECT
+        user_id,
+        MIN(observed_at) AS next_observed_at
+    FROM staging.user_observations
+    WHERE observed_at >= TIMESTAMP '{{ scope_end }}'
+    GROUP BY user_id
+)
+
+SELECT
+    touched.user_id,
+    following.next_observed_at
+FROM touched
+LEFT JOIN following
+    ON touched.user_id = following.user_id;
+
+DELETE FROM staging.user_observations
+WHERE
+    observed_at >= TIMESTAMP '{{ window.start_sql }}'
+    AND observed_at < TIMESTAMP '{{ window.end_sql }}';
+
+INSERT INTO staging.user_observations (user_id, observed_at, level, first_name, last_name, gender)
+SELECT
+    user_id,
+    observed_at,
+    level,
+    first_name,
+    last_name,
+    gender
+FROM {{ candidate }};
+
+-- The starts of spans within the scope: an observation whose level differs from the one before it. The span
+-- that the scope begins in is known from users itself.
+CREATE TEMP TABLE span_starts AS
+WITH sequence_of_levels AS (
+    SELECT
+        users.user_id,
+        users.valid_from AS observed_at,
+        users.level,
+        users.first_name,
+        users.last_name,
+        users.gender,
+        TRUE AS is_before_scope
+    FROM sparkify.users AS users
+    INNER JOIN touched_users
+        ON users.user_id = touched_users.user_id
+    WHERE
+        users.valid_from < TIMESTAMP '{{ scope_start }}'
+        AND users.valid_to >= TIMESTAMP '{{ scope_start }}'
+    UNION ALL
+    SELECT
+        observations.user_id,
+        observations.observed_at,
+        observations.level,
+        observations.first_name,
+        observations.last_name,
+        observations.gender,
+        FALSE AS is_before_scope
+    FROM staging.user_observations AS observations
+    INNER JOIN touched_users
+        ON observations.user_id = touched_users.user_id
+    WHERE
+        observations.observed_at >= TIMESTAMP '{{ scope_start }}'
+        AND (
+            observations.observed_at < TIMESTAMP '{{ scope_end }}'
+            OR observations.observed_at = touched_users.next_observed_at
+        )
+),
+
+neighbours AS (
+    SELECT
+        user_id,
+        observed_at,
+        level,
+        first_name,
+        last_name,
+        gender,
+        is_before_scope,
+        LAG(level) OVER (PARTITION BY user_id ORDER BY observed_at) AS previous_level
+    FROM sequence_of_levels
+)
+
+SELECT
+    user_id,
+    observed_at AS valid_from,
+    level,
+    first_name,
+    last_name,
+    gender
+FROM neighbours
+WHERE
+    NOT is_before_scope
+    AND (previous_level IS NULL OR previous_level <> level);
+
+DELETE FROM sparkify.users
+{% if mode == 'append' -%}
+USING touched_users
+WHERE
+    users.user_id = touched_users.user_id
+    AND users.valid_from >= TIMESTAMP '{{ scope_start }}'
+    AND users.valid_from <= NVL(touched_users.next_observed_at, TIMESTAMP '9999-12-31 00:00:00')
+{%- endif %};
+
+INSERT INTO sparkify.users (
+    user_id, first_name, last_name, gender, level, valid_from, valid_to, is_current
+)
+SELECT
+    user_id,
+    first_name,
+    last_name,
+    gender,
+    level,
+    valid_from,
+    TIMESTAMP '9999-12-31 00:00:00',
+    TRUE
+FROM span_starts;
+
+-- Each span ends where the user's next one begins.
+CREATE TEMP TABLE span_ends AS
+SELECT
+    users.user_id,
+    users.valid_from,
+    NVL(
+        LEAD(users.valid_from) OVER (PARTITION BY users.user_id ORDER BY users.valid_from),
+        TIMESTAMP '9999-12-31 00:00:00'
+    ) AS valid_to
+FROM sparkify.users AS users
+INNER JOIN touched_users
+    ON users.user_id = touched_users.user_id;
+
+UPDATE sparkify.users
+SET
+    valid_to = span_ends.valid_to,
+    is_current = (span_ends.valid_to = TIMESTAMP '9999-12-31 00:00:00')
+FROM span_ends
+WHERE
+    users.user_id = span_ends.user_id
+    AND users.valid_from = span_ends.valid_from
+    AND users.valid_to <> span_ends.valid_to;

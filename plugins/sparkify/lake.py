@@ -1,0 +1,116 @@
+"""The lake: listing source files on S3 and writing a run's own objects (manifests, JSONPaths) beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowException
+
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+
+class LakeError(AirflowException):
+    """S3 refused a request or could not be reached."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One S3 object that holds source rows.
+
+    :param etag: as S3 gives it, without quotes; it changes when the bytes change.
+    :param size_bytes: size of the object as stored.
+    :param last_modified: `YYYY-MM-DD HH:MI:SS`, UTC.
+    """
+
+    object_key: str
+    etag: str
+    size_bytes: int
+    last_modified: str
+
+
+class Lake:
+    """S3 behind an Airflow connection.
+
+    :param aws_conn_id: an Airflow connection of type `aws`.
+    """
+
+    def __init__(self, aws_conn_id: str = "aws_default") -> None:
+        self.aws_conn_id = aws_conn_id
+
+    @cached_property
+    def client(self) -> Any:
+        return self.hook.get_conn()
+
+    @cached_property
+    def hook(self) -> S3Hook:
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+        return S3Hook(aws_conn_id=self.aws_conn_id)
+
+    def list_files(self, bucket: str, prefixes: Iterable[str]) -> Iterator[SourceFile]:
+        """The objects whose keys begin with one of the prefixes, in order of key within each prefix.
+
+        Keys that end with a slash, which consoles write to show an empty folder, are passed over.
+
+        :raises LakeError: where the bucket is missing or access is denied.
+        """
+        for prefix in prefixes:
+            try:
+                pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+                for page in pages:
+                    for entry in page.get("Contents", ()):
+                        if not entry["Key"].endswith("/"):
+                            yield SourceFile(
+                                entry["Key"],
+                                entry["ETag"].strip('"'),
+                                entry["Size"],
+                                f"{entry['LastModified']:%Y-%m-%d %H:%M:%S}",
+                            )
+            except Exception as error:
+                raise self._explained(error, f"list s3://{bucket}/{prefix}") from error
+
+    def write(self, bucket: str, key: str, body: bytes) -> str:
+        """Put an object; returns its `s3://` URI."""
+        uri = f"s3://{bucket}/{key}"
+        try:
+            self.client.put_object(Bucket=bucket, Key=key, Body=body)
+        except Exception as error:
+            raise self._explained(error, f"write {uri}") from error
+        return uri
+
+    def delete(self, bucket: str, prefix: str) -> int:
+        """Delete the objects whose keys begin with the prefix; returns how many there were."""
+        try:
+            keys = [file.object_key for file in self.list_files(bucket, [prefix])]
+            if keys:
+                self.hook.delete_objects(bucket=bucket, keys=keys)
+        except LakeError:
+            raise
+        except Exception as error:
+            raise self._explained(error, f"delete s3://{bucket}/{prefix}*") from error
+        return len(keys)
+
+    def _explained(self, error: Exception, action: str) -> LakeError:
+        return LakeError(
+            f"Cannot {action} by Airflow connection {self.aws_conn_id!r}: {error}. Check the bucket's name "
+            f"in the Airflow Variables, the connection's credentials and S3 policy, and that S3 answers."
+        )
+
+
+def manifest(bucket: str, files: Iterable[SourceFile]) -> bytes:
+    """A COPY manifest that names each file once and lets none be missing.
+
+    Redshift Database Developer Guide, "Using a manifest to specify data files".
+    """
+    entries = [{"url": f"s3://{bucket}/{file.object_key}", "mandatory": True} for file in files]
+    return json.dumps({"entries": entries}).encode()
+
+
+def json_lines(files: Iterable[SourceFile]) -> bytes:
+    """The files' descriptions as newline-delimited JSON, for COPY with JSON 'auto'."""
+    return "\n".join(json.dumps(asdict(file)) for file in files).encode()

@@ -1,0 +1,56 @@
+"""What the pipeline's operators share: the warehouse, the run, and the names that their SQL may use."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from sparkify.warehouse import Warehouse, quote
+from sparkify.work import Run
+
+if TYPE_CHECKING:
+    import jinja2
+
+log = logging.getLogger(__name__)
+
+
+class SparkifyOperator(BaseOperator):
+    """Base of the operators: SQL files rendered with the run's names, run through one connection.
+
+    In every `.sql` template: `window` (a `sparkify.window.Window`), `work('events')` (the run's work table
+    of that name), `quote` (a literal), and all of Airflow's own context.
+
+    :param redshift_conn_id: an Airflow connection of type `redshift`.
+    """
+
+    template_fields: Sequence[str] = ("redshift_conn_id",)
+    template_ext: Sequence[str] = (".sql",)
+    ui_color = "#e8f4ea"
+
+    def __init__(self, *, redshift_conn_id: str = "redshift_default", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.redshift_conn_id = redshift_conn_id
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(self.redshift_conn_id)
+
+    def render_template_fields(
+        self, context: Mapping[str, Any], jinja_env: jinja2.Environment | None = None
+    ) -> None:
+        super().render_template_fields(self.sql_context(context), jinja_env)
+
+    def sql_context(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        """Airflow's context with the names that the SQL templates use."""
+        run = Run.from_context(context)
+        return {**context, "window": run.window, "work": run.table, "quote": quote}
+
+    def begin(self, context: Mapping[str, Any]) -> Run:
+        """The run, after the log's first line has said which window it loads and why."""
+        run = Run.from_context(context)
+        log.info("Window %s, from %s", run.window, run.window.reason)
+        return run

@@ -1,0 +1,176 @@
+"""The warehouse: transactions on Amazon Redshift, with errors that say what to do.
+
+`RedshiftSQLHook` gives the connection, `redshift_connector` the transaction (it sends `begin transaction`
+before the first statement). What is added here: a script of several statements in one transaction, one log
+line a statement, and the two errors that an operator of the pipeline can act on.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.redshift_sql import RedshiftSQLHook
+
+log = logging.getLogger(__name__)
+
+UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN = "42P01", "3F000", "42703"
+
+
+class WarehouseError(AirflowException):
+    """A statement failed. `message` is Redshift's own; `sqlstate` its code, where the server gave one."""
+
+    def __init__(self, text: str, *, message: str = "", sqlstate: str = "") -> None:
+        super().__init__(text)
+        self.message = message
+        self.sqlstate = sqlstate
+
+
+class SchemaMissingError(WarehouseError, AirflowFailException):
+    """The schema is not there or not the one this version needs; a retry would not help."""
+
+
+class TransientError(WarehouseError):
+    """Redshift took the transaction back for another's sake: the whole transaction may be tried again.
+
+    Error 1023 is a serialization conflict, 1018 a table that another transaction replaced
+    (Redshift Database Developer Guide, "Managing concurrent write operations").
+    """
+
+
+class Transaction:
+    """Statements on one connection, in one transaction. Made by `Warehouse.transaction`."""
+
+    def __init__(self, cursor: Any, place: str) -> None:
+        self._cursor = cursor
+        self._place = place
+
+    def execute(self, statement: str, parameters: Sequence[Any] = (), *, name: str = "") -> list[tuple]:
+        """Run one statement; returns its rows, `[]` where it has none.
+
+        :param parameters: for `%s` in the statement, sent beside it and not in its text.
+        :param name: what the log and the errors call the statement; its first words by default.
+        :raises WarehouseError: with Redshift's message, the statement and the remedy where there is one.
+        """
+        name = name or " ".join(statement.split())[:60]
+        began = time.monotonic()
+        try:
+            self._cursor.execute(statement, list(parameters))
+            rows = list(self._cursor.fetchall()) if self._cursor.description else []
+        except Exception as error:
+            raise _explained(error, name, self._place) from error
+        count = len(rows) if self._cursor.description else self._cursor.rowcount
+        counted = f"{count} row(s), " if count >= 0 else ""
+        log.info("%s: %s%.2f s", name, counted, time.monotonic() - began)
+        return rows
+
+    def run_script(self, script: str, name: str) -> None:
+        """Run the statements of a rendered `.sql` file in order.
+
+        :param script: statements that end with semicolons; comments and empty statements are passed over.
+        :param name: the file's path under include/sql.
+        """
+        statements = split_statements(script)
+        for number, statement in enumerate(statements, 1):
+            self.execute(statement, name=f"{name} {number}/{len(statements)} {_verb(statement)}")
+
+
+class Warehouse:
+    """Redshift behind an Airflow connection.
+
+    :param redshift_conn_id: an Airflow connection of type `redshift`.
+    """
+
+    def __init__(self, redshift_conn_id: str = "redshift_default") -> None:
+        self.redshift_conn_id = redshift_conn_id
+
+    @cached_property
+    def hook(self) -> RedshiftSQLHook:
+        from airflow.providers.amazon.aws.hooks.redshift_sql import RedshiftSQLHook
+
+        return RedshiftSQLHook(redshift_conn_id=self.redshift_conn_id)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """One transaction on a connection of its own: commits at the end, rolls back on any error."""
+        place = f"connection {self.redshift_conn_id!r}"
+        try:
+            connection = self.hook.get_conn()
+        except Exception as error:
+            raise WarehouseError(
+                f"Cannot connect to Redshift by Airflow {place}: {error}. Check host, port, login and "
+                f"password of the connection, and that the cluster is available."
+            ) from error
+        with closing(connection), closing(connection.cursor()) as cursor:
+            transaction = Transaction(cursor, place)
+            try:
+                yield transaction
+                try:
+                    connection.commit()
+                except Exception as error:
+                    raise _explained(error, "COMMIT", place) from error
+            except BaseException:
+                _rollback(connection)
+                raise
+
+
+def split_statements(script: str) -> list[str]:
+    """The statements of a script, without comments and closing semicolons."""
+    import sqlparse
+
+    statements = sqlparse.split(sqlparse.format(script, strip_comments=True), strip_semicolon=True)
+    return [statement for statement in statements if statement.strip()]
+
+
+def quote(value: str) -> str:
+    """A string as an SQL literal.
+
+    Redshift reads a backslash in a literal as an escape, PostgreSQL does not, and none of the names,
+    prefixes and roles that the pipeline writes into SQL needs one: values that would read differently, or
+    could end the literal, are refused.
+
+    :raises ValueError: for a value with a quote, a backslash or a control character.
+    """
+    if re.search(r"['\\\x00-\x1f]", value):
+        raise ValueError(
+            f"{value!r} cannot be written into SQL: it holds a quote, a backslash or a control character. "
+            f"Change the Airflow Variable or param that it comes from."
+        )
+    return f"'{value}'"
+
+
+def _verb(statement: str) -> str:
+    words = re.findall(r"[\w.]+", statement)[:4]
+    return " ".join(words)
+
+
+def _rollback(connection: Any) -> None:
+    try:
+        connection.rollback()
+    except Exception as error:  # the connection is gone: the server has rolled back already
+        log.warning("The transaction could not be rolled back by the client: %s", error)
+
+
+def _explained(error: Exception, name: str, place: str) -> WarehouseError:
+    fields = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+    message, detail, sqlstate = fields.get("M", str(error)), fields.get("D", ""), fields.get("C", "")
+    text = f"{name} failed on {place}: {message}{'. ' + detail if detail else ''}"
+    attributes = {"message": message, "sqlstate": sqlstate}
+    if sqlstate in (UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN):
+        return SchemaMissingError(
+            f"{text}. If it names a table of schema sparkify or staging, run the DAG sparkify_schema once, "
+            f"then clear this task. If it names a work table (its name holds '__'), clear the whole run, so "
+            f"that it is staged and loaded again.",
+            **attributes,
+        )
+    if message.strip() in ("1023", "1018"):
+        return TransientError(text, **attributes)
+    return WarehouseError(text, **attributes)

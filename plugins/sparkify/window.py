@@ -1,0 +1,111 @@
+"""The window: the half-open interval of UTC hours that one run loads.
+
+Every task of a run calls `resolve_window` with its own context and gets the same answer, on the first
+try and on every retry: it depends only on the run's conf, its data interval and its `run_after`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+HOW_TO_ENTER = (
+    "Enter both window_start and window_end as whole UTC hours in ISO 8601, the end after the start and not "
+    "included: 2018-11-01T00:00:00Z and 2018-12-01T00:00:00Z load November 2018. Leave both empty for the "
+    "run's data interval."
+)
+
+
+class WindowError(AirflowFailException, ValueError):
+    """The run's window cannot be resolved; a retry would not help, other params would."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Half-open interval `[start, end)` of whole hours, time zone UTC.
+
+    :param reason: where the window came from, for the log.
+    """
+
+    start: datetime
+    end: datetime
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        for name, moment in (("start", self.start), ("end", self.end)):
+            if moment.utcoffset() != timedelta(0):
+                raise WindowError(f"The window's {name} {moment.isoformat()} is not in UTC. {HOW_TO_ENTER}")
+            if moment != moment.replace(minute=0, second=0, microsecond=0):
+                raise WindowError(
+                    f"The window's {name} {moment.isoformat()} is not a whole hour. {HOW_TO_ENTER}"
+                )
+        if self.end <= self.start:
+            raise WindowError(
+                f"The window ends at {self.end.isoformat()}, which is not after its start "
+                f"{self.start.isoformat()}. {HOW_TO_ENTER}"
+            )
+
+    @property
+    def start_sql(self) -> str:
+        """The start as the text of a Redshift TIMESTAMP literal, UTC."""
+        return self.start.strftime("%Y-%m-%d %H:%M:%S")
+
+    @property
+    def end_sql(self) -> str:
+        """The end (not included) as the text of a Redshift TIMESTAMP literal, UTC."""
+        return self.end.strftime("%Y-%m-%d %H:%M:%S")
+
+    def days(self) -> Iterator[date]:
+        """The UTC days that the window touches, in order."""
+        day = self.start.date()
+        while datetime(day.year, day.month, day.day, tzinfo=UTC) < self.end:
+            yield day
+            day += DAY
+
+    def __str__(self) -> str:
+        return f"[{self.start:%Y-%m-%d %H:%M}, {self.end:%Y-%m-%d %H:%M}) UTC"
+
+
+def resolve_window(context: Mapping[str, Any]) -> Window:
+    """The window of this run: its params, else its data interval, else the last complete hour.
+
+    :param context: Airflow's task context. `params` may hold `window_start` and `window_end` (ISO 8601;
+        without an offset they are UTC); `data_interval_start` and `data_interval_end` are absent from a
+        manual run without logical date; `dag_run.run_after` dates such a run.
+    :raises WindowError: for half a pair, an inverted or empty window, or ends that are not whole hours.
+    """
+    params = context.get("params") or {}
+    start, end = params.get("window_start"), params.get("window_end")
+    if start and end:
+        return Window(
+            _utc("window_start", start), _utc("window_end", end), "params window_start and window_end"
+        )
+    if start or end:
+        given, missing = ("window_start", "window_end") if start else ("window_end", "window_start")
+        raise WindowError(f"{given} is {params[given]!r} but {missing} is empty. {HOW_TO_ENTER}")
+
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    if start and end and start != end:
+        return Window(start.astimezone(UTC), end.astimezone(UTC), "the run's data interval")
+
+    run_after = context["dag_run"].run_after.astimezone(UTC)
+    end = run_after.replace(minute=0, second=0, microsecond=0)
+    return Window(
+        end - HOUR,
+        end,
+        f"the last complete hour before the run, asked for at {run_after:%F %T} UTC",
+    )
+
+
+def _utc(name: str, value: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise WindowError(f"{name} is {value!r}, which is not an ISO 8601 time. {HOW_TO_ENTER}") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

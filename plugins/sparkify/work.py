@@ -1,0 +1,46 @@
+"""Names of what belongs to one run: its work tables in the warehouse and its objects in the work bucket.
+
+A run's names depend on its DAG, run id and window alone, so a retry finds what an earlier try left and two
+runs never meet, even when they load the same window.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sparkify.window import HOUR, Window, resolve_window
+
+STAGING = "staging"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One DAG run, as far as the warehouse and the work bucket are concerned.
+
+    :param run_id: Airflow's run id.
+    :param window: what the run loads.
+    :param suffix: ends the name of every work table of the run; lower case, at most 40 characters.
+    """
+
+    run_id: str
+    window: Window
+    suffix: str
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, Any]) -> Run:
+        """The run that a task context belongs to. Raises WindowError where the window cannot be resolved."""
+        dag_run, window = context["dag_run"], resolve_window(context)
+        digest = hashlib.sha256(f"{dag_run.dag_id}/{dag_run.run_id}".encode()).hexdigest()[:10]
+        hours = (window.end - window.start) // HOUR
+        return cls(dag_run.run_id, window, f"{window.start:%Y%m%d%H}_{hours}h_{digest}")
+
+    def table(self, name: str) -> str:
+        """The run's work table of that name, with its schema: `staging.events__2018110100_720h_01234567`."""
+        return f"{STAGING}.{name}__{self.suffix}"
+
+    def object_key(self, prefix: str, name: str) -> str:
+        """The key of one of the run's own objects in the work bucket."""
+        return "/".join(part for part in (prefix.strip("/"), "runs", self.suffix, name) if part)
