@@ -28,7 +28,7 @@ EVENT_KEYS = [
     "ts",
     "userAgent",
     "userId",
-,]
+]
 
 
 class Sample:
