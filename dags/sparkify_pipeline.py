@@ -21,7 +21,7 @@ of queueing thousands of hourly runs. Load the past with one run over a long win
 
 from datetime import datetime, timedelta
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk import DAG, CronDataIntervalTimetable
 
 from sparkify.operators import (
     DataQualityOperator,
@@ -31,42 +31,10 @@ from sparkify.operators import (
     StageToRedshiftOperator,
 )
 from sparkify.paths import SQL
+from sparkify.settings import BUCKET, COPY, WORK, dimension_mode_param, variable, window_params
 
-BUCKET = "{{ var.value.get('sparkify_bucket', 'sparkify') }}"
-WORK = {
-    "work_bucket": "{{ var.value.get('sparkify_work_bucket', 'sparkify-work') }}",
-    "work_prefix": "{{ var.value.get('sparkify_work_prefix', '') }}",
-}
-COPY = {
-    "iam_role": "{{ var.value.get('sparkify_iam_role', 'default') }}",
-    "region": "{{ var.value.get('sparkify_region', 'us-west-2') }}",
-}
+PLAY_KEY = ["start_time", "user_id", "session_id", "item_in_session"]
 MODE = "{{ params.dimension_mode }}"
-
-PARAMS = {
-    "window_start": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        title="Window start (UTC, included)",
-        description="First hour to load, a whole hour as 2018-11-01T00:00:00Z. Leave both ends empty for the "
-        "run's own hour.",
-    ),
-    "window_end": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        title="Window end (UTC, not included)",
-        description="The hour after the last one to load. 2018-12-01T00:00:00Z ends November 2018.",
-    ),
-    "dimension_mode": Param(
-        "append",
-        enum=["append", "truncate"],
-        title="Dimension mode",
-        description="append publishes the keys that the window touches; truncate rebuilds every dimension "
-        "whole. Both give the same rows.",
-    ),
-}
 
 with DAG(
     dag_id="sparkify",
@@ -83,7 +51,7 @@ with DAG(
         "max_retry_delay": timedelta(minutes=10),
         "execution_timeout": timedelta(hours=1),
     },
-    params=PARAMS,
+    params={**window_params(), **dimension_mode_param()},
     template_searchpath=[str(SQL)],
     tags=["sparkify", "redshift", "s3"],
     doc_md=__doc__,
@@ -92,10 +60,10 @@ with DAG(
         task_id="stage_events",
         source="events",
         s3_bucket=BUCKET,
-        s3_prefix="{{ var.value.get('sparkify_log_prefix', 'log_data') }}",
+        s3_prefix=variable("sparkify_log_prefix"),
         daily_key="%Y/%m/%Y-%m-%d-events.json",
         jsonpaths="log_json_path.json",
-        jsonpaths_uri="{{ var.value.get('sparkify_log_json_path', '') }}",
+        jsonpaths_uri=variable("sparkify_log_json_path"),
         copy_options=["TIMEFORMAT 'epochmillisecs'"],
         **WORK,
         **COPY,
@@ -104,7 +72,7 @@ with DAG(
         task_id="stage_songs",
         source="songs",
         s3_bucket=BUCKET,
-        s3_prefix="{{ var.value.get('sparkify_song_prefix', 'song_data') }}",
+        s3_prefix=variable("sparkify_song_prefix"),
         **WORK,
         **COPY,
     )

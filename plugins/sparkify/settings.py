@@ -1,0 +1,79 @@
+"""Settings of a deployment as Airflow Variables, and the params of a run.
+
+`VARIABLES` is the one list of them: the DAGs take their templates from it and docs/configuration.md is
+tested against it.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import Param
+
+# Airflow does not enforce the format date-time without a further package; the form shows a picker for it.
+WHOLE_HOUR = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:00(:00(\.0+)?)?(Z|[+-]\d{2}:?\d{2})?$"
+
+VARIABLES = {
+    "sparkify_bucket": ("sparkify", "bucket of the log and song files"),
+    "sparkify_log_prefix": (
+        "log_data",
+        "key prefix of the log files: `<prefix>/YYYY/MM/YYYY-MM-DD-events.json`",
+    ),
+    "sparkify_song_prefix": ("song_data", "key prefix of the song files"),
+    "sparkify_work_bucket": ("sparkify-work", "bucket of the COPY manifests; may be the same bucket"),
+    "sparkify_work_prefix": ("", "key prefix of the COPY manifests"),
+    "sparkify_iam_role": ("default", "role that COPY reads S3 with: `default` or an ARN"),
+    "sparkify_region": ("us-west-2", "AWS region of both buckets"),
+    "sparkify_log_json_path": (
+        "",
+        "JSONPaths file on S3 (`s3://bucket/key`) to use in place of include/jsonpaths/log_json_path.json",
+    ),
+}
+
+
+def variable(name: str) -> str:
+    """A Jinja template that reads an Airflow Variable, with its default."""
+    default, _ = VARIABLES[name]
+    return f"{{{{ var.value.get('{name}', '{default}') }}}}"
+
+
+BUCKET = variable("sparkify_bucket")
+WORK = {
+    "work_bucket": variable("sparkify_work_bucket"),
+    "work_prefix": variable("sparkify_work_prefix"),
+}
+COPY = {"iam_role": variable("sparkify_iam_role"), "region": variable("sparkify_region")}
+
+
+def window_params() -> dict[str, Param]:
+    """The two ends of a run's window, both empty by default."""
+    return {
+        "window_start": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            pattern=WHOLE_HOUR,
+            title="Window start (UTC, included)",
+            description="First hour to load, a whole hour such as 2018-11-01T00:00:00Z. Leave both ends "
+            "empty to load the run's own hour.",
+        ),
+        "window_end": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            pattern=WHOLE_HOUR,
+            title="Window end (UTC, not included)",
+            description="The hour after the last one to load: 2018-12-01T00:00:00Z ends November 2018.",
+        ),
+    }
+
+
+def dimension_mode_param() -> dict[str, Param]:
+    """How the dimensions are published."""
+    return {
+        "dimension_mode": Param(
+            "append",
+            enum=["append", "truncate"],
+            title="Dimension mode",
+            description="append publishes the keys that the window touches; truncate rebuilds every "
+            "dimension whole. Both give the same rows.",
+        )
+    }

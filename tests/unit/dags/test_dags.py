@@ -1,0 +1,177 @@
+"""The DAGs' structure and the policies that every DAG keeps."""
+
+from __future__ import annotations
+
+import ast
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from airflow.sdk import CronDataIntervalTimetable
+from airflow.sdk.exceptions import ParamValidationError
+
+from sparkify.window import resolve_window
+from tests.support.pipeline import DAGS, PipelineRun, load_dag
+
+pytestmark = pytest.mark.unit
+
+DAG_FILES = sorted(DAGS.glob("*.py"))
+DAG_IDS = ("sparkify", "sparkify_schema")
+HEAVY = ("airflow.providers", "boto3", "redshift_connector", "pandas", "yaml", "sqlparse", "requests")
+
+
+@pytest.fixture(scope="module")
+def sparkify():
+    return load_dag("sparkify")
+
+
+def test_there_is_a_test_for_every_dag():
+    assert len(DAG_FILES) == len(DAG_IDS)
+
+
+def test_the_pipelines_graph(sparkify):
+    dimensions = {"load_users", "load_songs", "load_artists", "load_time"}
+    assert {task.task_id: task.downstream_task_ids for task in sparkify.tasks} == {
+        "stage_events": {"load_songplays"},
+        "stage_songs": {"load_songplays"},
+        "load_songplays": dimensions,
+        **{dimension: {"run_quality_checks"} for dimension in dimensions},
+        "run_quality_checks": {"publish"},
+        "publish": set(),
+    }
+
+
+def test_the_pipeline_runs_hourly_on_data_intervals_and_does_not_catch_up(sparkify):
+    assert isinstance(sparkify.timetable, CronDataIntervalTimetable)
+    assert sparkify.timetable.expression == "0 * * * *"
+    assert sparkify.catchup is False
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_every_dag_says_what_it_is_whose_it_is_and_what_to_do_when_it_fails(dag_id):
+    dag = load_dag(dag_id)
+    assert dag.doc_md.strip().startswith(f"# {dag_id}")
+    assert "sparkify" in dag.tags
+    assert dag.max_active_runs <= 4
+    for task in dag.tasks:
+        assert task.owner == "data-engineering"
+        assert task.retries >= 2
+        assert task.retry_exponential_backoff
+        assert timedelta(0) < task.execution_timeout <= timedelta(hours=1)
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.name)
+def test_a_dag_file_is_short_wiring(path):
+    source = path.read_text()
+    assert len(source.splitlines()) <= 120
+    assert not [
+        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.name)
+def test_parsing_a_dag_file_imports_nothing_heavy(path, run_python):
+    loaded = run_python(
+        f"""
+        import runpy, sys
+        import airflow.sdk
+        runpy.run_path({str(path)!r})
+        print([name for name in sys.modules if name.startswith({HEAVY!r})])
+        """
+    )
+    before = run_python(
+        f"""
+        import sys
+        from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, Param
+        DAG("d", schedule=CronDataIntervalTimetable("@hourly", timezone="UTC"), params={{"p": Param(1)}})
+        print([name for name in sys.modules if name.startswith({HEAVY!r})])
+        """
+    )
+    assert set(ast.literal_eval(loaded)) - set(ast.literal_eval(before)) == set()
+
+
+def interval(day, hour):
+    start = datetime(2018, 11, day, hour, tzinfo=UTC)
+    return start, start + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("params", "data_interval", "start", "end"),
+    [
+        pytest.param({}, interval(15, 13), "2018-11-15 13:00:00", "2018-11-15 14:00:00", id="scheduled"),
+        pytest.param(
+            {"window_start": "2018-11-01T00:00:00Z", "window_end": "2018-12-01T00:00:00Z"},
+            None,
+            "2018-11-01 00:00:00",
+            "2018-12-01 00:00:00",
+            id="manual with a window",
+        ),
+        pytest.param({}, None, "2018-11-30 23:00:00", "2018-12-01 00:00:00", id="manual without anything"),
+    ],
+)
+def test_every_task_of_a_run_works_on_the_runs_window(sparkify, params, data_interval, start, end):
+    run = PipelineRun(sparkify, params, data_interval)
+    for task in sparkify.tasks:
+        window = resolve_window(run.context(task))
+        assert (window.start_sql, window.end_sql) == (start, end)
+    task, _ = run.rendered("load_songplays")
+    assert f"ts >= TIMESTAMP '{start}'" in task.sql
+    assert f"ts < TIMESTAMP '{end}'" in task.sql
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        {"window_start": "noon"},
+        {"window_start": "2018-11-01T00:30:00Z"},
+        {"window_end": 5},
+        {"dimension_mode": "upsert"},
+    ],
+)
+def test_the_trigger_form_refuses_what_the_pipeline_cannot_use(conf):
+    with pytest.raises(ParamValidationError):
+        load_dag("sparkify").params.update(conf)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        None,
+        "2018-11-01T00:00:00Z",
+        "2018-11-01T00:00:00.000+00:00",
+        "2018-11-01T00:00",
+        "2018-11-01 00:00:00",
+    ],
+)
+def test_the_trigger_form_takes_whole_hours(moment):
+    load_dag("sparkify").params.update({"window_start": moment})
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_every_param_is_described(dag_id):
+    for param in (load_dag(dag_id).params.get_param(name) for name in load_dag(dag_id).params):
+        assert param.description
+        assert param.schema["title"]
+
+
+def test_the_sql_may_be_rendered_by_variables_of_the_deployment(sparkify):
+    variables = {
+        "sparkify_bucket": "lake",
+        "sparkify_work_bucket": "scratch",
+        "sparkify_work_prefix": "team",
+        "sparkify_iam_role": "arn:aws:iam::123456789012:role/copy",
+        "sparkify_region": "eu-west-1",
+        "sparkify_log_json_path": "s3://lake/log_json_path.json",
+    }
+    run = PipelineRun(sparkify, variables=variables)
+    task, _ = run.rendered("stage_events")
+    assert "IAM_ROLE 'arn:aws:iam::123456789012:role/copy'" in task.copy_sql
+    assert "REGION 'eu-west-1'" in task.copy_sql
+    assert "FROM 's3://scratch/team/runs/" in task.copy_sql
+    assert "JSON 's3://lake/log_json_path.json'" in task.copy_sql
+    assert task.s3_bucket == "lake"
+
+
+def test_a_variable_cannot_leave_its_literal(sparkify):
+    run = PipelineRun(sparkify, variables={"sparkify_iam_role": "x' MAXERROR 100000 --"})
+    with pytest.raises(ValueError, match="cannot be written into SQL"):
+        run.rendered("stage_events")

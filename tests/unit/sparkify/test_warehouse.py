@@ -1,0 +1,61 @@
+"""Splitting scripts, quoting literals and explaining Redshift's errors."""
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from sparkify.warehouse import Transaction, TransientError, WarehouseError, quote, split_statements
+
+pytestmark = pytest.mark.unit
+
+
+class RefusingCursor:
+    """A cursor whose every statement fails as redshift_connector reports it."""
+
+    description = None
+    rowcount = -1
+
+    def __init__(self, code, message, detail=""):
+        self.fields = {"S": "ERROR", "C": code, "M": message, "D": detail}
+
+    def execute(self, statement, parameters):
+        raise RuntimeError(self.fields)
+
+
+def refused(code, message, detail=""):
+    transaction = Transaction(RefusingCursor(code, message, detail), "connection 'c'")
+    with pytest.raises(WarehouseError) as caught:
+        transaction.execute("SELECT 1", name="a script")
+    return caught.value
+
+
+def test_a_missing_table_names_the_dag_to_run_and_is_not_retried():
+    error = refused("42P01", 'relation "sparkify.songplays" does not exist')
+    assert "sparkify_schema" in str(error)
+    assert "sparkify.songplays" in str(error)
+    assert isinstance(error, AirflowFailException)
+
+
+@pytest.mark.parametrize("message", ["1023", "1018"])
+def test_conflicts_are_transient(message):
+    assert isinstance(refused("XX000", message, "Serializable isolation violation"), TransientError)
+
+
+def test_other_errors_keep_statement_place_message_and_detail():
+    error = refused("22012", "division by zero", "in slice 1")
+    assert not isinstance(error, (TransientError, AirflowFailException))
+    assert str(error) == "a script failed on connection 'c': division by zero. in slice 1"
+
+
+def test_a_script_is_split_without_its_comments():
+    script = "-- first; comment\nSELECT ';' AS a;\n\n/* two */ DELETE FROM t\nWHERE b = '--';\n;\n"
+    assert split_statements(script) == ["SELECT ';' AS a", "DELETE FROM t\nWHERE b = '--'"]
+
+
+def test_plain_values_are_quoted():
+    assert quote("arn:aws:iam::1:role/a") == "'arn:aws:iam::1:role/a'"
+
+
+@pytest.mark.parametrize("value", ["a'b", "a\\b", "a\nb", "\x00"])
+def test_values_that_could_leave_the_literal_are_refused(value):
+    with pytest.raises(ValueError, match="cannot be written into SQL"):
+        quote(value)

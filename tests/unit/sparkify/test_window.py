@@ -1,0 +1,119 @@
+"""resolve_window: params, else the data interval, else the last complete hour; and what it refuses."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from types import SimpleNamespace
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparkify.window import Window, WindowError, resolve_window
+
+pytestmark = pytest.mark.unit
+
+RUN_AFTER = datetime(2018, 11, 15, 14, 37, 5, tzinfo=UTC)
+
+LAST_HOUR = "the last complete hour before the run, asked for at 2018-11-15 14:37:05 UTC"
+
+
+def context(params=None, interval=None, run_after=RUN_AFTER):
+    """A task context; like Airflow's, without data interval keys where the run has none."""
+    context = {"params": params or {}, "dag_run": SimpleNamespace(run_after=run_after)}
+    if interval:
+        context["data_interval_start"], context["data_interval_end"] = interval
+    return context
+
+
+def hour(day, hour):
+    return datetime(2018, 11, day, hour, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "end", "reason"),
+    [
+        pytest.param(
+            context(interval=(hour(15, 13), hour(15, 14))),
+            hour(15, 13), hour(15, 14), "the run's data interval",
+            id="scheduled and backfill runs: the data interval",
+        ),
+        pytest.param(
+            context(
+                {"window_start": "2018-11-01T00:00:00Z", "window_end": "2018-12-01T00:00:00+00:00"},
+                interval=(hour(15, 13), hour(15, 14)),
+            ),
+            hour(1, 0), datetime(2018, 12, 1, tzinfo=UTC), "params window_start and window_end",
+            id="params go before the data interval",
+        ),
+        pytest.param(
+            context({"window_start": "2018-11-01T01:00:00+01:00", "window_end": "2018-11-01 02:00"}),
+            hour(1, 0), hour(1, 2), "params window_start and window_end",
+            id="an offset is converted, none is UTC",
+        ),
+        pytest.param(
+            context({"window_start": None, "window_end": ""}),
+            hour(15, 13), hour(15, 14), LAST_HOUR,
+            id="a manual run without logical date: the last complete hour",
+        ),
+        pytest.param(
+            context(interval=(hour(15, 14), hour(15, 14))),
+            hour(15, 13), hour(15, 14), LAST_HOUR,
+            id="a data interval of no width is none",
+        ),
+    ],
+)  # fmt: skip
+def test_window_of_a_run(given, start, end, reason):
+    window = resolve_window(given)
+    assert (window.start, window.end, window.reason) == (start, end, reason)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"window_start": "2018-11-01T00:00:00Z"}, "window_end is empty"),
+        ({"window_end": "2018-11-01T00:00:00Z"}, "window_start is empty"),
+        (
+            {"window_start": "2018-12-01T00:00:00Z", "window_end": "2018-11-01T00:00:00Z"},
+            "not after its start",
+        ),
+        (
+            {"window_start": "2018-11-01T00:00:00Z", "window_end": "2018-11-01T00:00:00Z"},
+            "not after its start",
+        ),
+        (
+            {"window_start": "2018-11-01T00:30:00Z", "window_end": "2018-11-01T02:00:00Z"},
+            "is not a whole hour",
+        ),
+        ({"window_start": "yesterday", "window_end": "2018-11-01T00:00:00Z"}, "'yesterday'"),
+    ],
+)
+def test_refused_params_say_what_to_enter_and_are_not_retried(params, message):
+    with pytest.raises(WindowError, match=message) as caught:
+        resolve_window(context(params))
+    assert "2018-11-01T00:00:00Z and 2018-12-01T00:00:00Z" in str(caught.value)
+    assert isinstance(caught.value, AirflowFailException)
+
+
+def test_a_window_not_in_utc_is_refused():
+    with pytest.raises(WindowError, match="not in UTC"):
+        Window(datetime(2018, 11, 1, tzinfo=timezone(timedelta(hours=1))), hour(2, 0))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "days"),
+    [
+        (hour(1, 0), hour(2, 0), [date(2018, 11, 1)]),
+        (hour(1, 23), hour(2, 1), [date(2018, 11, 1), date(2018, 11, 2)]),
+        (hour(1, 5), hour(1, 6), [date(2018, 11, 1)]),
+        (hour(30, 23), datetime(2018, 12, 1, tzinfo=UTC), [date(2018, 11, 30)]),
+    ],
+)
+def test_days_that_a_window_touches(start, end, days):
+    assert list(Window(start, end).days()) == days
+
+
+@given(st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))
+def test_the_last_complete_hour_is_complete_and_last(run_after):
+    window = resolve_window(context(run_after=run_after))
+    assert window.end <= run_after < window.end + timedelta(hours=1)
+    assert window.end - window.start == timedelta(hours=1)
