@@ -152,8 +152,8 @@ class Api:
         if token.status_code != 201:
             client.close()
             raise StartupError(
-                f"{self.settings.ui_url} refused the login of this stack ({token.status_code}). Is it another "
-                "stack's Airflow? Stop that one, or choose another port: SPARKIFY_UI_PORT=8081"
+                f"{self.settings.ui_url} refused the login of this stack ({token.status_code}). Is it "
+                "another stack's Airflow? Stop that one, or choose another port: SPARKIFY_UI_PORT=8081"
             )
         client.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
         self._client = client
@@ -180,8 +180,8 @@ class Api:
                 )
             if time.monotonic() > end:
                 raise StartupError(
-                    f"Airflow did not find the DAG {', '.join(missing)} in {self.settings.dags_folder} within "
-                    f"{deadline:.0f} s. See {self.settings.logs / 'airflow-dag-processor.log'}"
+                    f"Airflow did not find the DAG {', '.join(missing)} in {self.settings.dags_folder} "
+                    f"within {deadline:.0f} s. See {self.settings.logs / 'airflow-dag-processor.log'}"
                 )
             time.sleep(0.5)
 
@@ -280,8 +280,8 @@ class Api:
             with suppress(ValueError, KeyError, TypeError):
                 detail = answer.json()["detail"]
             raise StartupError(
-                f"Airflow answered {answer.status_code} to {answer.request.method} {answer.request.url.path}: "
-                f"{detail}"
+                f"Airflow answered {answer.status_code} to {answer.request.method} "
+                f"{answer.request.url.path}: {detail}"
             )
         return answer.json()
 

@@ -114,7 +114,7 @@ def wait_until(ready: Callable[[], bool], services: Iterable[Service], deadline:
 
 
 def stop_all(services: Iterable[Service], deadline: float = 20) -> None:
-    """End the services and their children: SIGTERM to all at once, SIGKILL to what is left at the deadline."""
+    """End the services and their children: SIGTERM to all at once, SIGKILL to those left at the deadline."""
     services = list(services)
     remaining = set().union(*(service.members() for service in services))
     _signal(remaining, signal.SIGTERM)

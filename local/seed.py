@@ -71,6 +71,19 @@ def seed_sample(settings: Settings, spec: SampleSpec, console: Console | None = 
     return _upload(settings, [Source(key, content) for key, content in sample_objects(spec)], console)
 
 
+def check_only_sample(settings: Settings, spec: SampleSpec) -> None:
+    """Refuse to mix the sample into a lake that holds other data, some of it under the same keys."""
+    sample = {
+        key: hashlib.md5(content, usedforsecurity=False).hexdigest() for key, content in sample_objects(spec)
+    }
+    for key, (_, etag) in _present(lake_store(settings)).items():
+        if sample.get(key) != etag:
+            raise SeedError(
+                f"The lake holds other data than the sample, for one {BUCKET}/{key}. The demo would overwrite "
+                "part of it: load your own with `python -m local load`, or remove it all with `make clean`."
+            )
+
+
 def folder_sources(folder: Path) -> list[Source]:
     """List what `folder` holds for the lake, in order of key; hidden files are left out."""
     if not folder.is_dir():
@@ -109,11 +122,7 @@ def lake_store(settings: Settings) -> S3Store:
 def _upload(settings: Settings, sources: list[Source], console: Console | None) -> Seeded:
     begin = time.monotonic()
     store = lake_store(settings)
-    present = {
-        meta["path"]: (meta["size"], (meta["e_tag"] or "").strip('"'))
-        for batch in obstore.list(store)
-        for meta in batch
-    }
+    present = _present(store)
     with Progress(
         TextColumn("Seeding the lake"),
         BarColumn(),
@@ -126,6 +135,15 @@ def _upload(settings: Settings, sources: list[Source], console: Console | None) 
         bar = progress.add_task("seed", total=len(sources))
         uploaded = asyncio.run(_upload_all(store, sources, present, lambda: progress.advance(bar)))
     return Seeded(uploaded, len(sources) - uploaded, time.monotonic() - begin)
+
+
+def _present(store: S3Store) -> dict[str, tuple[int, str]]:
+    """Key to (size, MD5) of every object in the lake; rclone's ETag is the MD5 of the content."""
+    return {
+        meta["path"]: (meta["size"], (meta["e_tag"] or "").strip('"'))
+        for batch in obstore.list(store)
+        for meta in batch
+    }
 
 
 async def _upload_all(

@@ -23,6 +23,7 @@ WAREHOUSE = "dev"
 WAREHOUSE_USER = "awsuser"
 METADATA = "airflow"
 UI_USER = "admin"
+CREDENTIALS_FILE = "credentials.json"
 
 
 class SettingsError(Exception):
@@ -106,7 +107,7 @@ def write_private(path: Path, text: str) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything the local stack needs to know; `load()` reads it from the environment and the state folder."""
+    """What the local stack needs to know; `load()` reads it from the environment and the state folder."""
 
     state: Path
     ports: Ports
@@ -122,13 +123,17 @@ class Settings:
         return cls(
             state=state,
             ports=ports,
-            credentials=Credentials.load_or_create(state / "credentials.json"),
+            credentials=Credentials.load_or_create(state / CREDENTIALS_FILE),
         )
 
     @property
     def ports_file(self) -> Path:
         """Written by `up`, so that later commands find a stack that was started on other ports."""
         return self.state / "ports.json"
+
+    @property
+    def credentials_file(self) -> Path:
+        return self.state / CREDENTIALS_FILE
 
     @property
     def logs(self) -> Path:

@@ -1,0 +1,90 @@
+# `make` lists the targets. Everything installs into .venv and runs on 127.0.0.1; see README.md.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+UV_VERSION := 0.13.8
+STAMP := $(VENV)/.installed
+STARTED := $(shell date +%s)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: $(STAMP) ## Start everything, load the sample month, show the first answers
+	@SPARKIFY_STARTED=$(STARTED) $(RUN) -m local demo
+
+.PHONY: stop
+stop: $(STAMP) ## End everything that runs; the data stays
+	@$(RUN) -m local down
+
+.PHONY: clean
+clean: $(STAMP) ## End everything and remove the local state, data included
+	@$(RUN) -m local clean
+
+.PHONY: up
+up: $(STAMP) ## Start everything, load nothing
+	@$(RUN) -m local up
+
+.PHONY: status
+status: $(STAMP) ## Show what runs
+	@$(RUN) -m local status
+
+.PHONY: test
+test: $(STAMP) ## Run every test: unit, integration and end to end
+	$(RUN) -m pytest
+
+.PHONY: test-unit
+test-unit: $(STAMP) ## Run the unit tests, in seconds
+	$(RUN) -m pytest -m unit tests/unit
+
+.PHONY: test-integration
+test-integration: $(STAMP) ## Run the tests against the local stand-ins
+	$(RUN) -m pytest -m integration tests/integration
+
+.PHONY: test-e2e
+test-e2e: $(STAMP) ## Run the tests with Airflow's own processes
+	$(RUN) -m pytest -m e2e tests/e2e
+
+.PHONY: lint
+lint: $(STAMP) ## Check the Python and SQL style
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+
+.PHONY: bench-copy
+bench-copy: $(STAMP) ## Measure COPY of the local Redshift against what its parts can do
+	$(RUN) -m local.redshift.bench
+
+.PHONY: lock
+lock: $(VENV)/bin/uv ## Pin the dependencies anew from the .in files
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" requirements.in -o requirements.txt
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" -c requirements.txt requirements-dev.in -o requirements-dev.txt
+
+# Bytecode is compiled here because Airflow's first start is three times slower without it.
+$(STAMP): requirements-dev.txt | $(VENV)/bin/uv
+	@echo "Installing the pinned dependencies into $(VENV) (once, until they change) ..."
+	@$(VENV)/bin/uv pip install --quiet --python $(RUN) --require-hashes --compile-bytecode \
+	  -r requirements-dev.txt || { \
+	  echo "error: the dependencies could not be installed; the reason is above." >&2; \
+	  echo "A package index must be reachable: pip's and uv's own settings choose which. Then run make again." >&2; \
+	  exit 1; }
+	@touch $@
+
+$(VENV)/bin/uv:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "error: $(PYTHON) was not found. Install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; \
+	  exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $(PYTHON) is $$($(PYTHON) -V 2>&1). Python 3.11 or newer is needed: make PYTHON=python3.12" >&2; \
+	  exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "error: $(PYTHON) lacks the venv module. On Debian and Ubuntu: apt install python3-venv" >&2; \
+	  exit 1; }
+	@echo "Creating $(VENV) with $$($(PYTHON) -V) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

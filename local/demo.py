@@ -1,0 +1,57 @@
+"""From nothing to the first answers: start the stack, seed the sample month, load it, ask."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rich.console import Console
+
+from local.airflow import Api
+from local.runs import PIPELINE, SCHEMA, run_dag, window_conf
+from local.sample_data import FIRST_DAY, SampleSpec
+from local.seed import check_only_sample, seed_sample
+from local.settings import UI_USER, Settings
+from local.stack import Stack
+from local.steps import Steps
+from local.warehouse import Summary
+
+# Long enough for a task's first retries to succeed, short enough for a person who waits.
+RUN_DEADLINE = 300
+
+
+def demo(settings: Settings, console: Console, started: float | None = None) -> None:
+    """Do all of it; `started` is when the user's command began, which may be before Python did."""
+    stack = Stack(settings)
+    spec = SampleSpec()
+    start, end = FIRST_DAY, FIRST_DAY + timedelta(days=spec.days)
+    with Steps(console, started) as steps, stack.locked():
+
+        def fill_lake() -> None:
+            check_only_sample(settings, spec)
+            with steps(f"Seed {spec.days} days of sample logs and {spec.songs} songs") as step:
+                step.result = str(seed_sample(settings, spec))
+
+        stack.up(steps, fill_lake)
+        with Api(settings) as api:
+            with steps("Wait for the DAGs"):
+                api.wait_for_dags(PIPELINE, SCHEMA)
+            run_dag(steps, api, SCHEMA, {}, f"Run {SCHEMA}: create the tables", RUN_DEADLINE)
+            title = f"Run {PIPELINE}: load {start:%Y-%m-%d} to {end:%Y-%m-%d} in one run"
+            run_id = run_dag(steps, api, PIPELINE, window_conf(start, end), title, RUN_DEADLINE)
+        with steps("Ask the warehouse"):
+            summary = Summary.query(settings, run_id, start.replace(tzinfo=None), end.replace(tzinfo=None))
+        took = steps.elapsed
+    summary.print(console)
+    console.print(f"Time taken: {took:.0f} s", highlight=False)
+    print_where_to_look(settings, console)
+
+
+def print_where_to_look(settings: Settings, console: Console) -> None:
+    """Say where the UI is and how to end what runs."""
+    console.print()
+    for line in (
+        f"Airflow's UI     {settings.ui_url}   user {UI_USER}, password {settings.credentials.ui_password}",
+        "Stop everything  make stop",
+        "Remove it all    make clean",
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,81 @@
+"""Trigger a DAG through Airflow's scheduler, as the UI does, and show its tasks while they run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from local.airflow import Api, TaskState, task_log
+from local.steps import Steps
+
+PIPELINE = "sparkify"
+SCHEMA = "sparkify_schema"
+
+RUN_DEADLINE = 1800
+
+
+class WindowError(Exception):
+    """A window that the pipeline could not load; the message says what to give."""
+
+
+def parse_hour(option: str, text: str) -> datetime:
+    """Read `2018-11-01` or `2018-11-01T05:00`, in UTC unless it names another zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise WindowError(
+            f"{option} {text!r} is not a date. Give one like 2018-11-01 or 2018-11-01T05:00 (UTC)."
+        ) from None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.minute or moment.second or moment.microsecond:
+        raise WindowError(f"{option} {text!r} is not a whole hour. The pipeline loads whole hours.")
+    return moment
+
+
+def window_conf(start: datetime, end: datetime, mode: str = "append") -> dict[str, str]:
+    """The DAG's params for one run over `[start, end)`."""
+    if start >= end:
+        raise WindowError(
+            f"The window ends at {end:%Y-%m-%d %H:%M}, not after its start {start:%Y-%m-%d %H:%M}. "
+            "The end is exclusive: a whole November is --start 2018-11-01 --end 2018-12-01."
+        )
+    return {
+        "window_start": start.isoformat(),
+        "window_end": end.isoformat(),
+        "dimension_mode": mode,
+    }
+
+
+def run_dag(
+    steps: Steps,
+    api: Api,
+    dag_id: str,
+    conf: Mapping[str, object],
+    title: str,
+    deadline: float = RUN_DEADLINE,
+) -> str:
+    """Run a DAG once and follow it to its end; return the run id, or raise what says why it failed."""
+    with steps(title) as step:
+        api.unpause(dag_id)
+        run_id = api.trigger(dag_id, conf)
+        seen: dict[str, tuple[str, int]] = {}
+
+        def show(tasks: list[TaskState]) -> None:
+            for task in tasks:
+                if seen.get(task.task_id) == (task.state, task.try_number):
+                    continue
+                seen[task.task_id] = (task.state, task.try_number)
+                if task.state == "success":
+                    steps.done(task.task_id, task.duration or 0, indent="  ")
+                elif task.state == "up_for_retry":
+                    log = task_log(api.settings.task_logs, dag_id, run_id, task)
+                    steps.line(
+                        f"  [yellow]{task.task_id} failed at try {task.try_number} and will be tried again; "
+                        f"its log: {log}[/]"
+                    )
+            running = [task.task_id for task in tasks if task.state == "running"]
+            step.detail(", ".join(running) or "waiting for the scheduler")
+
+        tasks = api.wait_for_run(dag_id, run_id, deadline=deadline, on_change=show)
+        step.result = f"{len(tasks)} tasks"
+    return run_id

@@ -1,0 +1,180 @@
+"""The local stack as a whole: its parts, the order in which they start and end, what they leave on disk."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cached_property
+
+import psycopg
+
+from local.airflow import Airflow
+from local.detached import StartupError
+from local.postgres import EmbeddedPostgres
+from local.processes import listener, port_is_free
+from local.redshift import LocalRedshift
+from local.s3 import LocalS3
+from local.settings import (
+    BUCKET,
+    HOST,
+    METADATA,
+    REGION,
+    WAREHOUSE,
+    WAREHOUSE_USER,
+    WORK_BUCKET,
+    Ports,
+    Settings,
+)
+from local.steps import Steps
+
+PURPOSES = {
+    "ui": "Airflow's web UI",
+    "s3": "local S3",
+    "redshift": "local Redshift",
+    "postgres": "the embedded PostgreSQL",
+}
+
+
+class Stack:
+    """The five parts of one state folder: PostgreSQL, S3, Redshift, Airflow, and the data between them."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        secret = settings.credentials
+        self.postgres = EmbeddedPostgres(
+            settings.postgres_data,
+            settings.ports.postgres,
+            secret.postgres_password,
+            settings.logs / "postgres.log",
+        )
+        self.s3 = LocalS3(
+            settings.lake,
+            settings.ports.s3,
+            secret.aws_access_key_id,
+            secret.aws_secret_access_key,
+            settings.logs / "s3.log",
+        )
+
+    @cached_property
+    def redshift(self) -> LocalRedshift:
+        raise NotImplementedError
+
+    @cached_property
+    def airflow(self) -> Airflow:
+        return Airflow(self.settings)
+
+    def parts(self) -> dict[str, tuple[bool, str]]:
+        """Name to (runs, address) of every process, in order of start."""
+        settings = self.settings
+        return {
+            "PostgreSQL": (self.postgres.is_running(), f"{HOST}:{settings.ports.postgres}"),
+            "local S3": (self.s3.is_running(), settings.s3_url),
+            "local Redshift": (self.redshift.is_running(), f"{HOST}:{settings.ports.redshift}/{WAREHOUSE}"),
+            **{
+                service.name: (
+                    service.find() is not None,
+                    settings.ui_url if service.name.endswith("api-server") else "",
+                )
+                for service in self.airflow.services
+            },
+        }
+
+    def up(self, steps: Steps, fill_lake: Callable[[], None] | None = None) -> None:
+        """Start what does not run; `fill_lake` is called as soon as S3 serves, beside the rest."""
+        self._check_ports()
+        self.settings.ports_file.parent.mkdir(parents=True, exist_ok=True)
+        self.settings.ports_file.write_text(json.dumps(asdict(self.settings.ports)))
+        with ThreadPoolExecutor() as pool:
+            lake = pool.submit(self._start_lake, steps, fill_lake)
+            with steps("Start PostgreSQL"):
+                self._start_postgres()
+            warehouse = pool.submit(self._start_redshift, steps)
+            with steps("Prepare Airflow's database"):
+                self.airflow.migrate()
+            with steps("Start Airflow") as step:
+                self.airflow.launch()
+                self.airflow.wait_healthy()
+                step.result = "API server, scheduler, DAG processor, triggerer"
+            warehouse.result()
+            lake.result()
+
+    def down(self, steps: Steps) -> None:
+        """End every process, the ones that others lean on last."""
+        with steps("Stop Airflow"):
+            self.airflow.stop()
+        with steps("Stop the stand-ins of AWS"):
+            self.redshift.stop()
+            self.s3.stop()
+            self.postgres.stop()
+
+    def clean(self, steps: Steps) -> None:
+        """End every process and delete what the stack put on disk, and nothing else."""
+        self.down(steps)
+        settings = self.settings
+        with steps(f"Delete {settings.state}"):
+            self.postgres.remove()
+            folders = (settings.lake, settings.airflow_home, settings.logs, settings.pids)
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
+            files = (settings.ports_file, settings.passwords_file, settings.credentials_file)
+            for file in files:
+                file.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second command from changing the same stack at the same time."""
+        self.settings.state.mkdir(parents=True, exist_ok=True)
+        with (self.settings.state / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StartupError(
+                    f"Another command is at work on {self.settings.state}. Wait for its end, then try again."
+                ) from None
+            yield
+
+    def _check_ports(self) -> None:
+        running = {
+            "ui": self.airflow.services[0].find() is not None,
+            "s3": self.s3.is_running(),
+            "redshift": self.redshift.is_running(),
+            "postgres": self.postgres.is_running(),
+        }
+        for name, port in asdict(self.settings.ports).items():
+            if running[name] or port_is_free(port):
+                continue
+            who = listener(port) or "another program"
+            free = next(p for p in range(port + 1, 65536) if port_is_free(p))
+            raise StartupError(
+                f"Port {port} is taken by {who}; {PURPOSES[name]} needs it.\n"
+                f"End that program, or choose another port: {Ports.variable(name)}={free}"
+            )
+
+    def _start_postgres(self) -> None:
+        self.postgres.start()
+        secret = self.settings.credentials
+        try:
+            self.postgres.ensure_role(METADATA, secret.metadata_password)
+            self.postgres.ensure_database(METADATA, METADATA)
+        except psycopg.OperationalError as error:
+            raise StartupError(
+                f"PostgreSQL refused the password of {self.settings.credentials_file} ({error}). "
+                "Its data was made with another one: `make clean` removes the local state, then start again."
+            ) from error
+
+    def _start_lake(self, steps: Steps, fill_lake: Callable[[], None] | None) -> None:
+        with steps("Start local S3"):
+            for bucket in (BUCKET, WORK_BUCKET):
+                (self.settings.lake / bucket).mkdir(parents=True, exist_ok=True)
+            self.s3.start()
+        if fill_lake is not None:
+            fill_lake()
+
+    def _start_redshift(self, steps: Steps) -> None:
+        with steps("Start local Redshift"):
+            self.redshift.start()

@@ -1,0 +1,123 @@
+"""Questions that the local commands ask of the published tables, through the driver that analysts use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import redshift_connector
+from rich.console import Console
+from rich.table import Table
+
+from local.settings import HOST, WAREHOUSE, WAREHOUSE_USER, Settings
+
+TABLES = ("songplays", "users", "songs", "artists", "time")
+
+TOP_SONGS = """
+    SELECT song_title, artist_name, COUNT(*) AS plays, COUNT(song_id) > 0 AS in_catalogue
+    FROM sparkify.songplays
+    GROUP BY song_title, artist_name
+    ORDER BY plays DESC, song_title ASC, artist_name ASC
+    LIMIT 5
+"""
+USERS_BY_LEVEL = """
+    SELECT level, COUNT(*) AS users
+    FROM sparkify.users
+    WHERE is_current
+    GROUP BY level
+    ORDER BY level ASC
+"""
+CHECKS = """
+    SELECT status, severity, COUNT(*) AS checks
+    FROM sparkify.quality_results
+    WHERE run_id = %s
+    GROUP BY status, severity
+    ORDER BY status ASC, severity ASC
+"""
+WINDOW = """
+    SELECT events_in_window, songplays, other_pages, rejected_rows, log_files, song_files
+    FROM sparkify.load_history
+    WHERE window_start = %s AND window_end = %s
+"""
+
+
+@contextmanager
+def connect(settings: Settings) -> Iterator[redshift_connector.Connection]:
+    """Connect to the local warehouse; the connection is closed at the end."""
+    connection = redshift_connector.connect(
+        host=HOST,
+        port=settings.ports.redshift,
+        database=WAREHOUSE,
+        user=WAREHOUSE_USER,
+        password=settings.credentials.redshift_password,
+        ssl=False,
+    )
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def rows(connection: redshift_connector.Connection, sql: str, parameters: Sequence = ()) -> list:
+    cursor = connection.cursor()
+    try:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The first answers after a load."""
+
+    counts: dict[str, int]
+    top_songs: list
+    users_by_level: list
+    checks: list
+    window: list
+
+    @classmethod
+    def query(cls, settings: Settings, run_id: str, start: datetime, end: datetime) -> Summary:
+        """Read the published tables; `start` and `end` are the window in UTC, without a zone."""
+        with connect(settings) as connection:
+            return cls(
+                counts={
+                    table: rows(connection, f"SELECT COUNT(*) FROM sparkify.{table}")[0][0]
+                    for table in TABLES
+                },
+                top_songs=rows(connection, TOP_SONGS),
+                users_by_level=rows(connection, USERS_BY_LEVEL),
+                checks=rows(connection, CHECKS, [run_id]),
+                window=rows(connection, WINDOW, [start, end]),
+            )
+
+    def print(self, console: Console) -> None:
+        console.print()
+        counts = Table("table", "rows", title="Published", title_justify="left")
+        counts.columns[1].justify = "right"
+        for name, count in self.counts.items():
+            counts.add_row(f"sparkify.{name}", f"{count:,}")
+        songs = Table("top songs", "artist", "plays", "in catalogue", title="What do our users listen to?")
+        songs.title_justify = "left"
+        songs.columns[2].justify = "right"
+        for title, artist, plays, known in self.top_songs:
+            songs.add_row(title, artist, f"{plays:,}", "yes" if known else "no")
+        console.print(counts)
+        console.print(songs)
+        levels = ", ".join(f"{count} {level}" for level, count in self.users_by_level)
+        console.print(f"Users by level: {levels}", highlight=False)
+        passed = sum(count for status, _, count in self.checks if status == "passed")
+        total = sum(count for _, _, count in self.checks)
+        failed = ", ".join(f"{n} {severity}" for status, severity, n in self.checks if status == "failed")
+        console.print(
+            f"Checks: {passed} of {total} passed" + (f", failed: {failed}" if failed else ""), highlight=False
+        )
+        for events, plays, other, rejected, log_files, song_files in self.window:
+            console.print(
+                f"Events: {events:,} in {log_files} log files = {plays:,} plays + {other:,} of other pages "
+                f"+ {rejected} rejected rows; {song_files:,} song files",
+                highlight=False,
+            )
