@@ -6,6 +6,8 @@ RUN := $(VENV)/bin/python
 UV_VERSION := 0.13.8
 STAMP := $(VENV)/.installed
 STARTED := $(shell date +%s)
+# Where nothing was ever started, `make stop` need not install anything first.
+ONCE_STARTED = $(if $(wildcard .local $(SPARKIFY_STATE)),$(STAMP))
 
 .DEFAULT_GOAL := help
 
@@ -18,12 +20,12 @@ demo: $(STAMP) ## Start everything, load the sample month, show the first answer
 	@SPARKIFY_STARTED=$(STARTED) $(RUN) -m local demo
 
 .PHONY: stop
-stop: $(STAMP) ## End everything that runs; the data stays
-	@$(RUN) -m local down
+stop: $(ONCE_STARTED) ## End everything that runs; the data stays
+	@if [ -x $(RUN) ]; then $(RUN) -m local down; else echo "Nothing was started here."; fi
 
 .PHONY: clean
-clean: $(STAMP) ## End everything and remove the local state, data included
-	@$(RUN) -m local clean
+clean: $(ONCE_STARTED) ## End everything and remove the local state, data included
+	@if [ -x $(RUN) ]; then $(RUN) -m local clean; else echo "Nothing was started here."; fi
 
 .PHONY: up
 up: $(STAMP) ## Start everything, load nothing

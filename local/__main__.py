@@ -9,7 +9,7 @@ VENV = ROOT / ".venv"
 
 
 def main() -> int:
-    if Path(sys.prefix).resolve() != VENV.resolve() and not os.environ.get("SPARKIFY_ANY_PYTHON"):
+    if Path(sys.prefix).resolve() != VENV.resolve():
         python = VENV / "bin" / "python"
         if python.exists():
             os.chdir(ROOT)

@@ -73,14 +73,12 @@ def seed_sample(settings: Settings, spec: SampleSpec, console: Console | None = 
 
 def check_only_sample(settings: Settings, spec: SampleSpec) -> None:
     """Refuse to mix the sample into a lake that holds other data, some of it under the same keys."""
-    sample = {
-        key: hashlib.md5(content, usedforsecurity=False).hexdigest() for key, content in sample_objects(spec)
-    }
+    sample = {key: Source(key, content).md5() for key, content in sample_objects(spec)}
     for key, (_, etag) in _present(lake_store(settings)).items():
         if sample.get(key) != etag:
             raise SeedError(
-                f"The lake holds other data than the sample, for one {BUCKET}/{key}. The demo would overwrite "
-                "part of it: load your own with `python -m local load`, or remove it all with `make clean`."
+                f"The lake holds other data than the sample, for one {BUCKET}/{key}. The demo would "
+                "overwrite part of it: load yours with `python -m local load`, or remove all with `make clean`."
             )
 
 
