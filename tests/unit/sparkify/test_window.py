@@ -34,7 +34,9 @@ def hour(day, hour):
     [
         pytest.param(
             context(interval=(hour(15, 13), hour(15, 14))),
-            hour(15, 13), hour(15, 14), "the run's data interval",
+            hour(15, 13),
+            hour(15, 14),
+            "the run's data interval",
             id="scheduled and backfill runs: the data interval",
         ),
         pytest.param(
@@ -42,26 +44,34 @@ def hour(day, hour):
                 {"window_start": "2018-11-01T00:00:00Z", "window_end": "2018-12-01T00:00:00+00:00"},
                 interval=(hour(15, 13), hour(15, 14)),
             ),
-            hour(1, 0), datetime(2018, 12, 1, tzinfo=UTC), "params window_start and window_end",
+            hour(1, 0),
+            datetime(2018, 12, 1, tzinfo=UTC),
+            "params window_start and window_end",
             id="params go before the data interval",
         ),
         pytest.param(
             context({"window_start": "2018-11-01T01:00:00+01:00", "window_end": "2018-11-01 02:00"}),
-            hour(1, 0), hour(1, 2), "params window_start and window_end",
+            hour(1, 0),
+            hour(1, 2),
+            "params window_start and window_end",
             id="an offset is converted, none is UTC",
         ),
         pytest.param(
             context({"window_start": None, "window_end": ""}),
-            hour(15, 13), hour(15, 14), LAST_HOUR,
+            hour(15, 13),
+            hour(15, 14),
+            LAST_HOUR,
             id="a manual run without logical date: the last complete hour",
         ),
         pytest.param(
             context(interval=(hour(15, 14), hour(15, 14))),
-            hour(15, 13), hour(15, 14), LAST_HOUR,
+            hour(15, 13),
+            hour(15, 14),
+            LAST_HOUR,
             id="a data interval of no width is none",
         ),
     ],
-)  # fmt: skip
+)
 def test_window_of_a_run(given, start, end, reason):
     window = resolve_window(given)
     assert (window.start, window.end, window.reason) == (start, end, reason)

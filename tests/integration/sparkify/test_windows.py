@@ -1,0 +1,158 @@
+"""Any order, size and repetition of windows gives the same tables."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.support import reference
+from tests.support.source import event, page, song, song_files
+
+pytestmark = pytest.mark.integration
+
+MONTH = ("2018-11-01 00:00", "2018-12-01 00:00")
+
+
+def history(seed: int = 1, users: int = 4, hours: int = 12) -> list[dict]:
+    """Events of a few users around midnight, whose levels change often."""
+    chance = random.Random(seed)
+    start = datetime(2018, 11, 1, 18)
+    events = []
+    for user in range(1, users + 1):
+        level = "free"
+        for item in range(hours * 2):
+            if chance.random() < 0.4:
+                level = chance.choice(["free", "paid"])
+            time = start + timedelta(milliseconds=chance.randrange(hours * 3_600_000))
+            make = event if chance.random() < 0.6 else page
+            events.append(make(str(time), user, level=level, itemInSession=item))
+    return events
+
+
+def hours(first: str, count: int) -> list[tuple[str, str]]:
+    start = datetime.fromisoformat(first)
+    return [(str(start + timedelta(hours=n)), str(start + timedelta(hours=n + 1))) for n in range(count)]
+
+
+SCHEDULES = {
+    "hourly, in order": hours("2018-11-01 18:00", 12),
+    "hourly, backwards": hours("2018-11-01 18:00", 12)[::-1],
+    "hourly, shuffled, some twice": random.Random(7).sample(hours("2018-11-01 18:00", 12) * 2, 20)
+    + hours("2018-11-01 18:00", 12)[::5],
+    "daily": [("2018-11-02 00:00", "2018-11-03 00:00"), ("2018-11-01 00:00", "2018-11-02 00:00")],
+    "overlapping": [
+        ("2018-11-01 22:00", "2018-11-02 03:00"),
+        ("2018-11-01 17:00", "2018-11-01 23:00"),
+        ("2018-11-02 01:00", "2018-11-02 09:00"),
+    ],
+    "a month, then hours of it": [MONTH, *hours("2018-11-01 22:00", 3)],
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+def test_same_bytes_same_tables(pipeline, schedule):
+    events, songs = history(), [song()]
+    pipeline.put_events(*events)
+    pipeline.put_songs(*songs)
+    for window in schedule:
+        pipeline.load(*window)
+    covered = [
+        e
+        for e in events
+        if any(
+            datetime.fromisoformat(start) <= reference.moment(e["ts"]) < datetime.fromisoformat(end)
+            for start, end in schedule
+        )
+    ]
+    assert pipeline.tables() == reference.tables(covered, songs)
+
+
+def test_loading_again_changes_no_songplay_id(pipeline):
+    pipeline.put_events(*history())
+    pipeline.put_songs(song())
+    pipeline.load(*MONTH)
+    keys = "songplay_id, start_time, user_id, session_id, item_in_session"
+    before = pipeline.query(f"SELECT {keys} FROM sparkify.songplays ORDER BY 1")
+    pipeline.load("2018-11-01 20:00", "2018-11-02 02:00")
+    pipeline.load(*MONTH, mode="truncate")
+    assert pipeline.query(f"SELECT {keys} FROM sparkify.songplays ORDER BY 1") == before
+
+
+def test_a_rewritten_file_replaces_what_its_windows_published(pipeline):
+    first = [
+        event("2018-11-01 10:00", user=1),
+        event("2018-11-01 10:10", user=1, level="paid", itemInSession=1),
+        event("2018-11-01 11:00", user=1, level="paid", itemInSession=2),
+        event("2018-11-01 11:30", user=2),
+    ]
+    pipeline.put_events(*first)
+    pipeline.load(*MONTH)
+    [(kept,)] = pipeline.query("SELECT songplay_id FROM sparkify.songplays WHERE item_in_session = 2")
+
+    second = [first[0], {**first[2], "location": "Elsewhere"}]
+    pipeline.put_events(*second)
+    pipeline.load("2018-11-01 10:00", "2018-11-01 12:00")
+    assert pipeline.tables() == reference.tables(second, [])
+    assert pipeline.query("SELECT songplay_id FROM sparkify.songplays WHERE item_in_session = 2") == [(kept,)]
+
+
+def test_an_event_inserted_into_a_published_span_splits_it(pipeline):
+    events = [event(f"2018-11-01 {hour}:15", level="free", itemInSession=hour) for hour in (10, 11, 12, 13)]
+    pipeline.put_events(*events)
+    pipeline.load(*MONTH)
+    events.append(event("2018-11-01 11:45", level="paid", itemInSession=99))
+    pipeline.put_events(*events)
+    pipeline.load("2018-11-01 11:00", "2018-11-01 12:00")
+    assert pipeline.tables() == reference.tables(events, [])
+    assert len(pipeline.table("users")) == 3
+
+
+def test_songs_that_come_after_their_plays_are_filled_in(pipeline):
+    events = [event("2018-11-01 10:00"), event("2018-11-02 10:00", song="Uprising")]
+    pipeline.put_events(*events)
+    pipeline.load(*MONTH)
+    assert {row[3] for row in pipeline.table("songplays")} == {None}
+
+    songs = [song("SO1"), song("SO2", title="Uprising")]
+    pipeline.put_songs(*songs)
+    pipeline.load("2018-11-20 10:00", "2018-11-20 11:00")
+    assert pipeline.tables() == reference.tables(events, songs)
+    assert {row[3] for row in pipeline.table("songplays")} == {"SO1", "SO2"}
+
+
+def test_a_changed_song_file_updates_the_song_its_artists_and_its_plays(pipeline):
+    events = [event("2018-11-01 10:00"), event("2018-11-02 10:00", song="Uprising")]
+    pipeline.put_events(*events)
+    pipeline.put_songs(song("SO1"), song("SO2", artist_id="AR2", artist_name="Other"))
+    pipeline.load(*MONTH)
+
+    songs = [
+        song("SO1", title="Uprising", artist_id="AR3", year=2009),
+        song("SO2", artist_id="AR2", artist_name="Other"),
+    ]
+    pipeline.put(song_files(songs[:1]))
+    pipeline.load("2018-11-20 10:00", "2018-11-20 11:00")
+    assert pipeline.tables() == reference.tables(events, songs)
+    assert {row[0] for row in pipeline.table("artists")} == {"AR2", "AR3"}
+
+
+@pytest.mark.parametrize(
+    "last", [MONTH, ("2018-11-01 22:00", "2018-11-01 23:00"), ("2018-11-20 10:00", "2018-11-20 11:00")]
+)
+def test_truncate_gives_the_rows_of_append_and_mends_what_was_changed_by_hand(pipeline, last):
+    events, songs = history(), [song("SO1"), song("SO2", artist_name="Muse feat. X", title="Uprising")]
+    pipeline.put_events(*events)
+    pipeline.put_songs(*songs)
+    for window in hours("2018-11-01 18:00", 12):
+        pipeline.load(*window)
+    appended = pipeline.tables()
+    pipeline.execute(
+        "DELETE FROM sparkify.time",
+        "UPDATE sparkify.songs SET title = 'by hand'",
+        "DELETE FROM sparkify.artists",
+        "UPDATE sparkify.users SET level = 'free'",
+    )
+    pipeline.load(*last, mode="truncate")
+    assert pipeline.tables() == appended == reference.tables(events, songs)

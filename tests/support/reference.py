@@ -1,0 +1,169 @@
+"""The published model computed from source rows in plain Python, independently of the SQL.
+
+Every function takes the source rows that the published windows cover and gives the rows that the table must
+hold, as a sorted list of tuples; surrogate ids are left out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+OPEN = datetime(9999, 12, 31)
+EPOCH = datetime(1970, 1, 1)
+Event = Mapping[str, Any]
+Song = Mapping[str, Any]
+
+COLUMNS = {
+    "songplays": (
+        "start_time, user_id, level, song_id, artist_id, session_id, item_in_session, location, user_agent, "
+        "song_title, artist_name, song_length"
+    ),
+    "users": "user_id, first_name, last_name, gender, level, valid_from, valid_to, is_current",
+    "songs": "song_id, title, artist_id, year, duration",
+    "artists": "artist_id, name, location, latitude, longitude",
+    "time": "start_time, hour, day, week, month, year, weekday",
+}
+
+
+def tables(events: Iterable[Event], songs: Iterable[Song]) -> dict[str, list[tuple]]:
+    """All five published tables."""
+    events, songs = list(events), list(songs)
+    return {
+        "songplays": songplays(events, songs),
+        "users": users(events),
+        "songs": in_order(
+            (s["song_id"], text(s["title"]), s["artist_id"], s["year"] or None, s["duration"]) for s in songs
+        ),
+        "artists": artists(songs),
+        "time": calendar(events),
+    }
+
+
+def in_order(rows: Iterable[tuple]) -> list[tuple]:
+    return sorted(rows, key=lambda row: [(value is None, str(value)) for value in row])
+
+
+def moment(ts: int) -> datetime:
+    return EPOCH + timedelta(milliseconds=ts)
+
+
+def text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def plays(events: Iterable[Event]) -> dict[tuple, Event]:
+    """Natural key to event."""
+    return {
+        (e["ts"], int(e["userId"]), e["sessionId"], e["itemInSession"]): e
+        for e in events
+        if e["page"] == "NextSong"
+    }
+
+
+def songplays(events: Iterable[Event], songs: Iterable[Song]) -> list[tuple]:
+    by_name = defaultdict(list)
+    for song in songs:
+        by_name[text(song["title"]), text(song["artist_name"])].append(song)
+    rows = []
+    for (ts, user_id, session_id, item), e in plays(events).items():
+        found = by_name.get((e["song"], e["artist"]), [])
+        length = e["length"]
+        song = min(
+            found,
+            key=lambda s: (0 if length is None else abs(s["duration"] - length), s["song_id"]),
+            default=None,
+        )
+        rows.append(
+            (
+                moment(ts),
+                user_id,
+                e["level"],
+                song and song["song_id"],
+                song and song["artist_id"],
+                session_id,
+                item,
+                e["location"],
+                e["userAgent"],
+                e["song"],
+                e["artist"],
+                e["length"],
+            )
+        )
+    return in_order(rows)
+
+
+def users(events: Iterable[Event]) -> list[tuple]:
+    timelines = defaultdict(dict)
+    for e in sorted(events, key=lambda e: (e["ts"], e["itemInSession"], e["sessionId"])):
+        if e["userId"]:
+            timelines[int(e["userId"])][e["ts"]] = e
+    rows = []
+    for user_id, timeline in timelines.items():
+        spans = []
+        for e in timeline.values():
+            if not spans or spans[-1]["level"] != e["level"]:
+                spans.append(e)
+        ends = [moment(e["ts"]) for e in spans[1:]] + [OPEN]
+        for e, end in zip(spans, ends, strict=True):
+            rows.append(
+                (
+                    user_id,
+                    e["firstName"],
+                    e["lastName"],
+                    e["gender"],
+                    e["level"],
+                    moment(e["ts"]),
+                    end,
+                    end == OPEN,
+                )
+            )
+    return in_order(rows)
+
+
+def artists(songs: Iterable[Song]) -> list[tuple]:
+    by_artist = defaultdict(list)
+    for song in songs:
+        by_artist[song["artist_id"]].append(song)
+    rows = []
+    for artist_id, own in by_artist.items():
+        names = Counter(text(s["artist_name"]) for s in own if s["artist_name"] is not None)
+        places = Counter(text(s["artist_location"]).strip() for s in own if s["artist_location"] is not None)
+        places.pop("", None)
+        points = Counter(
+            (s["artist_latitude"], s["artist_longitude"])
+            for s in own
+            if s["artist_latitude"] is not None and s["artist_longitude"] is not None
+        )
+        rows.append(
+            (artist_id, most_common(names), most_common(places), *(most_common(points) or (None, None)))
+        )
+    return in_order(rows)
+
+
+def most_common(counts: Counter) -> Any:
+    """The most frequent; of equally frequent texts the shortest, then the first in byte order."""
+
+    def rank(item: tuple[Any, int]) -> tuple:
+        value, count = item
+        return (-count, len(value), value.encode()) if isinstance(value, str) else (-count, value)
+
+    return min(counts.items(), key=rank)[0] if counts else None
+
+
+def calendar(events: Iterable[Event]) -> list[tuple]:
+    starts = {moment(ts).replace(tzinfo=UTC) for ts, *_ in plays(events)}
+    return in_order(
+        (
+            start.replace(tzinfo=None),
+            start.hour,
+            start.day,
+            start.isocalendar().week,
+            start.month,
+            start.year,
+            start.isoweekday() % 7,
+        )
+        for start in starts
+    )
