@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -136,32 +136,29 @@ class TaskState:
     duration: float | None = None
 
 
-@dataclass
 class Api:
-    """The few REST calls that the local commands need, with the UI's login."""
+    """The few REST calls that the local commands need, with the UI's login; use it as a context manager."""
 
-    settings: Settings
-    _client: httpx.Client | None = field(default=None, repr=False)
+    def __init__(self, settings: Settings, client: httpx.Client | None = None):
+        self.settings = settings
+        self._client = client or httpx.Client(
+            base_url=settings.ui_url, timeout=REQUEST_TIMEOUT, trust_env=False
+        )
 
     def __enter__(self) -> Api:
-        client = httpx.Client(base_url=self.settings.ui_url, timeout=REQUEST_TIMEOUT, trust_env=False)
-        token = client.post(
-            "/auth/token",
-            json={"username": UI_USER, "password": self.settings.credentials.ui_password},
-        )
-        if token.status_code != 201:
-            client.close()
+        login = {"username": UI_USER, "password": self.settings.credentials.ui_password}
+        answer = self._request("POST", "/auth/token", json=login)
+        if answer.status_code != 201:
+            self._client.close()
             raise StartupError(
-                f"{self.settings.ui_url} refused the login of this stack ({token.status_code}). Is it "
+                f"{self.settings.ui_url} refused the login of this stack ({answer.status_code}). Is it "
                 "another stack's Airflow? Stop that one, or choose another port: SPARKIFY_UI_PORT=8081"
             )
-        client.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
-        self._client = client
+        self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._client is not None:
-            self._client.close()
+        self._client.close()
 
     def wait_for_dags(self, *dag_ids: str, deadline: float = 90) -> None:
         """Wait until the DAG processor has parsed these DAGs; fail with the import errors when it cannot."""
@@ -264,7 +261,6 @@ class Api:
         return self._checked(self._request(method, path, **arguments))
 
     def _request(self, method: str, path: str, **arguments: object) -> httpx.Response:
-        assert self._client is not None, "use Api as a context manager"
         try:
             return self._client.request(method, path, **arguments)
         except httpx.HTTPError as error:

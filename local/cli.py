@@ -111,7 +111,7 @@ def _status(settings: Settings, _: argparse.Namespace, console: Console) -> int:
         table.add_row(name, "[green]runs[/]" if runs else "[red]stopped[/]", address)
     console.print(table)
     health = ", ".join(f"{name} {state}" for name, state in stack.airflow.health().items())
-    console.print(f"Airflow's health: {health or 'no answer'}", highlight=False)
+    console.print(f"Airflow's health: {health or 'no answer'}", highlight=False, soft_wrap=True)
     return 0 if all(runs for runs, _ in parts.values()) else 3
 
 

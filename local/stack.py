@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
 
@@ -38,6 +38,9 @@ PURPOSES = {
     "redshift": "local Redshift",
     "postgres": "the embedded PostgreSQL",
 }
+
+
+LOCK_FILE = "lock"
 
 
 class Stack:
@@ -121,15 +124,23 @@ class Stack:
             folders = (settings.lake, settings.airflow_home, settings.logs, settings.pids)
             for folder in folders:
                 shutil.rmtree(folder, ignore_errors=True)
-            files = (settings.ports_file, settings.passwords_file, settings.credentials_file)
+            files = (
+                settings.ports_file,
+                settings.passwords_file,
+                settings.credentials_file,
+                settings.state / LOCK_FILE,
+            )
             for file in files:
                 file.unlink(missing_ok=True)
+            # Not ours alone, perhaps: what someone else put there keeps the folder.
+            with suppress(OSError):
+                settings.state.rmdir()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep a second command from changing the same stack at the same time."""
         self.settings.state.mkdir(parents=True, exist_ok=True)
-        with (self.settings.state / "lock").open("w") as lock:
+        with (self.settings.state / LOCK_FILE).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

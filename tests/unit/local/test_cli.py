@@ -1,0 +1,58 @@
+import shlex
+
+import pytest
+
+from local.cli import main
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPARKIFY_STATE", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["seed"], "Local S3 does not run. `make up` starts everything."),
+        (["seed", "--from", "x", "--days", "3"], "leave out --days, or leave out --from"),
+        (["load", "--start", "2018-11-01", "--end", "2018-12-01"], "Airflow does not run. `make up`"),
+        (["load", "--start", "soon", "--end", "2018-12-01"], "--start 'soon' is not a date"),
+        (["load", "--start", "2018-12-01", "--end", "2018-11-01"], "not after its start"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_ends_in_one_message_and_a_non_zero_exit(arguments, message, capsys):
+    assert main(arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert message in captured.err
+    assert captured.out == ""
+
+
+def test_a_port_that_is_none_is_refused_before_anything_starts(monkeypatch, capsys):
+    monkeypatch.setenv("SPARKIFY_UI_PORT", "eighty")
+    assert main(["up"]) == 1
+    assert "SPARKIFY_UI_PORT='eighty' is not a port" in capsys.readouterr().err
+
+
+def test_status_of_a_stack_that_was_never_started(capsys):
+    assert main(["status"]) == 3
+    assert "stopped" in capsys.readouterr().out
+
+
+def test_env_prints_exports_that_a_shell_takes(capsys):
+    assert main(["env"]) == 0
+    words = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
+    assert all(line[0] == "export" and len(line) == 2 for line in words)
+    names = [line[1].partition("=")[0] for line in words]
+    assert {"PATH", "AIRFLOW_HOME", "AIRFLOW_CONN_REDSHIFT_DEFAULT"} <= set(names)
+
+
+def test_an_unknown_command_shows_the_usage(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["fly"])
+    assert ended.value.code == 2
+    assert "usage: python -m local" in capsys.readouterr().err
