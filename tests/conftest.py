@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from local.postgres import EmbeddedPostgres
+from local.redshift import LocalRedshift
 from local.s3 import LocalS3
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -84,3 +85,42 @@ def dataset(tmp_path_factory) -> Path:
         else:
             (folder / name).write_bytes((source / name).read_bytes())
     return folder
+
+
+@pytest.fixture(scope="session")
+def redshift(postgres, s3, tmp_path_factory):
+    """Local Redshift over `postgres` and `s3`; `redshift.connect()` gives a redshift_connector connection."""
+    folder = tmp_path_factory.mktemp("redshift")
+    server = LocalRedshift(
+        port=free_port(),
+        user="awsuser",
+        password="test-redshift-password",
+        database="dev",
+        backend_port=postgres.port,
+        backend_password=postgres.password,
+        s3_endpoint=s3.endpoint_url,
+        access_key=s3.access_key,
+        secret_key=s3.secret_key,
+        pid_file=folder / "redshift.pid",
+        log_file=folder / "redshift.log",
+    )
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def airflow_connections(aws_environment, redshift):
+    """`S3Hook()` and `RedshiftSQLHook()` reach the stand-ins without an Airflow database."""
+    connection = {
+        "conn_type": "redshift",
+        "host": "127.0.0.1",
+        "port": redshift.port,
+        "schema": redshift.database,
+        "login": redshift.user,
+        "password": redshift.password,
+        "extra": {"ssl": False},
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps(connection))
+        yield
