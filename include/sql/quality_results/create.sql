@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS sparkify.quality_results (
     observed DOUBLE PRECISION,
     threshold VARCHAR(64) NOT NULL,
     status VARCHAR(16) NOT NULL,
-    checked_at TIMESTAMP NOT NULL
+    checked_at TIMESTAMP DEFAULT GETDATE() NOT NULL
 )
 DISTSTYLE EVEN
 SORTKEY (checked_at);

@@ -16,9 +16,16 @@ from sparkify.work import Run
 log = logging.getLogger(__name__)
 
 RESULT_COLUMNS = (
-    "run_id", "window_start", "window_end", "table_name", "check_name", "severity", "observed", "threshold",
-    "status", "checked_at",
-)  # fmt: skip
+    "run_id",
+    "window_start",
+    "window_end",
+    "table_name",
+    "check_name",
+    "severity",
+    "observed",
+    "threshold",
+    "status",
+)
 
 
 class DataQualityOperator(SparkifyOperator):
@@ -87,7 +94,7 @@ class DataQualityOperator(SparkifyOperator):
     def _store(self, run: Run, results: Sequence[Result]) -> None:
         if not results:
             return
-        row = f"({', '.join(['%s'] * (len(RESULT_COLUMNS) - 1))}, GETDATE())"
+        row = f"({', '.join(['%s'] * len(RESULT_COLUMNS))})"
         values = [
             value
             for result in results
