@@ -92,9 +92,9 @@ def _up(settings: Settings, _: argparse.Namespace, console: Console) -> None:
 
 
 def _down(settings: Settings, _: argparse.Namespace, console: Console) -> None:
-    stack = Stack(settings)
-    with Steps(console) as steps, stack.locked():
-        stack.down(steps)
+    # Without the lock: this is also how a command that hangs is ended.
+    with Steps(console) as steps:
+        Stack(settings).down(steps)
 
 
 def _clean(settings: Settings, _: argparse.Namespace, console: Console) -> None:

@@ -78,7 +78,7 @@ def check_only_sample(settings: Settings, spec: SampleSpec) -> None:
         if sample.get(key) != etag:
             raise SeedError(
                 f"The lake holds other data than the sample, for one {BUCKET}/{key}. The demo would "
-                "overwrite part of it: load yours with `python -m local load`, or remove all with `make clean`."
+                "overwrite part of it: load yours with `python -m local load`, or `make clean` first."
             )
 
 

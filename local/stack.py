@@ -61,11 +61,22 @@ class Stack:
             secret.aws_access_key_id,
             secret.aws_secret_access_key,
             settings.logs / "s3.log",
+            region=REGION,
         )
-
-    @cached_property
-    def redshift(self) -> LocalRedshift:
-        raise NotImplementedError
+        self.redshift = LocalRedshift(
+            port=settings.ports.redshift,
+            user=WAREHOUSE_USER,
+            password=secret.redshift_password,
+            database=WAREHOUSE,
+            backend_port=settings.ports.postgres,
+            backend_password=secret.postgres_password,
+            s3_endpoint=settings.s3_url,
+            access_key=secret.aws_access_key_id,
+            secret_key=secret.aws_secret_access_key,
+            region=REGION,
+            pid_file=settings.pids / "redshift.pid",
+            log_file=settings.logs / "redshift.log",
+        )
 
     @cached_property
     def airflow(self) -> Airflow:
