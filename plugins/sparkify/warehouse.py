@@ -148,8 +148,8 @@ def quote(value: str) -> str:
 
 
 def _verb(statement: str) -> str:
-    words = re.findall(r"[\w.]+", statement)[:4]
-    return " ".join(words)
+    """What a statement does and to which table: `CREATE TABLE staging.events__2018110100_1h_0123`."""
+    return " ".join(statement.partition("(")[0].split()[:3])
 
 
 def _rollback(connection: Any) -> None:

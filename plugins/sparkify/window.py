@@ -61,6 +61,16 @@ class Window:
         """The end (not included) as the text of a Redshift TIMESTAMP literal, UTC."""
         return self.end.strftime("%Y-%m-%d %H:%M:%S")
 
+    @property
+    def days_start_sql(self) -> str:
+        """The start of the first day that the window touches, as `start_sql`."""
+        return f"{min(self.days()):%Y-%m-%d} 00:00:00"
+
+    @property
+    def days_end_sql(self) -> str:
+        """The end (not included) of the last day that the window touches, as `end_sql`."""
+        return f"{max(self.days()) + DAY:%Y-%m-%d} 00:00:00"
+
     def days(self) -> Iterator[date]:
         """The UTC days that the window touches, in order."""
         day = self.start.date()

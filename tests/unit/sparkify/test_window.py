@@ -119,7 +119,10 @@ def test_a_window_not_in_utc_is_refused():
     ],
 )
 def test_days_that_a_window_touches(start, end, days):
-    assert list(Window(start, end).days()) == days
+    window = Window(start, end)
+    assert list(window.days()) == days
+    assert window.days_start_sql == f"{days[0]} 00:00:00"
+    assert window.days_end_sql == f"{days[-1] + timedelta(days=1)} 00:00:00"
 
 
 @given(st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))
