@@ -9,6 +9,7 @@ Source: Amazon Redshift Database Developer Guide, "COPY from JSON format".
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import json
 import operator
@@ -48,6 +49,16 @@ class LoadError:
     raw_line: str
     raw_value: str = ""
     offset: int = 0
+
+
+@dataclass(frozen=True)
+class FileRead:
+    """One file that was read to its end: a row of stl_load_commits."""
+
+    url: str
+    lines: int
+    bytes: int
+    finished: datetime.datetime
 
 
 @dataclass
@@ -166,6 +177,8 @@ class Converter:
         self.mapping = mapping
         self.rows = 0
         self.errors: list[LoadError] = []
+        #: The files that were read to their end.
+        self.files: list[FileRead] = []
         self.fields = [Field(column, command) for column in mapping.columns]
         self._file: _File | None = None
         self._decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -184,15 +197,16 @@ class Converter:
                 rows, count = done
                 self.rows += count
                 for file, head, rest, last in pieces:
-                    if not last:
-                        file.lines += head.count(b"\n")
-                        file.offset += len(head)
-                        file.carry = rest
+                    file.lines += head.count(b"\n")
+                    file.offset += len(head)
+                    file.carry = rest
+                    self._finish(file, head, last)
                 return rows
         out: list[str] = []
         for file, head, rest, last in pieces:
             unfinished = self._careful(file, head, last, out)
             file.carry = unfinished + rest
+            self._finish(file, head, last)
         return "".join(out).encode()
 
     def _pieces(

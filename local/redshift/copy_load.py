@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from local.redshift import protocol
 from local.redshift.copy_fields import Column
 from local.redshift.copy_json import Converter, Mapping, TooManyErrors
 from local.redshift.errors import BackendError, RedshiftError
-from local.redshift.s3_source import S3Source, split_address
+from local.redshift.s3_source import S3Object, S3Source, split_address
 from local.redshift.text import literal, quoted
 
 if TYPE_CHECKING:
     from local.redshift.copy_command import CopyCommand
+    from local.redshift.journal import LoadRecord
     from local.redshift.proxy import Session
 
 log = logging.getLogger("local.redshift")
 
 COLUMNS = """
-SELECT a.attname, t.typname, a.atttypmod, a.attnotnull, a.attidentity <> '', c.relname
+SELECT a.attname, t.typname, a.atttypmod, a.attnotnull, a.attidentity <> '', a.attrelid::oid
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 """
 
-BATCH = 1 << 20
+#: What is converted at once, and how many batches may wait between two stages.
+BATCH_BYTES = 1 << 20
+BATCH_FILES = 1000
+AHEAD = 2
 
 
 class Load:
@@ -42,17 +47,17 @@ class Load:
     async def run(self) -> None:
         """Raises RedshiftError or BackendError; then nothing of the load stays."""
         command, session = self.command, self.session
-        columns = await self._columns()
-        record = await self.server.journal.begin(session, command)
+        columns, table_id = await self._columns()
+        record = await self.server.journal.begin(session, command, table_id)
         try:
             source = S3Source(self.server.s3, command.credentials, command.region, record.query)
             mapping = await self._mapping(source, columns)
             objects = await source.objects(command)
-            record.files = len(objects)
             converter = Converter(command, mapping)
             await self._load(source, objects, converter, record)
-        except BaseException:
+        except BaseException as error:
             record.status = "aborted"
+            record.message = str(error)
             await self.server.journal.end(record)
             if record.loading:
                 session.deferred_settings.update(
@@ -73,15 +78,16 @@ class Load:
                 "Check 'stl_load_errors' system table for details."
             )
 
-    async def _columns(self) -> list[Column]:
-        """The columns to load, in order; IDENTITY columns are left to the table."""
+    async def _columns(self) -> tuple[list[Column], int]:
+        """The columns to load, in order, and the table's oid; IDENTITY columns are left to the table."""
         rows = await self.session.ask(COLUMNS.format(table=literal(self.command.table_sql)))
         table = [
             Column(name, type_name, int(modifier), not_null == "t", identity == "t")
             for name, type_name, modifier, not_null, identity, _ in rows
         ]
+        table_id = int(rows[0][5]) if rows else 0
         if self.command.columns is None:
-            return [column for column in table if not column.identity]
+            return [column for column in table if not column.identity], table_id
         by_name = {column.name: column for column in table}
         chosen = []
         for name in self.command.columns:
@@ -93,7 +99,7 @@ class Load:
             if by_name[name].identity:
                 raise RedshiftError(f'cannot set an identity column "{name}" to a value', sqlstate="0A000")
             chosen.append(by_name[name])
-        return chosen
+        return chosen, table_id
 
     async def _mapping(self, source: S3Source, columns: list[Column]) -> Mapping:
         if not self.command.json.startswith("s3://"):
@@ -102,7 +108,9 @@ class Load:
         text = await source.read_small(bucket, key)
         return Mapping.json_paths(columns, text, self.command.json)
 
-    async def _load(self, source: S3Source, objects, converter: Converter, record) -> None:
+    async def _load(
+        self, source: S3Source, objects: list[S3Object], converter: Converter, record: LoadRecord
+    ) -> None:
         session, command = self.session, self.command
         record.loading = True
         copying = not command.no_load
@@ -110,11 +118,12 @@ class Load:
             names = ", ".join(quoted(column.name) for column in converter.mapping.columns)
             await session.ask(f"COPY {command.table_sql} ({names}) FROM STDIN")
         try:
-            async for rows in self._converted(source, objects, converter, record):
-                if copying and rows:
-                    session.backend_writer.write(protocol.message(b"d", rows))
-                    await session.backend_writer.drain()
-                self._check_backend()
+            async with aclosing(self._converted(source, objects, converter)) as converted:
+                async for rows in converted:
+                    if copying and rows:
+                        session.backend_writer.write(protocol.message(b"d", rows))
+                        await session.backend_writer.drain()
+                    self._check_backend()
         except TooManyErrors:
             failure = RedshiftError(
                 f"Load into table '{command.table_name}' failed.  Check 'stl_load_errors' system table for details."
@@ -127,6 +136,9 @@ class Load:
         except Exception as error:
             log.exception("COPY failed inside the stand-in")
             await self._abandon(copying, RedshiftError(f"Local Redshift failed in COPY: {error!r}"))
+        finally:
+            record.errors = converter.errors
+            record.files = converter.files
         record.rows = 0 if command.no_load else converter.rows
         if copying:
             session.backend_writer.write(protocol.COPY_DONE + protocol.FLUSH)
@@ -154,25 +166,48 @@ class Load:
             raise error
         self.session.backend_writer.write(protocol.copy_fail(error.text) + protocol.FLUSH)
         while True:
-            kind, body = await self.session.captured.get()
+            kind, _ = await self.session.captured.get()
             if kind == b"E":
                 raise BackendError(error.fields())
 
-    async def _converted(self, source: S3Source, objects, converter: Converter, record):
-        """Rows in COPY's text format, converted in a thread while the next bytes are read."""
-        batch, size = [], 0
+    async def _converted(
+        self, source: S3Source, objects: list[S3Object], converter: Converter
+    ) -> AsyncIterator[bytes]:
+        """Rows in COPY's text format: reading, converting (in a thread) and sending overlap."""
+        batches: asyncio.Queue[list | Exception | None] = asyncio.Queue(maxsize=AHEAD)
+        rows: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(maxsize=AHEAD)
 
-        async def convert():
-            rows = await asyncio.to_thread(converter.convert, batch)
-            record.bytes += size
-            record.errors = converter.errors
-            return rows
+        async def read() -> None:
+            batch, size = [], 0
+            try:
+                async with aclosing(source.chunks(objects, self.command.gzip)) as chunks:
+                    async for part in chunks:
+                        batch.append(part)
+                        size += len(part[1])
+                        if size >= BATCH_BYTES or len(batch) >= BATCH_FILES:
+                            await batches.put(batch)
+                            batch, size = [], 0
+                if batch:
+                    await batches.put(batch)
+                await batches.put(None)
+            except Exception as error:
+                await batches.put(error)
 
-        async for item, data, last in source.chunks(objects, self.command.gzip):
-            batch.append((item, data, last))
-            size += len(data)
-            if size >= BATCH or len(batch) >= 2000:
-                yield await convert()
-                batch, size = [], 0
-        if batch:
-            yield await convert()
+        async def convert() -> None:
+            try:
+                while isinstance(batch := await batches.get(), list):
+                    await rows.put(await asyncio.to_thread(converter.convert, batch))
+                await rows.put(batch)
+            except Exception as error:
+                await rows.put(error)
+
+        tasks = [asyncio.create_task(read()), asyncio.create_task(convert())]
+        try:
+            while (result := await rows.get()) is not None:
+                if isinstance(result, Exception):
+                    raise result
+                yield result
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

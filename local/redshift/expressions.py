@@ -106,6 +106,8 @@ def rewrite_expressions(edits: Edits) -> None:
                 rewrite(edits, index)
             if key == "OVER":
                 _check_window(edits, index)
+        elif key == "APPROXIMATE" and edits.key(index + 1) in ("COUNT", "PERCENTILE_DISC"):
+            edits.texts[index] = ""
         elif key == "SYSDATE":
             edits.texts[index] = "sysdate()"
         elif key == "MINUS" and edits.key(index + 1) in ("SELECT", "ALL", "DISTINCT", "("):
@@ -178,6 +180,9 @@ def _date_part_first(name: str, *counts: int) -> Callable[[Edits, int], None]:
         edits.texts[index] = name
         if end == start + 1 and edits.tokens[start].kind in ("word", "quoted"):
             edits.texts[start] = literal(edits.tokens[start].value.lower())
+        for start, end in edits.arguments(index + 1)[1:]:
+            if end == start + 1 and edits.tokens[start].kind == "string":
+                edits.texts[start] += "::timestamp"
 
     return rewrite
 
@@ -223,6 +228,16 @@ def _replace_call(edits: Edits, index: int, text: str) -> None:
     closing = edits.partner[index + 1]
     edits.remove(index, closing + 1)
     edits.texts[index] = text
+
+
+def _convert(edits: Edits, index: int) -> None:
+    """CONVERT(type, expression)"""
+    target, value = (edits.render(*argument) for argument in _argument_count(edits, index, 2))
+    _replace_call(edits, index, f"CAST(({value}) AS {TYPES.get(target.upper(), target)})")
+
+
+def _version(edits: Edits, index: int) -> None:
+    edits.texts[index] = "redshift.version"
 
 
 def _listagg(edits: Edits, index: int) -> None:
@@ -321,6 +336,8 @@ FUNCTIONS: dict[str, Callable[[Edits, int], None]] = {
     "NVL2": _nvl2,
     "DECODE": _decode,
     "CONCAT": _concat,
+    "CONVERT": _convert,
+    "VERSION": _version,
     "DATEADD": _date_part_first("dateadd", 3),
     "DATE_ADD": _date_part_first("dateadd", 3),
     "DATEDIFF": _date_part_first("datediff", 3),
