@@ -30,6 +30,8 @@ COMMANDS = {
 HEALTH_COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 FINISHED = ("success", "failed")
 
+NO_LOG = "(the task wrote no log: it may have been killed before it began; see airflow-scheduler.log)"
+
 START_DEADLINE = 180
 REQUEST_TIMEOUT = 30
 
@@ -229,26 +231,36 @@ class Api:
             if state == "failed":
                 raise RunFailedError(self._failure(dag_id, run_id, tasks))
             if time.monotonic() > end:
+                states = ", ".join(f"{task.task_id} {task.state}" for task in tasks)
                 raise RunFailedError(
-                    f"The run {run_id} of {dag_id} is still {state} after {deadline:.0f} s: "
-                    + ", ".join(f"{task.task_id} {task.state}" for task in tasks)
-                    + f".\nWatch it at {self._run_url(dag_id, run_id)}; "
-                    f"the scheduler's log is {self.settings.logs / 'airflow-scheduler.log'}"
+                    "\n".join(
+                        [
+                            f"The run {run_id} of {dag_id} is {state} after {deadline:.0f} s: {states}.",
+                            *self._failed_tasks(dag_id, run_id, tasks),
+                            f"Watch it at {self._run_url(dag_id, run_id)}",
+                            f"The scheduler's log: {self.settings.logs / 'airflow-scheduler.log'}",
+                        ]
+                    )
                 )
             time.sleep(0.3)
 
     def _failure(self, dag_id: str, run_id: str, tasks: list[TaskState]) -> str:
-        failed = [task for task in tasks if task.state == "failed"]
         parts = [f"The run {run_id} of {dag_id} failed."]
-        for task in failed:
+        failed = self._failed_tasks(dag_id, run_id, tasks)
+        parts += failed or [f"No task of it failed by itself. See {self._run_url(dag_id, run_id)}"]
+        return "\n".join(parts)
+
+    def _failed_tasks(self, dag_id: str, run_id: str, tasks: list[TaskState]) -> list[str]:
+        parts = []
+        for task in tasks:
+            if task.state not in ("failed", "up_for_retry"):
+                continue
             log = task_log(self.settings.task_logs, dag_id, run_id, task)
             parts.append(f"Task {task.task_id} failed (try {task.try_number}). Its log ends with:")
             parts += [f"    {line}" for line in log_tail(log)]
             parts.append(f"The whole log: {log}")
             parts.append(f"In the UI: {self._run_url(dag_id, run_id)}/tasks/{task.task_id}")
-        if not failed:
-            parts.append(f"No task of it failed by itself. See {self._run_url(dag_id, run_id)}")
-        return "\n".join(parts)
+        return parts
 
     def _run_url(self, dag_id: str, run_id: str) -> str:
         return f"{self.settings.ui_url}/dags/{dag_id}/runs/{run_id}"
@@ -295,18 +307,41 @@ def task_log(folder: Path, dag_id: str, run_id: str, task: TaskState) -> Path:
 
 def log_tail(path: Path, lines: int = 12) -> list[str]:
     """The end of a task's log, one readable line per record: level, event, and an exception's message."""
+    readable: list[str] = []
+    for record in _log_records(path):
+        if "event" not in record:
+            readable += record["text"].splitlines()
+        elif not record["event"].startswith(("::group::", "::endgroup::")):
+            readable += f"{str(record.get('level', 'info')).upper():8}{record['event']}".splitlines()
+            readable += _errors(record)
+    return readable[-lines:] or [NO_LOG]
+
+
+def log_error(path: Path) -> str:
+    """The first line of the exception that ended a task, as its log has it."""
+    errors = [line for record in _log_records(path) for line in _errors(record)[:1]]
+    return errors[-1] if errors else log_tail(path)[-1]
+
+
+def _log_records(path: Path) -> list[dict]:
+    """The log's records; a line that is not JSON becomes one with a `text` only."""
     try:
-        records = path.read_text(errors="replace").splitlines()
+        lines = path.read_text(errors="replace").splitlines()
     except FileNotFoundError:
-        return ["(the task wrote no log: it may have been killed before it began; see airflow-scheduler.log)"]
-    readable = []
-    for record in records[-lines:]:
+        return []
+    records = []
+    for line in lines:
         try:
-            entry = json.loads(record)
-            text = f"{str(entry.get('level', 'info')).upper():8}{entry.get('event', '')}"
-            readable += text.splitlines()
-            for error in entry.get("error_detail") or []:
-                readable += f"{error['exc_type']}: {error['exc_value']}".splitlines()
-        except (ValueError, AttributeError, TypeError, KeyError):
-            readable.append(record)
-    return readable[-2 * lines :]
+            record = json.loads(line)
+            records.append({**record, "event": str(record["event"])})
+        except (ValueError, KeyError, TypeError):
+            records.append({"text": line})
+    return records
+
+
+def _errors(record: dict) -> list[str]:
+    """The messages of an exception and of its causes, the outermost first."""
+    lines = []
+    for error in record.get("error_detail") or []:
+        lines += f"{error.get('exc_type')}: {error.get('exc_value')}".splitlines()
+    return lines

@@ -14,7 +14,7 @@ from rich.table import Table
 from local.airflow import Api, RunFailedError
 from local.demo import demo, print_where_to_look
 from local.detached import StartupError
-from local.runs import PIPELINE, WindowError, parse_hour, run_dag, window_conf
+from local.runs import PIPELINE, SCHEMA, WindowError, parse_hour, run_pipeline, run_schema, window_conf
 from local.sample_data import SampleSpec
 from local.seed import SeedError, seed_folder, seed_sample
 from local.settings import Settings, SettingsError
@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("status", _status, "Show what runs. Exits with 3 unless everything does.")
     add("demo", _demo, "Start everything, seed sample data, load it and show the first answers.")
     add("clean", _clean, "End everything and remove the local state, data included.")
-    add("env", _env, 'Print exports for using `airflow` here: eval "$(python -m local env)"')
+    add("env", _env, 'Print exports for using `airflow` and `aws` here: eval "$(python -m local env)"')
 
     seed = add("seed", _seed, "Fill the lake, from a folder or with sample data.")
     seed.add_argument(
@@ -124,7 +124,7 @@ def _demo(settings: Settings, _: argparse.Namespace, console: Console) -> None:
 def _env(settings: Settings, _: argparse.Namespace, console: Console) -> None:
     programs = Path(sys.executable).parent
     print(f"export PATH={shlex.quote(str(programs))}:$PATH")
-    for name, value in settings.environment().items():
+    for name, value in {**settings.environment(), **settings.aws_environment()}.items():
         print(f"export {name}={shlex.quote(value)}")
 
 
@@ -153,14 +153,14 @@ def _seed(settings: Settings, options: argparse.Namespace, console: Console) -> 
 
 def _load(settings: Settings, options: argparse.Namespace, console: Console) -> None:
     start, end = parse_hour("--start", options.start), parse_hour("--end", options.end)
-    conf = window_conf(start, end, options.mode)
+    window_conf(start, end)  # refuses an inverted window before anything else is asked
     if not Stack(settings).airflow.is_running():
         raise StartupError("Airflow does not run. `make up` starts everything.")
     with Steps(console) as steps, Api(settings) as api:
-        with steps("Wait for the DAG"):
-            api.wait_for_dags(PIPELINE)
-        title = f"Run {PIPELINE}: load {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} in one run"
-        run_id = run_dag(steps, api, PIPELINE, conf, title)
+        with steps("Wait for the DAGs"):
+            api.wait_for_dags(PIPELINE, SCHEMA)
+        run_schema(steps, api)
+        run_id = run_pipeline(steps, api, start, end, options.mode)
         took = steps.elapsed
         summary = Summary.query(settings, run_id, start.replace(tzinfo=None), end.replace(tzinfo=None))
     summary.print(console)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from rich.console import Console
 
 from local.airflow import Api
-from local.runs import PIPELINE, SCHEMA, run_dag, window_conf
+from local.runs import PIPELINE, SCHEMA, run_pipeline, run_schema
 from local.sample_data import FIRST_DAY, SampleSpec
 from local.seed import check_only_sample, seed_sample
 from local.settings import UI_USER, Settings
@@ -35,9 +35,8 @@ def demo(settings: Settings, console: Console, started: float | None = None) -> 
         with Api(settings) as api:
             with steps("Wait for the DAGs"):
                 api.wait_for_dags(PIPELINE, SCHEMA)
-            run_dag(steps, api, SCHEMA, {}, f"Run {SCHEMA}: create the tables", RUN_DEADLINE)
-            title = f"Run {PIPELINE}: load {start:%Y-%m-%d} to {end:%Y-%m-%d} in one run"
-            run_id = run_dag(steps, api, PIPELINE, window_conf(start, end), title, RUN_DEADLINE)
+            run_schema(steps, api, RUN_DEADLINE)
+            run_id = run_pipeline(steps, api, start, end, deadline=RUN_DEADLINE)
         with steps("Ask the warehouse"):
             summary = Summary.query(settings, run_id, start.replace(tzinfo=None), end.replace(tzinfo=None))
         took = steps.elapsed

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from local.airflow import Api, TaskState, task_log
+from rich.markup import escape
+
+from local.airflow import Api, TaskState, log_error, task_log
 from local.steps import Steps
 
 PIPELINE = "sparkify"
@@ -46,6 +48,24 @@ def window_conf(start: datetime, end: datetime, mode: str = "append") -> dict[st
     }
 
 
+def run_schema(steps: Steps, api: Api, deadline: float = RUN_DEADLINE) -> None:
+    """Create the tables that are missing."""
+    run_dag(steps, api, SCHEMA, {}, f"Run {SCHEMA}: create the tables that are missing", deadline)
+
+
+def run_pipeline(
+    steps: Steps,
+    api: Api,
+    start: datetime,
+    end: datetime,
+    mode: str = "append",
+    deadline: float = RUN_DEADLINE,
+) -> str:
+    """Load `[start, end)` by one run and return its id."""
+    title = f"Run {PIPELINE}: load {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} in one run"
+    return run_dag(steps, api, PIPELINE, window_conf(start, end, mode), title, deadline)
+
+
 def run_dag(
     steps: Steps,
     api: Api,
@@ -68,14 +88,14 @@ def run_dag(
                 if task.state == "success":
                     steps.done(task.task_id, task.duration or 0, indent="  ")
                 elif task.state == "up_for_retry":
-                    log = task_log(api.settings.task_logs, dag_id, run_id, task)
+                    error = log_error(task_log(api.settings.task_logs, dag_id, run_id, task))
                     steps.line(
-                        f"  [yellow]{task.task_id} failed at try {task.try_number} and will be tried again; "
-                        f"its log: {log}[/]"
+                        f"  [yellow]{task.task_id} failed at try {task.try_number} and will be tried "
+                        f"again:[/] {escape(error)}"
                     )
             running = [task.task_id for task in tasks if task.state == "running"]
             step.detail(", ".join(running) or "waiting for the scheduler")
 
         tasks = api.wait_for_run(dag_id, run_id, deadline=deadline, on_change=show)
-        step.result = f"{len(tasks)} tasks"
+        step.result = f"{len(tasks)} task{'s' * (len(tasks) != 1)}"
     return run_id

@@ -246,6 +246,15 @@ class Settings:
             values["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
         return values
 
+    def aws_environment(self) -> dict[str, str]:
+        """The variables with which AWS's own tools talk to the local S3; Airflow uses its connection."""
+        return {
+            "AWS_ENDPOINT_URL_S3": self.s3_url,
+            "AWS_ACCESS_KEY_ID": self.credentials.aws_access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.credentials.aws_secret_access_key,
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
     def process_environment(self) -> dict[str, str]:
         """The caller's environment with `environment()` on top, and nothing of another Airflow or of AWS."""
         inherited = {

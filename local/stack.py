@@ -110,11 +110,11 @@ class Stack:
             warehouse = pool.submit(self._start_redshift, steps)
             with steps("Prepare Airflow's database"):
                 self.airflow.migrate()
+            warehouse.result()
             with steps("Start Airflow") as step:
                 self.airflow.launch()
                 self.airflow.wait_healthy()
                 step.result = "API server, scheduler, DAG processor, triggerer"
-            warehouse.result()
             lake.result()
 
     def down(self, steps: Steps) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from local.airflow import RunFailedError
 from local.runs import PIPELINE, SCHEMA, window_conf
 from local.runs import parse_hour as hour
 from local.seed import JSONPATHS_FILE
@@ -41,15 +42,15 @@ def test_seeding_again_uploads_nothing(lake, dataset):
 
 
 def test_a_load_without_tables_names_the_task_its_log_and_the_remedy(lake):
-    result = lake("load", "--start", "2018-11-01", "--end", "2018-11-02")
-    assert result.returncode == 1
-    assert "failed" in result.stderr
-    assert "sparkify_schema" in result.stderr
-    assert str(lake.settings.task_logs) in result.stderr
+    with pytest.raises(RunFailedError) as failure:
+        run(lake, PIPELINE, window_conf(hour("start", "2018-11-01"), hour("end", "2018-11-02")))
+    message = str(failure.value)
+    assert "Task stage_" in message
+    assert "sparkify_schema" in message
+    assert str(lake.settings.task_logs) in message
 
 
 def test_a_month_is_loaded_by_one_run_with_the_right_figures(lake):
-    run(lake, SCHEMA, {})
     lake.ok("load", "--start", "2018-11-01", "--end", "2018-12-01")
     assert lake.counts() == FIGURES
     assert lake.query("SELECT COUNT(*) FROM sparkify.songplays WHERE song_id IS NOT NULL") == [(333,)]

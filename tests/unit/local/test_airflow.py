@@ -3,7 +3,7 @@ import json
 import httpx
 import pytest
 
-from local.airflow import Api, RunFailedError, log_tail
+from local.airflow import Api, RunFailedError, log_error, log_tail
 from local.detached import StartupError
 from local.settings import Settings
 
@@ -27,6 +27,7 @@ def test_a_tasks_log_is_shown_as_readable_lines(tmp_path):
         "ProgrammingError: relation is missing",
         "plain text",
     ]
+    assert log_error(log) == "ProgrammingError: relation is missing"
 
 
 def test_only_the_end_of_a_long_log_is_shown(tmp_path):
@@ -94,7 +95,7 @@ def test_a_run_that_takes_too_long_shows_where_it_stands(api):
     stuck = {"task_id": "stage_songs", "state": "queued", "try_number": 0, "duration": None}
     api.answers[run] = (200, {"state": "running"})
     api.answers[f"{run}/taskInstances"] = (200, {"task_instances": [stuck]})
-    with pytest.raises(RunFailedError, match=r"still running after 0 s: stage_songs queued"):
+    with pytest.raises(RunFailedError, match=r"is running after 0 s: stage_songs queued"):
         api.wait_for_run("sparkify", "r1", deadline=0)
 
 
