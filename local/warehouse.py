@@ -120,4 +120,5 @@ class Summary:
                 f"Events: {events:,} in {log_files} log files = {plays:,} plays + {other:,} of other pages "
                 f"+ {rejected} rejected rows; {song_files:,} song files",
                 highlight=False,
+                soft_wrap=True,
             )
