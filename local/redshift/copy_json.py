@@ -209,6 +209,11 @@ class Converter:
             self._finish(file, head, last)
         return "".join(out).encode()
 
+    def _finish(self, file: _File, head: bytes, last: bool) -> None:
+        if last:
+            lines = file.lines + (not head.endswith(b"\n") and file.offset > 0)
+            self.files.append(FileRead(file.url, lines, file.offset, datetime.datetime.now(datetime.UTC)))
+
     def _pieces(
         self, batch: Sequence[tuple[S3Object, bytes, bool]]
     ) -> Iterator[tuple[_File, bytes, bytes, bool]]:

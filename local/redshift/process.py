@@ -45,6 +45,7 @@ class LocalRedshift:
         self.access_key = access_key
         self.secret_key = secret_key
         self.region = region
+        self.log_file = log_file
         self._process = DetachedProcess("Local Redshift", Path(pid_file), log_file)
 
     def start(self) -> None:
