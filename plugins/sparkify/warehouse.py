@@ -123,11 +123,11 @@ class Warehouse:
 
 
 def split_statements(script: str) -> list[str]:
-    """The statements of a script, without comments and closing semicolons."""
+    """The statements of a script, without closing semicolons; a comment stays with the statement below it."""
     import sqlparse
 
-    statements = sqlparse.split(sqlparse.format(script, strip_comments=True), strip_semicolon=True)
-    return [statement for statement in statements if statement.strip()]
+    statements = sqlparse.split(script, strip_semicolon=True)
+    return [statement for statement in statements if _without_comment_lines(statement)]
 
 
 def quote(value: str) -> str:
@@ -149,7 +149,12 @@ def quote(value: str) -> str:
 
 def _verb(statement: str) -> str:
     """What a statement does and to which table: `CREATE TABLE staging.events__2018110100_1h_0123`."""
-    return " ".join(statement.partition("(")[0].split()[:3])
+    return " ".join(_without_comment_lines(statement).partition("(")[0].split()[:3])
+
+
+def _without_comment_lines(statement: str) -> str:
+    lines = (line for line in statement.splitlines() if not line.lstrip().startswith("--"))
+    return "\n".join(lines).strip()
 
 
 def _rollback(connection: Any) -> None:

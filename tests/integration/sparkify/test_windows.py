@@ -15,14 +15,14 @@ pytestmark = pytest.mark.integration
 MONTH = ("2018-11-01 00:00", "2018-12-01 00:00")
 
 
-def history(seed: int = 1, users: int = 4, hours: int = 12) -> list[dict]:
+def history(seed: int = 1, users: int = 4, hours: int = 7) -> list[dict]:
     """Events of a few users around midnight, whose levels change often."""
     chance = random.Random(seed)
-    start = datetime(2018, 11, 1, 18)
+    start = datetime(2018, 11, 1, 21)
     events = []
     for user in range(1, users + 1):
         level = "free"
-        for item in range(hours * 2):
+        for item in range(hours * 3):
             if chance.random() < 0.4:
                 level = chance.choice(["free", "paid"])
             time = start + timedelta(milliseconds=chance.randrange(hours * 3_600_000))
@@ -37,10 +37,10 @@ def hours(first: str, count: int) -> list[tuple[str, str]]:
 
 
 SCHEDULES = {
-    "hourly, in order": hours("2018-11-01 18:00", 12),
-    "hourly, backwards": hours("2018-11-01 18:00", 12)[::-1],
-    "hourly, shuffled, some twice": random.Random(7).sample(hours("2018-11-01 18:00", 12) * 2, 20)
-    + hours("2018-11-01 18:00", 12)[::5],
+    "hourly, in order": hours("2018-11-01 21:00", 7),
+    "hourly, backwards": hours("2018-11-01 21:00", 7)[::-1],
+    "hourly, shuffled, some twice": random.Random(7).sample(hours("2018-11-01 21:00", 7) * 2, 9)
+    + hours("2018-11-01 21:00", 7)[::5],
     "daily": [("2018-11-02 00:00", "2018-11-03 00:00"), ("2018-11-01 00:00", "2018-11-02 00:00")],
     "overlapping": [
         ("2018-11-01 22:00", "2018-11-02 03:00"),
@@ -145,7 +145,7 @@ def test_truncate_gives_the_rows_of_append_and_mends_what_was_changed_by_hand(pi
     events, songs = history(), [song("SO1"), song("SO2", artist_name="Muse feat. X", title="Uprising")]
     pipeline.put_events(*events)
     pipeline.put_songs(*songs)
-    for window in hours("2018-11-01 18:00", 12):
+    for window in [("2018-11-01 20:00", "2018-11-01 23:00"), ("2018-11-01 23:00", "2018-11-02 05:00")]:
         pipeline.load(*window)
     appended = pipeline.tables()
     pipeline.execute(

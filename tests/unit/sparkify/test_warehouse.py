@@ -46,9 +46,12 @@ def test_other_errors_keep_statement_place_message_and_detail():
     assert str(error) == "a script failed on connection 'c': division by zero. in slice 1"
 
 
-def test_a_script_is_split_without_its_comments():
-    script = "-- first; comment\nSELECT ';' AS a;\n\n/* two */ DELETE FROM t\nWHERE b = '--';\n;\n"
-    assert split_statements(script) == ["SELECT ';' AS a", "DELETE FROM t\nWHERE b = '--'"]
+def test_a_script_is_split_into_its_statements():
+    script = "-- first; comment\nSELECT ';' AS a;\n\nDELETE FROM t\nWHERE b = '--';\n;\n-- the end\n"
+    assert split_statements(script) == [
+        "-- first; comment\nSELECT ';' AS a",
+        "DELETE FROM t\nWHERE b = '--'",
+    ]
 
 
 def test_plain_values_are_quoted():
