@@ -78,7 +78,7 @@ class Mapping:
 
     @classmethod
     def json_paths(cls, columns: list[Column], text: bytes, address: str) -> Mapping:
-        """From a jsonpaths file. Any other top-level key than "jsonpaths" falls back to 'auto', as on Redshift."""
+        """From a jsonpaths file. Any other top-level key than "jsonpaths" falls back to 'auto', as on Redshift."""  # noqa: E501
         try:
             document = json.loads(text.decode())
             if not isinstance(document, dict):
@@ -109,7 +109,7 @@ class Mapping:
 
 
 STEP = re.compile(
-    r"""\[\s*'((?:[^'\\]|\\.)*)'\s*\] | \[\s*"((?:[^"\\]|\\.)*)"\s*\] | \[\s*(\d+)\s*\] | \.([^.\[\]\s'"*?()@]+)""",
+    r"""\[\s*'((?:[^'\\]|\\.)*)'\s*\] | \[\s*"((?:[^"\\]|\\.)*)"\s*\] | \[\s*(\d+)\s*\] | \.([^.\[\]\s'"*?()@]+)""",  # noqa: E501
     re.VERBOSE,
 )
 

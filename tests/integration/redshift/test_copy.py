@@ -130,7 +130,7 @@ LOADS = [
         "values_keep_their_text_in_varchar",
         "b VARCHAR(40)",
         {
-            "data/1": '{"b": 4.60}\n{"b": 1e3}\n{"b": true}\n{"b": {"x": [1, "\\u00e9"]}}\n{"b": ""}\n{"b": "  "}\n'
+            "data/1": '{"b": 4.60}\n{"b": 1e3}\n{"b": true}\n{"b": {"x": [1, "\\u00e9"]}}\n{"b": ""}\n{"b": "  "}\n'  # noqa: E501
             '{"b": "a\\tb\\nc\\\\d\\"e\\/f"}\n{"b": "\\\\N"}\n{"b": null}\n{}'
         },
         [
@@ -277,7 +277,7 @@ def test_loads(case, run, table, prefix):
     )
     run(f"CREATE TABLE {table} ({case.columns})")
     run(
-        f"COPY {table} {case.into} FROM '{prefix.address}/{case.source}' {ROLE} {case.options.format(p=prefix.address)}"
+        f"COPY {table} {case.into} FROM '{prefix.address}/{case.source}' {ROLE} {case.options.format(p=prefix.address)}"  # noqa: E501
     )
     rows = run(f"SELECT * FROM {table}")
     key = lambda row: [(value is None, str(value)) for value in row]  # noqa: E731
@@ -475,7 +475,7 @@ REFUSALS = [
     ),
     Refusal(
         "other_region",
-        "S3ServiceException:The bucket you are attempting to access must be addressed using the specified endpoint.",
+        "S3ServiceException:The bucket you are attempting to access must be addressed using the specified endpoint.",  # noqa: E501
         "JSON 'auto' REGION 'eu-west-1'",
     ),
     Refusal("no_such_column", 'column "z" of relation "{table}" does not exist', source="data/", columns="z"),
@@ -538,7 +538,7 @@ def test_load_errors_survive_the_rollback_and_a_failed_block_stays_failed(redshi
     connection = redshift.connect()
     cursor = connection.cursor()
     cursor.execute("SELECT 1")
-    with pytest.raises(ProgrammingError, match="failed.  Check 'stl_load_errors'"):
+    with pytest.raises(ProgrammingError, match=r"failed.  Check 'stl_load_errors'"):
         cursor.execute(f"COPY {table} FROM '{prefix.address}/data/' {ROLE} JSON 'auto'")
     with pytest.raises(ProgrammingError, match="current transaction is aborted"):
         cursor.execute("SELECT 1")
@@ -571,7 +571,7 @@ def test_skipped_rows_are_seen_in_the_same_transaction(redshift, run, table, pre
         (f"{prefix.address}/data/2", 1, "y"),
     ]
     cursor.execute(
-        "SELECT btrim(filename), lines_scanned FROM stl_load_commits WHERE query = pg_last_copy_id() ORDER BY 1"
+        "SELECT btrim(filename), lines_scanned FROM stl_load_commits WHERE query = pg_last_copy_id() ORDER BY 1"  # noqa: E501
     )
     assert [tuple(row) for row in cursor.fetchall()] == [
         (f"{prefix.address}/data/1", 2),
@@ -618,7 +618,7 @@ def test_secrets_of_a_copy_are_written_nowhere(run, table, prefix, redshift, pos
     run(f"CREATE TABLE {table} ({AB})")
     with pytest.raises(ProgrammingError):
         run(
-            f"COPY {table} FROM '{prefix.address}/x' ACCESS_KEY_ID 'k' SECRET_ACCESS_KEY '{secret}' JSON 'auto'"
+            f"COPY {table} FROM '{prefix.address}/x' ACCESS_KEY_ID 'k' SECRET_ACCESS_KEY '{secret}' JSON 'auto'"  # noqa: E501
         )
     with pytest.raises(ProgrammingError):
         run(f"COPY {table} FROM '{prefix.address}/x' ACCESS_KEY_ID 'k' SECRET_ACCESS_KEY '{secret}' NONSENSE")
