@@ -102,15 +102,21 @@ def resolve_window(context: Mapping[str, Any]) -> Window:
 
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
     if start and end and start != end:
-        return Window(start.astimezone(UTC), end.astimezone(UTC), "the run's data interval")
+        return Window(_plain(start), _plain(end), "the run's data interval")
 
-    run_after = context["dag_run"].run_after.astimezone(UTC)
+    run_after = _plain(context["dag_run"].run_after)
     end = run_after.replace(minute=0, second=0, microsecond=0)
     return Window(
         end - HOUR,
         end,
         f"the last complete hour before the run, asked for at {run_after:%F %T} UTC",
     )
+
+
+def _plain(moment: datetime) -> datetime:
+    """The moment in UTC, of the standard library's own type: Airflow's contexts hold pendulum's, whose
+    differences do not divide."""
+    return datetime.combine(moment.astimezone(UTC).date(), moment.astimezone(UTC).time(), UTC)
 
 
 def _utc(name: str, value: str) -> datetime:

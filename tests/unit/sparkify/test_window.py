@@ -3,12 +3,14 @@
 from datetime import UTC, date, datetime, timedelta, timezone
 from types import SimpleNamespace
 
+import pendulum
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkify.window import Window, WindowError, resolve_window
+from sparkify.work import Run
 
 pytestmark = pytest.mark.unit
 
@@ -23,6 +25,18 @@ def context(params=None, interval=None, run_after=RUN_AFTER):
     if interval:
         context["data_interval_start"], context["data_interval_end"] = interval
     return context
+
+
+def pendulum_context(**fields):
+    """A context with the types that Airflow's own contexts hold."""
+    made = context(**fields)
+    return {
+        **made,
+        **{key: pendulum.instance(made[key]) for key in made if key.startswith("data_interval")},
+        "dag_run": SimpleNamespace(
+            dag_id="sparkify", run_id="r", run_after=pendulum.instance(made["dag_run"].run_after)
+        ),
+    }
 
 
 def hour(day, hour):
@@ -123,6 +137,15 @@ def test_days_that_a_window_touches(start, end, days):
     assert list(window.days()) == days
     assert window.days_start_sql == f"{days[0]} 00:00:00"
     assert window.days_end_sql == f"{days[-1] + timedelta(days=1)} 00:00:00"
+
+
+@pytest.mark.parametrize("interval", [None, (hour(15, 13), hour(15, 14))])
+def test_airflows_own_types_give_the_same_window_and_names(interval):
+    made = pendulum_context(interval=interval)
+    window = resolve_window(made)
+    assert window == resolve_window(context(interval=interval))
+    assert type(window.start) is datetime
+    assert "_1h_" in Run.from_context(made).suffix
 
 
 @given(st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))
