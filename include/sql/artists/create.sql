@@ -1,5 +1,5 @@
 -- Dimension: one row an artist, though the source spells some in several ways: the name, the location and the
--- pair of coordinates that most of the artist's songs carry; of equally many, the shortest name ("Björk"
+-- pair of coordinates that most songs of the artist carry; of equally many, the shortest name ("Björk"
 -- before "Björk feat. Thom Yorke"), then the first in byte order. The order of loading plays no part.
 -- DISTSTYLE ALL: a few MB, joined by every question about artists. SORTKEY artist_id: joined by it.
 CREATE TABLE IF NOT EXISTS sparkify.artists (

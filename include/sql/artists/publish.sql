@@ -2,7 +2,7 @@ CREATE TEMP TABLE touched_artists (
     artist_id VARCHAR(64) NOT NULL
 );
 
--- Also the artists that the run's songs named before: they may lose a song.
+-- Also the artists that the songs of the run named before: they may lose a song.
 INSERT INTO touched_artists
 SELECT artist_id FROM {{ candidate }}
 UNION

@@ -1,4 +1,4 @@
--- The ledger of source files. A log file's row of a window gives way to the one of a window that covers it.
+-- The ledger of source files. The row of a log file for a window gives way to the one of a window that covers it.
 DELETE FROM staging.source_files
 USING {{ work('songs_files') }} AS files
 WHERE

@@ -1,4 +1,4 @@
--- One row a check of one run's try, passed or failed, kept for good.
+-- One row a check of one try of a run, passed or failed, kept for good.
 -- DISTSTYLE EVEN: appended to, joined to nothing. SORTKEY checked_at: read by time.
 CREATE TABLE IF NOT EXISTS sparkify.quality_results (
     run_id VARCHAR(512) NOT NULL,

@@ -3,7 +3,7 @@
 -- DISTKEY session_id: many distinct values, never NULL and part of the key, so slices fill evenly and publish
 -- compares candidate and fact without moving rows; song_id, the usual choice, is NULL for most plays. The
 -- dimensions are copied to every node instead.
--- SORTKEY start_time: analysts' queries and every publish are a range of it.
+-- SORTKEY start_time: the queries of analysts and every publish are a range of it.
 CREATE TABLE IF NOT EXISTS sparkify.songplays (
     songplay_id BIGINT IDENTITY (0, 1) NOT NULL,
     start_time TIMESTAMP NOT NULL,

@@ -1,5 +1,5 @@
 {% from 'songplays/match.sql' import matched -%}
--- The window's plays, one row a natural key: an event that stands twice in the files is one play.
+-- The plays of the window, one row a natural key: an event that stands twice in the files is one play.
 DROP TABLE IF EXISTS {{ candidate }};
 
 CREATE TABLE {{ candidate }} (
@@ -21,10 +21,11 @@ DISTSTYLE KEY
 DISTKEY (session_id)
 SORTKEY (start_time);
 
-INSERT INTO {{ candidate }} (
-    start_time, user_id, level, song_id, artist_id, session_id, item_in_session,
-    location, user_agent, song_title, artist_name, song_length
-)
+{% set columns = [
+    'start_time', 'user_id', 'level', 'session_id', 'item_in_session', 'location', 'user_agent', 'song_title',
+    'artist_name', 'song_length',
+] -%}
+INSERT INTO {{ candidate }} ({{ columns | join(', ') }}, song_id, artist_id)
 WITH occurrences AS (
     SELECT
         ts AS start_time,
@@ -80,29 +81,6 @@ catalogue AS (
     LEFT JOIN {{ work('songs') }} AS staged
         ON songs.song_id = staged.song_id
     WHERE staged.song_id IS NULL
-),
-
-matches AS (
-    {{ matched('plays', 'catalogue') }}
 )
 
-SELECT
-    plays.start_time,
-    plays.user_id,
-    plays.level,
-    matches.song_id,
-    matches.artist_id,
-    plays.session_id,
-    plays.item_in_session,
-    plays.location,
-    plays.user_agent,
-    plays.song_title,
-    plays.artist_name,
-    plays.song_length
-FROM plays
-LEFT JOIN matches
-    ON
-        plays.start_time = matches.start_time
-        AND plays.user_id = matches.user_id
-        AND plays.session_id = matches.session_id
-        AND plays.item_in_session = matches.item_in_session;
+{{ matched('plays', ['start_time', 'user_id', 'session_id', 'item_in_session'], columns, 'catalogue') }};

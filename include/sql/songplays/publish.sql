@@ -1,5 +1,5 @@
 {% from 'songplays/match.sql' import matched -%}
--- The window's plays replace those that were published for it. A play whose natural key stays keeps its
+-- The plays of the window replace those that were published for it. A play whose natural key stays keeps its
 -- songplay_id; only a play that is no longer in the files goes.
 DELETE FROM sparkify.songplays
 WHERE
@@ -92,14 +92,11 @@ WHERE songplays.songplay_id IS NULL
 ORDER BY plays.start_time, plays.session_id, plays.item_in_session;
 
 -- The songs of plays are looked up again under the publish lock, because another run may have published songs
--- or plays since the candidate was made: for the window's plays, and for every earlier play that points at a
+-- or plays since the candidate was made: for those of the window, and for every earlier play that points at a
 -- song of this run or is called like one.
 CREATE TEMP TABLE plays_to_match (
     songplay_id BIGINT NOT NULL,
     start_time TIMESTAMP NOT NULL,
-    user_id BIGINT NOT NULL,
-    session_id BIGINT NOT NULL,
-    item_in_session INTEGER NOT NULL,
     song_id VARCHAR(64),
     artist_id VARCHAR(64),
     song_title VARCHAR(1024),
@@ -111,9 +108,6 @@ INSERT INTO plays_to_match
 SELECT
     songplay_id,
     start_time,
-    user_id,
-    session_id,
-    item_in_session,
     song_id,
     artist_id,
     song_title,
@@ -141,24 +135,9 @@ WITH catalogue AS (
     FROM sparkify.songs AS songs
     INNER JOIN staging.artist_observations AS artist_observations
         ON songs.song_id = artist_observations.song_id
-),
-
-matches AS (
-    {{ matched('plays_to_match', 'catalogue') }}
 )
 
-SELECT
-    plays.songplay_id,
-    plays.start_time,
-    matches.song_id,
-    matches.artist_id
-FROM plays_to_match AS plays
-LEFT JOIN matches
-    ON
-        plays.start_time = matches.start_time
-        AND plays.user_id = matches.user_id
-        AND plays.session_id = matches.session_id
-        AND plays.item_in_session = matches.item_in_session
+{{ matched('plays_to_match', ['songplay_id'], ['songplay_id', 'start_time'], 'catalogue') }}
 EXCEPT
 SELECT
     songplay_id,

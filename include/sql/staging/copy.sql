@@ -14,15 +14,13 @@ JSON 'auto'
 {% for option in stage.copy_options -%}
 {{ option }}
 {% endfor -%}
-COMPUPDATE OFF
-STATUPDATE OFF;
+COMPUPDATE OFF;
 
 -- One row a file, so that publish can enter it in the ledger. The key ends with .json: a COPY that loaded
--- anything but this one object would fail on the manifest's form.
+-- anything but this one object would fail on the form of the manifest.
 COPY {{ work(stage.source ~ '_files') }}
 FROM {{ quote(uri(stage.source ~ '.files.json')) }}
 IAM_ROLE {{ credentials }}
 REGION {{ quote(stage.region) }}
 JSON 'auto'
-COMPUPDATE OFF
-STATUPDATE OFF;
+COMPUPDATE OFF;

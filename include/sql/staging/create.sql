@@ -11,8 +11,8 @@ DISTSTYLE ALL;
 
 -- The ledger of source files: which bytes (ETag) of which object the published rows came from. A song file
 -- has one row; a log file has one for each window that was published from it.
--- DISTSTYLE EVEN: read whole, joined to nothing large. SORTKEY: songs are looked up by source, and a window's
--- rows lie together.
+-- DISTSTYLE EVEN: read whole, joined to nothing large. SORTKEY: songs are looked up by source, and the
+-- rows of a window lie together.
 CREATE TABLE IF NOT EXISTS staging.source_files (
     source VARCHAR(16) NOT NULL,
     bucket VARCHAR(64) NOT NULL,

@@ -1,5 +1,5 @@
 {% from 'time/calendar.sql' import calendar -%}
--- The moments at which the window's plays began.
+-- The moments at which the plays of the window began.
 DROP TABLE IF EXISTS {{ candidate }};
 
 CREATE TABLE {{ candidate }} (

@@ -1,4 +1,4 @@
--- Observations of the window's users, from all logged-in events: the first sighting of each span of one level
+-- Observations of the users of the window, from all logged-in events: the first sighting of each span of one level
 -- within each hour. Of events in the same millisecond the last in the session counts.
 DROP TABLE IF EXISTS {{ candidate }};
 

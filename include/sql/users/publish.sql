@@ -135,7 +135,7 @@ SELECT
     TRUE
 FROM span_starts;
 
--- Each span ends where the user's next one begins.
+-- Each span ends where the next one of the user begins.
 CREATE TEMP TABLE span_ends AS
 SELECT
     users.user_id,

@@ -1,4 +1,4 @@
--- The landing table of one run's log events, in the order of log_json_path.json. COPY does every conversion,
+-- The landing table of the log events of one run, in the order of log_json_path.json. COPY does every conversion,
 -- so a value that does not fit its type is refused with file and line. BACKUP NO: it lives for one run.
 DROP TABLE IF EXISTS {{ work('events') }};
 CREATE TABLE {{ work('events') }} (

@@ -1,4 +1,4 @@
--- The landing table of one run's song files, named like the keys of the JSON objects for JSON 'auto'.
+-- The landing table of the song files of one run, named like the keys of the JSON objects for JSON auto.
 DROP TABLE IF EXISTS {{ work('songs') }};
 CREATE TABLE {{ work('songs') }} (
     num_songs INTEGER,
