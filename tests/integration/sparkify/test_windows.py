@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.support import reference
-from tests.support.source import event, page, song, song_files
+from tests.support.source import event, log_files, page, song, song_files
 
 pytestmark = pytest.mark.integration
 
@@ -156,3 +156,46 @@ def test_truncate_gives_the_rows_of_append_and_mends_what_was_changed_by_hand(pi
     )
     pipeline.load(*last, mode="truncate")
     assert pipeline.tables() == appended == reference.tables(events, songs)
+
+
+FIRST_HOUR = datetime(2018, 11, 1, 22)
+FILES = ("log_data/2018/11/2018-11-01-events.json", "log_data/2018/11/2018-11-02-events.json")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_windows_over_files_that_are_rewritten_in_between(pipeline, seed):
+    chance = random.Random(seed)
+    events, published, schedule = [], {}, []
+    for _ in range(5):
+        if not events or chance.random() < 0.25:
+            events = random_events(chance)
+            pipeline.put(dict.fromkeys(FILES, b"") | log_files(events))
+            schedule.append("files rewritten")
+        first = chance.randrange(5)
+        hours_of_window = range(first, chance.randrange(first + 1, 6))
+        mode = chance.choice(["append", "append", "truncate"])
+        schedule.append((hours_of_window, mode))
+        end = FIRST_HOUR + timedelta(hours=hours_of_window.stop)
+        pipeline.load(str(FIRST_HOUR + timedelta(hours=first)), str(end), mode)
+
+        published |= {hour: [e for e in events if hour_of(e) == hour] for hour in hours_of_window}
+        expected = [e for hour in sorted(published) for e in published[hour]]
+        assert pipeline.tables() == reference.tables(expected, []), schedule
+
+
+def random_events(chance: random.Random) -> list[dict]:
+    """Events of two users in the five hours from FIRST_HOUR, some of them exactly on the hour."""
+    events = []
+    for user in (1, 2):
+        for item in range(chance.randrange(3, 14)):
+            time = FIRST_HOUR + timedelta(seconds=chance.randrange(5 * 3600))
+            if chance.random() < 0.2:
+                time = time.replace(minute=0, second=0)
+            make = event if chance.random() < 0.5 else page
+            level, name = chance.choice(["free", "paid"]), chance.choice("AB")
+            events.append(make(str(time), user, level=level, itemInSession=item, firstName=name))
+    return events
+
+
+def hour_of(one: dict) -> int:
+    return (reference.moment(one["ts"]) - FIRST_HOUR) // timedelta(hours=1)
