@@ -30,7 +30,8 @@ S3_ADDRESS = re.compile(r"s3://([^/]+)/?(.*)", re.DOTALL)
 class S3Object:
     bucket: str
     key: str
-    size: int | None = None
+    #: Whether its absence fails the load; of a manifest's entries, only where it says so.
+    mandatory: bool = True
 
     @property
     def url(self) -> str:
@@ -107,9 +108,7 @@ class S3Source:
         try:
             async for batch in obstore.list(self._store(bucket), prefix=folder or None, chunk_size=1000):
                 found += [
-                    S3Object(bucket, entry["path"], entry["size"])
-                    for entry in batch
-                    if entry["path"].startswith(prefix)
+                    S3Object(bucket, entry["path"]) for entry in batch if entry["path"].startswith(prefix)
                 ]
         except Exception as error:
             raise self._failure(error, f"S3 prefix being listed : s3://{bucket}/{prefix}") from error
@@ -131,24 +130,12 @@ class S3Source:
             ]
         except (ValueError, KeyError, TypeError, AttributeError, RedshiftError) as error:
             raise s3_error("Manifest file is not in correct json format", address, self.query) from error
-        found = []
-        for bucket, key, mandatory in listed:
-            size = await self._size(bucket, key)
-            if size is not None:
-                found.append(S3Object(bucket, key, size))
-            elif mandatory:
-                raise self._missing(f"S3 key being read : s3://{bucket}/{key}")
-        if not found:
-            raise s3_error("No files found in manifest", address, self.query)
-        return found
+        if not listed:
+            raise self._no_files(address)
+        return [S3Object(*entry) for entry in listed]
 
-    async def _size(self, bucket: str, key: str) -> int | None:
-        try:
-            return (await obstore.head_async(self._store(bucket), key))["size"]
-        except FileNotFoundError:
-            return None
-        except Exception as error:
-            raise self._failure(error, f"S3 key being read : s3://{bucket}/{key}") from error
+    def _no_files(self, context: str) -> RedshiftError:
+        return s3_error("No files found in manifest", context, self.query)
 
     async def read_small(self, bucket: str, key: str) -> bytes:
         """A whole object: a manifest or a jsonpaths file."""
@@ -165,10 +152,12 @@ class S3Source:
     ) -> AsyncIterator[tuple[S3Object, bytes, bool]]:
         """(object, bytes, whether they are its last) for each object in turn.
 
-        Small objects are read ahead, several at once; a big one is streamed.
+        Small objects are read ahead, several at once; a big one is streamed. A missing object that is not
+        mandatory is left out, but not all of them can be.
         """
         ahead: deque[tuple[S3Object, asyncio.Task]] = deque()
         waiting = iter(objects)
+        found = False
 
         def fill() -> None:
             while len(ahead) < CONCURRENT_GETS and (item := next(waiting, None)) is not None:
@@ -180,25 +169,32 @@ class S3Source:
                 item, task = ahead.popleft()
                 body = await task
                 fill()
+                if body is None:
+                    continue
+                found = True
                 if isinstance(body, bytes):
                     yield item, self._gunzip_all(item, body) if gzip else body, True
                     continue
                 async for chunk, last in self._stream(item, body, gzip):
                     yield item, chunk, last
+            if not found:
+                raise self._no_files("")
         finally:
             for _, task in ahead:
                 task.cancel()
             await asyncio.gather(*(task for _, task in ahead), return_exceptions=True)
 
     async def _open(self, item: S3Object):
-        """The whole body of a small object, or the response of a big one."""
+        """The whole body of a small object, the response of a big one, None for a missing optional one."""
         context = f"S3 key being read : {item.url}"
         try:
             response = await obstore.get_async(self._store(item.bucket), item.key)
-            if item.size is not None and item.size > CHUNK:
+            if response.meta["size"] > CHUNK:
                 return response
             return bytes(await response.bytes_async())
         except FileNotFoundError as error:
+            if not item.mandatory:
+                return None
             raise self._missing(context) from error
         except Exception as error:
             raise self._failure(error, context) from error
