@@ -466,7 +466,7 @@ class FastPath:
         present = [t for t in tokens if t is not None] if None in tokens else tokens
         if item.column.not_null and len(present) < len(tokens):
             raise Unusual
-        if not self._plain_integers(item, present):
+        if not (self._plain_integers(item, present) or self._plain_floats(item, present)):
             convert = item.convert_text
             return ["\\N" if t is None else convert(t) for t in tokens]
         return tokens if len(present) == len(tokens) else ["\\N" if t is None else t for t in tokens]
@@ -477,6 +477,13 @@ class FastPath:
             return False
         joined = "".join(present)
         return joined.isascii() and joined.isdigit() and max(map(len, present)) <= digits
+
+    def _plain_floats(self, item: Field, present: list[str]) -> bool:
+        """Without exponent and this short, a number is within the range of REAL too."""
+        if item.kind not in ("float4", "float8") or not present or max(map(len, present)) > 20:
+            return False
+        joined = "\n".join(present)
+        return joined.count("\n") < len(present) and PLAIN_DECIMALS.fullmatch(joined) is not None
 
     def _texts(self, item: Field, values: Sequence[str | None]) -> Sequence[str]:
         """A VARCHAR or CHAR column from decoded strings."""
@@ -507,6 +514,9 @@ class FastPath:
 class Unusual(Exception):
     """The batch holds something that the careful path has to look at."""
 
+
+#: Decimal numbers, one a line.
+PLAIN_DECIMALS = re.compile(r"(?:-?[0-9]++(?:\.[0-9]++)?+(?:\n|\Z))++")
 
 #: Digits that an integer column holds whatever they are.
 SAFE_DIGITS = {"int2": 4, "int4": 9, "int8": 18}
