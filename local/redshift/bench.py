@@ -1,0 +1,304 @@
+"""What COPY costs here, against what its parts can do: `python -m local.redshift.bench`.
+
+Every figure is a ratio within this one run, on servers that it starts and removes itself:
+
+- events: COPY of newline-delimited JSON through JSONPaths, against PostgreSQL's own COPY FROM STDIN of
+  the same rows as CSV into a table of the same columns;
+- objects: COPY of a prefix of one-object files, against a bare concurrent S3 client that reads them;
+- memory: the highest resident memory of Local Redshift for a large prefix, against a tenth of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import io
+import json
+import random
+import secrets
+import shutil
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import obstore
+import psycopg
+from obstore.store import S3Store
+
+from local.postgres import EmbeddedPostgres
+from local.redshift.process import LocalRedshift
+from local.s3 import LocalS3
+
+BUCKET = "bench"
+KEYS = (
+    *("artist", "auth", "firstName", "gender", "itemInSession", "lastName", "length", "level", "location"),
+    *("method", "page", "registration", "sessionId", "song", "status", "ts", "userAgent", "userId"),
+)
+EVENT_COLUMNS = """
+    artist varchar(1024), auth varchar(64), first_name varchar(256), gender varchar(16),
+    item_in_session integer,
+    last_name varchar(256), length double precision, level varchar(16), location varchar(1024),
+    method varchar(16), page varchar(64), registration double precision, session_id bigint, song varchar(1024), status integer,
+    ts bigint, user_agent varchar(2048), user_id varchar(64)
+"""
+SONG_COLUMNS = """
+    num_songs integer, artist_id varchar(64), artist_latitude double precision,
+    artist_longitude double precision,
+    artist_location varchar(1024), artist_name varchar(1024), song_id varchar(64), title varchar(1024),
+    duration double precision, year integer
+"""
+TARGETS = {"events": 0.5, "objects": 0.7, "rate": 400, "memory": 1.25}
+
+
+class Bench:
+    """The servers of one run."""
+
+    def __init__(self, folder: Path, stack: ExitStack):
+        self.folder = folder
+        self.lake = folder / "s3" / BUCKET
+        self.lake.mkdir(parents=True)
+        password = secrets.token_urlsafe(16)
+        self.postgres = EmbeddedPostgres(folder / "data", free_port(), password, folder / "postgres.log")
+        self.postgres.start()
+        stack.callback(self.postgres.remove)
+        keys = ("BENCH", secrets.token_hex(16))
+        self.s3 = LocalS3(folder / "s3", free_port(), *keys, folder / "s3.log")
+        self.s3.start()
+        stack.callback(self.s3.stop)
+        self.redshift = LocalRedshift(
+            port=free_port(),
+            user="awsuser",
+            password=password,
+            database="dev",
+            backend_port=self.postgres.port,
+            backend_password=password,
+            s3_endpoint=self.s3.endpoint_url,
+            access_key=keys[0],
+            secret_key=keys[1],
+            pid_file=folder / "redshift.pid",
+            log_file=folder / "redshift.log",
+        )
+        self.redshift.start()
+        stack.callback(self.redshift.stop)
+        (self.lake / "paths.json").write_text(json.dumps({"jsonpaths": [f"$['{key}']" for key in KEYS]}))
+
+    def execute(self, *statements: str) -> None:
+        connection = self.redshift.connect()
+        try:
+            for statement in statements:
+                connection.cursor().execute(statement)
+            connection.commit()
+        finally:
+            connection.close()
+
+    def copy_events(self, prefix: str) -> None:
+        self.execute(
+            "DROP TABLE IF EXISTS events",
+            f"CREATE TABLE events ({EVENT_COLUMNS})",
+            f"COPY events FROM 's3://{BUCKET}/{prefix}' IAM_ROLE default JSON 's3://{BUCKET}/paths.json'",
+        )
+
+    def peak_memory(self) -> int:
+        """Bytes that Local Redshift held at the most since the last `forget_peak`."""
+        for line in (self._proc() / "status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        raise LookupError("this system tells no peak of resident memory")
+
+    def forget_peak(self) -> None:
+        (self._proc() / "clear_refs").write_text("5")
+
+    def _proc(self) -> Path:
+        return Path("/proc") / (self.folder / "redshift.pid").read_text().split()[0]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def make_events(count: int, seed: int = 1) -> list[dict]:
+    """Events in the form of the real logs, about 450 bytes each."""
+    chance = random.Random(seed)
+    agent = '"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_9_4) AppleWebKit/537.36 (KHTML, like Gecko)"'
+    return [
+        {
+            "artist": f"Artist {chance.randrange(5000)}",
+            "auth": "Logged In",
+            "firstName": "Jacob",
+            "gender": "M",
+            "itemInSession": number % 50,
+            "lastName": "Klein",
+            "length": round(chance.uniform(60, 400), 5),
+            "level": "paid",
+            "location": "Tampa-St. Petersburg-Clearwater, FL",
+            "method": "PUT",
+            "page": "NextSong",
+            "registration": 1540558108796.0,
+            "sessionId": number // 50,
+            "song": f'Song "{chance.randrange(50_000)}"' if number % 20 == 0 else f"Song {number}",
+            "status": 200,
+            "ts": 1541105830796 + number,
+            "userAgent": agent,
+            "userId": str(chance.randrange(1000)),
+        }
+        for number in range(count)
+    ]
+
+
+def bench_events(bench: Bench, count: int, rounds: int) -> list[tuple]:
+    events = make_events(count)
+    folder = bench.lake / "events"
+    folder.mkdir()
+    size = 50_000
+    for first in range(0, count, size):
+        lines = "\n".join(map(json.dumps, events[first : first + size]))
+        (folder / f"{first:09}.json").write_text(lines)
+    text = io.StringIO()
+    csv.writer(text).writerows(event.values() for event in events)
+    rows = text.getvalue().encode()
+    del events, text
+
+    def copy_csv() -> None:
+        with psycopg.connect(bench.postgres.dsn("dev")) as connection:
+            connection.execute("DROP TABLE IF EXISTS plain_events")
+            connection.execute(f"CREATE TABLE plain_events ({EVENT_COLUMNS})")
+            with connection.cursor().copy("COPY plain_events FROM STDIN (FORMAT csv)") as copy:
+                for first in range(0, len(rows), 1 << 20):
+                    copy.write(rows[first : first + (1 << 20)])
+
+    bench.copy_events("events/")
+    own, here = [], []
+    for _ in range(rounds):
+        own.append(timed(copy_csv))
+        here.append(timed(lambda: bench.copy_events("events/")))
+    ratio = statistics.median(a / b for a, b in zip(own, here, strict=True))
+    note = f"{statistics.median(here):.2f} s for {count:,} events, PostgreSQL {statistics.median(own):.2f} s"
+    return [("events: rate against PostgreSQL's COPY of CSV", ratio, TARGETS["events"], "at least", note)]
+
+
+def bench_objects(bench: Bench, count: int, rounds: int) -> list[tuple]:
+    for number in range(count):
+        song = {
+            "num_songs": 1,
+            "artist_id": f"AR{number % 997:07}",
+            "artist_latitude": None,
+            "artist_longitude": None,
+            "artist_location": "London, England",
+            "artist_name": f"Artist {number % 997}",
+            "song_id": f"SO{number:07}",
+            "title": f"Song {number}",
+            "duration": 200.5,
+            "year": 2000,
+        }
+        path = bench.lake / "songs" / f"{number % 26:02}" / f"TR{number:07}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(song))
+
+    async def read_all() -> int:
+        store = S3Store(
+            BUCKET,
+            endpoint=bench.s3.endpoint_url,
+            region=bench.s3.region,
+            access_key_id=bench.s3.access_key,
+            secret_access_key=bench.s3.secret_key,
+            virtual_hosted_style_request=False,
+            client_options={"allow_http": True},
+        )
+        keys = [entry["path"] async for batch in obstore.list(store, prefix="songs") for entry in batch]
+        at_once = asyncio.Semaphore(16)
+
+        async def read(key: str) -> int:
+            async with at_once:
+                return len(await (await obstore.get_async(store, key)).bytes_async())
+
+        return sum(await asyncio.gather(*map(read, keys)))
+
+    def copy_songs() -> None:
+        bench.execute(
+            "DROP TABLE IF EXISTS songs",
+            f"CREATE TABLE songs ({SONG_COLUMNS})",
+            f"COPY songs FROM 's3://{BUCKET}/songs/' IAM_ROLE default JSON 'auto'",
+        )
+
+    asyncio.run(read_all())
+    bare, here = [], []
+    for _ in range(rounds):
+        bare.append(timed(lambda: asyncio.run(read_all())))
+        here.append(timed(copy_songs))
+    ratio = statistics.median(a / b for a, b in zip(bare, here, strict=True))
+    rate = count / statistics.median(here)
+    note = f"{count:,} objects; the bare client reads {count / statistics.median(bare):,.0f} a second"
+    return [
+        ("objects: rate against a bare S3 client", ratio, TARGETS["objects"], "at least", note),
+        ("objects: read and loaded a second", rate, TARGETS["rate"], "at least", ""),
+    ]
+
+
+def bench_memory(bench: Bench, size: int) -> list[tuple]:
+    if not Path("/proc/self/clear_refs").exists():
+        return [("memory", 0.0, 0.0, "at least", "not measured: this system has no /proc")]
+    lines = "\n".join(map(json.dumps, make_events(100_000))).encode()
+    peaks = {}
+    for name, total in (("small", size // 10), ("large", size)):
+        folder = bench.lake / name
+        folder.mkdir()
+        for number in range(max(1, total // len(lines))):
+            (folder / f"{number:05}.json").write_bytes(lines)
+        bench.forget_peak()
+        bench.copy_events(f"{name}/")
+        peaks[name] = bench.peak_memory()
+        shutil.rmtree(folder)
+    ratio = peaks["large"] / peaks["small"]
+    note = (
+        f"peak {peaks['large'] / 1e6:.0f} MB for {size / 1e9:.1f} GB, "
+        f"{peaks['small'] / 1e6:.0f} MB for {size / 1e10:.2f} GB"
+    )
+    return [("memory: peak against that of a tenth", ratio, TARGETS["memory"], "at most", note)]
+
+
+def main() -> int:
+    """Print the figures beside their targets; 1 where one is missed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local.redshift.bench", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--events", type=int, default=500_000, help="rows of the event load (500000)")
+    parser.add_argument("--objects", type=int, default=15_000, help="one-object files (15000)")
+    parser.add_argument("--memory-bytes", type=int, default=2_000_000_000, help="size of the large prefix")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="alternating rounds, of which the median counts"
+    )
+    options = parser.parse_args()
+
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-copy-")))
+        bench = Bench(folder, stack)
+        missed = 0
+        for rows in (
+            lambda: bench_events(bench, options.events, options.rounds),
+            lambda: bench_objects(bench, options.objects, options.rounds),
+            lambda: bench_memory(bench, options.memory_bytes),
+        ):
+            for name, figure, target, direction, note in rows():
+                met = figure >= target if direction == "at least" else figure <= target
+                missed += not met
+                verdict = "ok" if met else "MISSED"
+                print(f"{name:<46} {figure:8.2f}  {direction} {target:g}  {verdict:<7} {note}", flush=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
