@@ -72,6 +72,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     try:
         with ExitStack() as stack:
+            # The event loop must not wait 5 ms, the default, for a thread that converts rows.
+            sys.setswitchinterval(0.0005)
             asyncio.run(serve(options, stack))
     except StartupError as error:
         print(f"Local Redshift: {error}", file=sys.stderr)

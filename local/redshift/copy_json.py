@@ -453,7 +453,10 @@ class FastPath:
 
     def _tokens(self, item: Field, values: Sequence[msgspec.Raw]) -> list[str]:
         """A column from raw JSON text."""
-        joined = b"\n".join(map(bytes, values)).decode()
+        joined = b"\n".join(values).decode()
+        plain = PLAIN_NUMBERS.get(item.kind)
+        if plain is not None and plain.fullmatch(joined):
+            return joined.split("\n")
         tokens: list[str | None] = joined.split("\n")
         if len(tokens) != len(values) or "\\" in joined:
             raise Unusual
@@ -466,24 +469,10 @@ class FastPath:
         present = [t for t in tokens if t is not None] if None in tokens else tokens
         if item.column.not_null and len(present) < len(tokens):
             raise Unusual
-        if not (self._plain_integers(item, present) or self._plain_floats(item, present)):
+        if plain is None or not plain.fullmatch("\n".join(present)):
             convert = item.convert_text
             return ["\\N" if t is None else convert(t) for t in tokens]
         return tokens if len(present) == len(tokens) else ["\\N" if t is None else t for t in tokens]
-
-    def _plain_integers(self, item: Field, present: list[str]) -> bool:
-        digits = SAFE_DIGITS.get(item.kind)
-        if digits is None or not present:
-            return False
-        joined = "".join(present)
-        return joined.isascii() and joined.isdigit() and max(map(len, present)) <= digits
-
-    def _plain_floats(self, item: Field, present: list[str]) -> bool:
-        """Without exponent and this short, a number is within the range of REAL too."""
-        if item.kind not in ("float4", "float8") or not present or max(map(len, present)) > 20:
-            return False
-        joined = "\n".join(present)
-        return joined.count("\n") < len(present) and PLAIN_DECIMALS.fullmatch(joined) is not None
 
     def _texts(self, item: Field, values: Sequence[str | None]) -> Sequence[str]:
         """A VARCHAR or CHAR column from decoded strings."""
@@ -515,8 +504,14 @@ class Unusual(Exception):
     """The batch holds something that the careful path has to look at."""
 
 
-#: Decimal numbers, one a line.
-PLAIN_DECIMALS = re.compile(r"(?:-?[0-9]++(?:\.[0-9]++)?+(?:\n|\Z))++")
-
-#: Digits that an integer column holds whatever they are.
-SAFE_DIGITS = {"int2": 4, "int4": 9, "int8": 18}
+#: Columns of numbers, one a line, that their type holds whatever they are and PostgreSQL reads as they stand.
+PLAIN_NUMBERS = {
+    kind: re.compile(rf"(?:{number}(?:\n|\Z))++")
+    for kind, number in {
+        "int2": r"[0-9]{1,4}+",
+        "int4": r"[0-9]{1,9}+",
+        "int8": r"[0-9]{1,18}+",
+        "float4": r"-?[0-9]{1,15}+(?:\.[0-9]{1,15}+)?+",
+        "float8": r"-?[0-9]{1,15}+(?:\.[0-9]{1,15}+)?+",
+    }.items()
+}

@@ -31,9 +31,9 @@ ORDER BY a.attnum
 """
 
 #: What is converted at once, and how many batches may wait between two stages.
-BATCH_BYTES = 1 << 20
+BATCH_BYTES = 1 << 18
 BATCH_FILES = 1000
-AHEAD = 2
+AHEAD = 8
 
 
 class Load:

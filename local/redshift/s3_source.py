@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: Objects asked for at once. More does not help a server on the same two cores.
 CONCURRENT_GETS = 16
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 
 S3_ADDRESS = re.compile(r"s3://([^/]+)/?(.*)", re.DOTALL)
 
