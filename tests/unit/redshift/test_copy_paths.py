@@ -1,0 +1,104 @@
+"""COPY converts whole batches fast and what is unusual value by value: rows and errors are the same."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from local.redshift.copy_command import parse_copy
+from local.redshift.copy_fields import Column
+from local.redshift.copy_json import Converter, Mapping
+from local.redshift.lexer import tokenize
+from local.redshift.s3_source import S3Object
+
+pytestmark = pytest.mark.unit
+
+COLUMNS = [
+    Column("name", "varchar", 8 + 4),
+    Column("number", "int4"),
+    Column("big", "int8"),
+    Column("ratio", "float8"),
+    Column("small", "float4"),
+]
+PATHS = json.dumps({"jsonpaths": [f"$['{column.name}']" for column in COLUMNS]}).encode()
+OPTIONS = ["", "TRUNCATECOLUMNS", "EMPTYASNULL", "BLANKSASNULL"]
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**33), 2**70),
+    st.floats(allow_nan=False),
+    st.text(max_size=12),
+    st.sampled_from(["", " ", "12", "1.5", "1e5", "é" * 5, 'a"b', "a\\b", "tab\t", "new\nline", "\x00"]),
+    st.lists(st.integers(0, 3), max_size=2),
+)
+objects = st.dictionaries(st.sampled_from([*(c.name for c in COLUMNS), "other"]), scalars, max_size=6)
+clean = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.text("abc ", max_size=8),
+        "number": st.integers(0, 9999),
+        "big": st.integers(0, 10**12),
+        "ratio": st.sampled_from([0.5, 12.25, 300000.125]),
+        "small": st.sampled_from([1, 2.5, -3.75]),
+        "other": st.just({"nested": [1]}),
+    },
+)
+ODD = [
+    *(("name", value) for value in ("é" * 4, "é" * 5, 'a"b', "t\ta", "n\nb", " ", "", None, 12, "a" * 9)),
+    *(
+        ("number", value)
+        for value in (2**31 - 1, 2**31, -(2**31), -(2**31) - 1, 1.0, "12", "", "x", None, True)
+    ),
+    *(("big", value) for value in (2**63 - 1, 2**63, -1, 10**30)),
+    *(("ratio", value) for value in (1e300, 1e-320, 10**400, "1.5", "", None, [1], -0.0)),
+    *(("small", value) for value in (1e39, 3e38, 1e-50, 10**16, 10**40, "2")),
+]
+
+
+@st.composite
+def nearly_clean(draw) -> list[str]:
+    """Objects that all take the fast path, but for one value in one of them."""
+    rows = draw(st.lists(clean, min_size=1, max_size=5))
+    key, value = draw(st.sampled_from(ODD))
+    rows[draw(st.integers(0, len(rows) - 1))][key] = value
+    return [json.dumps(row) for row in rows]
+
+
+lines = st.one_of(
+    objects.map(json.dumps),
+    objects.map(lambda value: json.dumps(value, ensure_ascii=False)),
+    st.sampled_from(["", "  ", "{", '{"name": 1}{"name": 2}', "[1]", "not json", '{"number": 1.0}']),
+)
+
+
+def converted(text: bytes, option: str, cuts: list[int], fast: bool):
+    command = parse_copy(
+        tokenize(f"COPY t FROM 's3://b/p' IAM_ROLE default JSON 's3://b/paths' MAXERROR 100000 {option}")
+    )
+    converter = Converter(command, Mapping.json_paths(COLUMNS, PATHS, "s3://b/paths"))
+    assert converter._fast is not None
+    if not fast:
+        converter._fast = None
+    bounds = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
+    source = S3Object("b", "p")
+    rows = b""
+    for start, end in itertools.pairwise(bounds):
+        rows += converter.convert([(source, text[start:end], end == len(text) and start == bounds[-2])])
+    errors = [(e.line, e.column, e.code, e.reason, e.offset) for e in converter.errors]
+    return rows, converter.rows, errors
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.one_of(nearly_clean(), st.lists(lines, max_size=8)),
+    st.sampled_from(OPTIONS),
+    st.lists(st.integers(0, 2000), max_size=3),
+)
+def test_both_paths_give_the_same_rows_and_errors(texts, option, cuts):
+    text = "\n".join(texts).encode("utf-8", "surrogatepass")
+    assert converted(text, option, cuts, fast=True) == converted(text, option, [], fast=False)
