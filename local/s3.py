@@ -62,6 +62,8 @@ class LocalS3:
                 *("--addr", f"127.0.0.1:{self.port}"),
                 *("--auth-key", f"{self.access_key},{self.secret_key}"),
                 *("--dir-cache-time", "1s"),
+                "--no-checksum",
+                *("--buffer-size", "1M"),
                 *("--config", "/dev/null"),
                 str(self.root),
             ],

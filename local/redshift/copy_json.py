@@ -10,13 +10,11 @@ Source: Amazon Redshift Database Developer Guide, "COPY from JSON format".
 from __future__ import annotations
 
 import datetime
-import itertools
 import json
-import operator
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -25,7 +23,7 @@ from local.redshift.errors import RedshiftError
 
 if TYPE_CHECKING:
     from local.redshift.copy_command import CopyCommand
-    from local.redshift.s3_source import S3Object
+    from local.redshift.s3_source import Part
 
 #: Redshift's limit for one JSON object, in bytes.
 MAX_OBJECT = 4 * 1024 * 1024
@@ -146,17 +144,38 @@ def _invalid_path(expression: str) -> RedshiftError:
     )
 
 
+class Piece(NamedTuple):
+    """Some text of one file, and whether it is its last."""
+
+    file: _File
+    text: bytes
+    last: bool
+
+
 @dataclass
 class _File:
     """How far one file is read."""
 
     url: str
-    #: Bytes after the last object that is complete.
-    carry: bytes = b""
-    #: Newlines before `carry`, and its place in the file.
+    #: What follows the last newline that was seen: the beginning of a line.
+    rest: bytes = b""
+    #: The beginning of an object that goes on over the lines to come.
+    unfinished: bytes = b""
+    #: Newlines before `unfinished`, and its place in the file.
     lines: int = 0
     offset: int = 0
+    within_line: bool = False
 
+    def advance(self, text: bytes) -> None:
+        """What was converted last."""
+        if text:
+            self.lines += text.count(b"\n")
+            self.offset += len(text)
+            self.within_line = not text.endswith(b"\n")
+
+
+#: What is converted at once: it stays in a processor's cache.
+UNIT_BYTES = 1 << 17
 
 #: What delimits a value inside JSON text: strings are skipped whole, brackets are counted.
 STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
@@ -185,58 +204,65 @@ class Converter:
         self._decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
         self._fast = FastPath(command, mapping, self.fields) if FastPath.serves(mapping) else None
 
-    def convert(self, batch: Sequence[tuple[S3Object, bytes, bool]]) -> bytes:
-        """Rows of the batch: parts of files in order, each with whether it is its file's last.
+    def convert(self, batch: Iterable[Part]) -> bytes:
+        """Rows of the batch: parts of files in order.
 
-        Raises TooManyErrors once MAXERROR is reached.
+        Raises TooManyErrors once MAXERROR is reached, and from then on.
         """
-        pieces = list(self._pieces(batch))
-        if self._fast is not None:
-            done = self._fast.convert([head for _, head, _, _ in pieces])
-            if done is not None:
-                rows, count = done
-                self.rows += count
-                for file, head, rest, last in pieces:
-                    file.lines += head.count(b"\n")
-                    file.offset += len(head)
-                    file.carry = rest
-                    self._finish(file, head, last)
-                return rows
-        out: list[str] = []
-        for file, head, rest, last in pieces:
-            unfinished = self._careful(file, head, last, out)
-            file.carry = unfinished + rest
-            self._finish(file, head, last)
-        return "".join(out).encode()
+        self._check_errors()
+        rows = []
+        unit: list[Piece] = []
+        size = 0
+        for piece in self._pieces(batch):
+            unit.append(piece)
+            size += len(piece.text)
+            if size >= UNIT_BYTES:
+                rows.append(self._convert(unit))
+                unit, size = [], 0
+        rows.append(self._convert(unit))
+        return b"".join(rows)
 
-    def _finish(self, file: _File, head: bytes, last: bool) -> None:
-        if last:
-            lines = file.lines + (not head.endswith(b"\n") and file.offset > 0)
-            self.files.append(FileRead(file.url, lines, file.offset, datetime.datetime.now(datetime.UTC)))
+    def _convert(self, unit: list[Piece]) -> bytes:
+        done = None
+        if self._fast is not None and not any(piece.file.unfinished for piece in unit):
+            done = self._fast.convert([piece.text for piece in unit])
+        if done is not None:
+            rows, count = done
+            self.rows += count
+            for piece in unit:
+                piece.file.advance(piece.text)
+        else:
+            out: list[str] = []
+            for piece in unit:
+                self._careful(piece.file, piece.text, piece.last, out)
+            rows = "".join(out).encode()
+        for piece in unit:
+            if piece.last:
+                file = piece.file
+                now = datetime.datetime.now(datetime.UTC)
+                self.files.append(FileRead(file.url, file.lines + file.within_line, file.offset, now))
+        return rows
 
-    def _pieces(
-        self, batch: Sequence[tuple[S3Object, bytes, bool]]
-    ) -> Iterator[tuple[_File, bytes, bytes, bool]]:
-        """(file, whole lines, what follows the last newline, whether the file ends here) for each file."""
-        for url, parts in itertools.groupby(batch, key=lambda part: part[0].url):
-            chunks = list(parts)
-            # A manifest may list one file several times in a row.
-            start = 0
-            for position, (_, _, last) in enumerate(chunks):
-                if not last and position + 1 < len(chunks):
-                    continue
-                file = self._file or _File(url)
-                text = b"".join([file.carry, *(data for _, data, _ in chunks[start : position + 1])])
-                start = position + 1
-                file.carry = b""
-                end = len(text) if last or len(text) > 2 * MAX_OBJECT else text.rfind(b"\n") + 1
-                self._file = None if last else file
-                yield file, text[:end], text[end:], last
+    def _pieces(self, batch: Iterable[Part]) -> Iterator[Piece]:
+        """Whole lines, about a unit at the most; the end of a file need not end a line."""
+        for source, data, last in batch:
+            file = self._file or _File(source.url)
+            self._file = None if last else file
+            text = file.rest + data
+            start, end = 0, len(text)
+            while end - start > UNIT_BYTES and (newline := text.rfind(b"\n", start, start + UNIT_BYTES)) >= 0:
+                yield Piece(file, text[start : newline + 1], False)
+                start = newline + 1
+            if not last and end - start <= 2 * MAX_OBJECT:
+                end = max(start, text.rfind(b"\n", start) + 1)
+            file.rest = text[end:]
+            yield Piece(file, text[start:end], last)
 
     # The careful path -----------------------------------------------------------------------
 
-    def _careful(self, file: _File, text: bytes, last: bool, out: list[str]) -> bytes:
-        """Convert what is complete, value by value; returns the bytes of an object that goes on."""
+    def _careful(self, file: _File, text: bytes, last: bool, out: list[str]) -> None:
+        """Convert what is complete, value by value; an object that goes on stays with the file."""
+        text = file.unfinished + text
         position = 0
         line = file.lines
         counted = 0
@@ -246,21 +272,17 @@ class Converter:
                 position = start
                 break
             end = _value_end(text, start)
-            if end is None and not last:
+            if end is None and not last and len(text) - start <= MAX_OBJECT:
                 position = start
-                if len(text) - start > MAX_OBJECT:
-                    end = len(text)
-                else:
-                    break
+                break
             if end is None:
                 end = len(text)
             line += text.count(b"\n", counted, end)
             counted = end
             self._row(file, text[start:end], line + 1, file.offset + start, out)
             position = end
-        file.lines += text.count(b"\n", 0, position)
-        file.offset += position
-        return text[position:]
+        file.advance(text[:position])
+        file.unfinished = text[position:]
 
     def _row(self, file: _File, value: bytes, line: int, offset: int, out: list[str]) -> None:
         """Convert one root-level value; a load error leaves its row out."""
@@ -292,6 +314,9 @@ class Converter:
 
     def _report(self, error: LoadError) -> None:
         self.errors.append(error)
+        self._check_errors()
+
+    def _check_errors(self) -> None:
         if len(self.errors) >= max(1, self.command.max_error):
             raise TooManyErrors
 
@@ -405,8 +430,6 @@ class FastPath:
             for item, key in zip(self.fields, self.paths, strict=True)
         ]
         self._decode_lines = msgspec.json.Decoder(row).decode_lines
-        getter = operator.attrgetter(*names)
-        self._get = getter if len(names) > 1 else lambda item: (getter(item),)
 
     def convert(self, heads: list[bytes]) -> tuple[bytes, int] | None:
         """The rows of some files' whole lines, or None."""
@@ -425,7 +448,7 @@ class FastPath:
             return None
         if not rows:
             return b"", 0
-        members = list(zip(*map(self._get, rows), strict=True))
+        members = list(zip(*map(msgspec.structs.astuple, rows), strict=True))
         try:
             columns = [
                 self._texts(item, members[source]) if text_member else self._tokens(item, members[source])
@@ -480,11 +503,16 @@ class FastPath:
             values = [v or None for v in values]
         if self.command.blanks_as_null:
             values = [None if v is not None and v.isspace() else v for v in values]
-        nulls = None in values
+        nulls = False
+        present: Sequence[str] = values
+        try:
+            joined = "".join(values)
+        except TypeError:
+            nulls = True
+            present = [v for v in values if v is not None]
+            joined = "".join(present)
         if nulls and item.column.not_null:
             raise Unusual
-        present = [v for v in values if v is not None] if nulls else values
-        joined = "".join(present)
         if "\x00" in joined:
             raise Unusual
         if joined.isascii():

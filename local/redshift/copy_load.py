@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from local.redshift import protocol
 from local.redshift.copy_fields import Column
 from local.redshift.copy_json import Converter, Mapping, TooManyErrors
 from local.redshift.errors import BackendError, RedshiftError
-from local.redshift.s3_source import S3Object, S3Source, split_address
+from local.redshift.s3_source import Part, S3Object, S3Source, split_address
 from local.redshift.text import literal, quoted
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 """
 
-#: What is converted at once, and how many batches may wait between two stages.
-BATCH_BYTES = 1 << 18
+#: What is converted at once, and how many batches may wait for their conversion.
+BATCH_BYTES = 1 << 17
 BATCH_FILES = 1000
 AHEAD = 8
 
@@ -173,41 +175,31 @@ class Load:
     async def _converted(
         self, source: S3Source, objects: list[S3Object], converter: Converter
     ) -> AsyncIterator[bytes]:
-        """Rows in COPY's text format: reading, converting (in a thread) and sending overlap."""
-        batches: asyncio.Queue[list | Exception | None] = asyncio.Queue(maxsize=AHEAD)
-        rows: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(maxsize=AHEAD)
-
-        async def read() -> None:
-            batch, size = [], 0
-            try:
-                async with aclosing(source.chunks(objects, self.command.gzip)) as chunks:
-                    async for part in chunks:
-                        batch.append(part)
-                        size += len(part[1])
-                        if size >= BATCH_BYTES or len(batch) >= BATCH_FILES:
-                            await batches.put(batch)
-                            batch, size = [], 0
-                if batch:
-                    await batches.put(batch)
-                await batches.put(None)
-            except Exception as error:
-                await batches.put(error)
-
-        async def convert() -> None:
-            try:
-                while isinstance(batch := await batches.get(), list):
-                    await rows.put(await asyncio.to_thread(converter.convert, batch))
-                await rows.put(batch)
-            except Exception as error:
-                await rows.put(error)
-
-        tasks = [asyncio.create_task(read()), asyncio.create_task(convert())]
+        """Rows in COPY's text format: a thread converts batch after batch while this one reads and sends."""
+        loop = asyncio.get_running_loop()
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
+        pending: deque[asyncio.Future[bytes]] = deque()
         try:
-            while (result := await rows.get()) is not None:
-                if isinstance(result, Exception):
-                    raise result
-                yield result
+            async with aclosing(source.chunks(objects, self.command.gzip)) as chunks:
+                async for batch in _batches(chunks):
+                    pending.append(loop.run_in_executor(thread, converter.convert, batch))
+                    if len(pending) > AHEAD:
+                        yield await pending.popleft()
+            while pending:
+                yield await pending.popleft()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            thread.shutdown(wait=False, cancel_futures=True)
+            await asyncio.gather(*pending, return_exceptions=True)
+
+
+async def _batches(chunks: AsyncIterator[Part]) -> AsyncIterator[list[Part]]:
+    batch: list[Part] = []
+    size = 0
+    async for part in chunks:
+        batch.append(part)
+        size += len(part[1])
+        if size >= BATCH_BYTES or len(batch) >= BATCH_FILES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

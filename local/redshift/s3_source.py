@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: Objects asked for at once. More does not help a server on the same two cores.
 CONCURRENT_GETS = 16
-CHUNK = 1 << 18
+CHUNK = 1 << 17
 
 S3_ADDRESS = re.compile(r"s3://([^/]+)/?(.*)", re.DOTALL)
 
@@ -36,6 +36,10 @@ class S3Object:
     @property
     def url(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+
+#: An object, some of its bytes, and whether they are its last.
+Part = tuple[S3Object, bytes, bool]
 
 
 @dataclass(frozen=True)
@@ -147,10 +151,8 @@ class S3Source:
         except Exception as error:
             raise self._failure(error, f"S3 key being read : s3://{bucket}/{key}") from error
 
-    async def chunks(
-        self, objects: list[S3Object], gzip: bool
-    ) -> AsyncIterator[tuple[S3Object, bytes, bool]]:
-        """(object, bytes, whether they are its last) for each object in turn.
+    async def chunks(self, objects: list[S3Object], gzip: bool) -> AsyncIterator[Part]:
+        """The parts of each object in turn.
 
         Small objects are read ahead, several at once; a big one is streamed. A missing object that is not
         mandatory is left out, but not all of them can be.

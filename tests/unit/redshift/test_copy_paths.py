@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from local.redshift import copy_json
 from local.redshift.copy_command import parse_copy
 from local.redshift.copy_fields import Column
-from local.redshift.copy_json import Converter, Mapping
+from local.redshift.copy_json import UNIT_BYTES, Converter, Mapping
 from local.redshift.lexer import tokenize
 from local.redshift.s3_source import S3Object
 
@@ -72,11 +74,14 @@ def nearly_clean(draw) -> list[str]:
 lines = st.one_of(
     objects.map(json.dumps),
     objects.map(lambda value: json.dumps(value, ensure_ascii=False)),
+    objects.map(lambda value: json.dumps(value, indent=1)),
     st.sampled_from(["", "  ", "{", '{"name": 1}{"name": 2}', "[1]", "not json", '{"number": 1.0}']),
+    st.just('[\n{"name": "a"}\n]'),
 )
 
 
-def converted(text: bytes, option: str, cuts: list[int], fast: bool):
+def converted(text: bytes, option: str, cuts: list[int] = (), unit: int = UNIT_BYTES, *, fast: bool):
+    """Rows, errors and lines of a file that arrives in parts and is converted in units of about that size."""
     command = parse_copy(
         tokenize(f"COPY t FROM 's3://b/p' IAM_ROLE default JSON 's3://b/paths' MAXERROR 100000 {option}")
     )
@@ -87,9 +92,13 @@ def converted(text: bytes, option: str, cuts: list[int], fast: bool):
     bounds = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
     source = S3Object("b", "p")
     rows = b""
-    for start, end in itertools.pairwise(bounds):
-        rows += converter.convert([(source, text[start:end], end == len(text) and start == bounds[-2])])
+    parts = list(itertools.pairwise(bounds))
+    with patch.object(copy_json, "UNIT_BYTES", unit):
+        for number, (start, end) in enumerate(parts, 1):
+            rows += converter.convert([(source, text[start:end], number == len(parts))])
     errors = [(e.line, e.column, e.code, e.reason, e.offset) for e in converter.errors]
+    [file] = converter.files
+    assert (file.lines, file.bytes) == (len(text.split(b"\n")) - (text[-1:] in b"\n"), len(text))
     return rows, converter.rows, errors
 
 
@@ -98,7 +107,8 @@ def converted(text: bytes, option: str, cuts: list[int], fast: bool):
     st.one_of(nearly_clean(), st.lists(lines, max_size=8)),
     st.sampled_from(OPTIONS),
     st.lists(st.integers(0, 2000), max_size=3),
+    st.sampled_from([1, 40, UNIT_BYTES]),
 )
-def test_both_paths_give_the_same_rows_and_errors(texts, option, cuts):
+def test_both_paths_give_the_same_rows_and_errors(texts, option, cuts, unit):
     text = "\n".join(texts).encode("utf-8", "surrogatepass")
-    assert converted(text, option, cuts, fast=True) == converted(text, option, [], fast=False)
+    assert converted(text, option, cuts, unit, fast=True) == converted(text, option, fast=False)
