@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +104,19 @@ class Lake:
         )
 
 
+def folder(prefix: str) -> str:
+    """A key prefix that ends with a slash, or the empty one."""
+    return f"{prefix.strip('/')}/".lstrip("/")
+
+
+def day_prefixes(prefix: str, daily_key: str, days: Iterable[date]) -> dict[date, str]:
+    """For each day, the key prefix of its files.
+
+    :param daily_key: `strftime` pattern of the keys below `prefix`.
+    """
+    return {day: folder(prefix) + day.strftime(daily_key) for day in days}
+
+
 def manifest(bucket: str, files: Iterable[SourceFile]) -> bytes:
     """A COPY manifest that names each file once and lets none be missing.
 
@@ -111,6 +126,45 @@ def manifest(bucket: str, files: Iterable[SourceFile]) -> bytes:
     return json.dumps({"entries": entries}).encode()
 
 
-def json_lines(files: Iterable[SourceFile]) -> bytes:
-    """The files' descriptions as newline-delimited JSON, for COPY with JSON 'auto'."""
-    return "\n".join(json.dumps(asdict(file)) for file in files).encode()
+def files_digest(files: Iterable[SourceFile]) -> str:
+    """What tells a day's files from what they were: it changes with any key or ETag."""
+    lines = sorted(f"{file.object_key} {file.etag}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def file_rows(listed_at: datetime, files: Iterable[SourceFile]) -> Iterator[dict[str, Any]]:
+    """One row a file, for the ledger.
+
+    :param listed_at: when the listing began, UTC.
+    """
+    for file in files:
+        yield {"listed_at": _timestamp(listed_at), **asdict(file)}
+
+
+def hour_rows(
+    listed_at: datetime, hours: Iterable[datetime], files: Mapping[date, list[SourceFile]]
+) -> Iterator[dict[str, Any]]:
+    """One row an hour and file of its day, for the ledger; an hour without a file has one row too.
+
+    :param listed_at: when the listing began, UTC.
+    :param hours: the starts of hours, UTC.
+    :param files: for each day, its files.
+    """
+    digests = {day: files_digest(of_day) for day, of_day in files.items()}
+    for hour in hours:
+        row = {
+            "listed_at": _timestamp(listed_at),
+            "hour_start": _timestamp(hour),
+            "files_digest": digests[hour.date()],
+        }
+        for file in files[hour.date()] or [None]:
+            yield {**row, **(asdict(file) if file else {})}
+
+
+def json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Newline-delimited JSON, for COPY with JSON 'auto'."""
+    return "\n".join(map(json.dumps, rows)).encode()
+
+
+def _timestamp(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S.%f}"

@@ -29,6 +29,10 @@ VARIABLES = {
 }
 
 
+#: `strftime` pattern of a day's log files below the log prefix.
+DAILY_LOG_KEY = "%Y/%m/%Y-%m-%d-events.json"
+
+
 def variable(name: str) -> str:
     """A Jinja template that reads an Airflow Variable, with its default."""
     default, _ = VARIABLES[name]

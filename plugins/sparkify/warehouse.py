@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import re
+import struct
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN = "42P01", "3F000", "42703"
+#: SQLSTATEs of a server that ends the connection: connection exceptions, shutdowns and crashes.
+CONNECTION_ENDS = ("08", "57P")
 
 
 class WarehouseError(AirflowException):
@@ -39,11 +42,19 @@ class SchemaMissingError(WarehouseError, AirflowFailException):
 
 
 class TransientError(WarehouseError):
-    """Redshift took the transaction back for another's sake: the whole transaction may be tried again.
+    """Nothing of the transaction stays, for no fault of its own: it may be tried again as a whole.
 
     Error 1023 is a serialization conflict, 1018 a table that another transaction replaced
     (Redshift Database Developer Guide, "Managing concurrent write operations").
     """
+
+
+class ConnectionLostError(TransientError):
+    """The connection broke before COMMIT was sent: the server rolls the transaction back."""
+
+
+class CommitUnknownError(ConnectionLostError):
+    """The connection broke after COMMIT was sent: only the warehouse knows whether it took place."""
 
 
 class Transaction:
@@ -109,17 +120,17 @@ class Warehouse:
                 f"Cannot connect to Redshift by Airflow {place}: {error}. Check host, port, login and "
                 f"password of the connection, and that the cluster is available."
             ) from error
-        with closing(connection), closing(connection.cursor()) as cursor:
-            transaction = Transaction(cursor, place)
+        try:
+            yield Transaction(connection.cursor(), place)
             try:
-                yield transaction
-                try:
-                    connection.commit()
-                except Exception as error:
-                    raise _explained(error, "COMMIT", place) from error
-            except BaseException:
-                _rollback(connection)
-                raise
+                connection.commit()
+            except Exception as error:
+                explained = _explained(error, "COMMIT", place)
+                if isinstance(explained, ConnectionLostError):
+                    raise CommitUnknownError(str(explained)) from error
+                raise explained from error
+        finally:
+            _close(connection)
 
 
 def split_statements(script: str) -> list[str]:
@@ -157,11 +168,18 @@ def _without_comment_lines(statement: str) -> str:
     return "\n".join(lines).strip()
 
 
-def _rollback(connection: Any) -> None:
+def _close(connection: Any) -> None:
+    """Closing is also how to roll back: it needs no answer from a server that may be busy, or gone."""
     try:
-        connection.rollback()
-    except Exception as error:  # the connection is gone: the server has rolled back already
-        log.warning("The transaction could not be rolled back by the client: %s", error)
+        connection.close()
+    except Exception as error:
+        log.debug("The connection was closed already: %s", error)
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the driver failed to talk to the server, rather than the server to do what it was told."""
+    closed = type(error).__name__ == "InterfaceError" and "closed" in str(error)
+    return closed or isinstance(error, (OSError, struct.error))
 
 
 def _explained(error: Exception, name: str, place: str) -> WarehouseError:
@@ -178,4 +196,6 @@ def _explained(error: Exception, name: str, place: str) -> WarehouseError:
         )
     if message.strip() in ("1023", "1018"):
         return TransientError(text, **attributes)
+    if _is_lost(error) or sqlstate.startswith(CONNECTION_ENDS):
+        return ConnectionLostError(text, **attributes)
     return WarehouseError(text, **attributes)

@@ -78,6 +78,13 @@ class Window:
             yield day
             day += DAY
 
+    def hours(self) -> Iterator[datetime]:
+        """The starts of the window's hours, in order."""
+        hour = self.start
+        while hour < self.end:
+            yield hour
+            hour += HOUR
+
     def __str__(self) -> str:
         return f"[{self.start:%Y-%m-%d %H:%M}, {self.end:%Y-%m-%d %H:%M}) UTC"
 

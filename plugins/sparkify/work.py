@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparkify.window import HOUR, Window, resolve_window
+
+if TYPE_CHECKING:
+    from sparkify.warehouse import Transaction
 
 STAGING = "staging"
 
@@ -40,6 +43,15 @@ class Run:
     def table(self, name: str) -> str:
         """The run's work table of that name, with its schema: `staging.events__2018110100_720h_01234567`."""
         return f"{STAGING}.{name}__{self.suffix}"
+
+    def work_tables(self, transaction: Transaction) -> list[str]:
+        """The run's work tables that are there, each with its schema."""
+        rows = transaction.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s",
+            [STAGING],
+            name="find the run's work tables",
+        )
+        return sorted(f"{STAGING}.{name}" for (name,) in rows if name.endswith(f"__{self.suffix}"))
 
     def object_key(self, prefix: str, name: str) -> str:
         """The key of one of the run's own objects in the work bucket."""

@@ -4,7 +4,6 @@ CREATE TABLE IF NOT EXISTS sparkify.load_history (
     window_start TIMESTAMP NOT NULL,
     window_end TIMESTAMP NOT NULL,
     run_id VARCHAR(512) NOT NULL,
-    publish_id VARCHAR(640) NOT NULL,
     log_files BIGINT NOT NULL,
     song_files BIGINT NOT NULL,
     events_staged BIGINT NOT NULL,

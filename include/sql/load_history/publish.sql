@@ -1,41 +1,10 @@
--- The ledger of source files. The row of a log file for a window gives way to the one of a window that covers it.
-DELETE FROM staging.source_files
-USING {{ work('songs_files') }} AS files
-WHERE
-    source_files.source = 'songs'
-    AND source_files.bucket = {{ quote(bucket) }}
-    AND source_files.object_key = files.object_key;
-
-DELETE FROM staging.source_files
-WHERE
-    source = 'events'
-    AND window_start >= TIMESTAMP '{{ window.start_sql }}'
-    AND window_end <= TIMESTAMP '{{ window.end_sql }}';
-{% for source in ['songs', 'events'] %}
-INSERT INTO staging.source_files (
-    source, bucket, object_key, etag, size_bytes, last_modified,
-    window_start, window_end, run_id, published_at
-)
-SELECT
-    '{{ source }}',
-    {{ quote(bucket) }},
-    object_key,
-    etag,
-    size_bytes,
-    last_modified,
-    TIMESTAMP '{{ window.start_sql }}',
-    TIMESTAMP '{{ window.end_sql }}',
-    {{ quote(run_id) }},
-    GETDATE()
-FROM {{ work(source ~ '_files') }};
-{% endfor %}
 DELETE FROM sparkify.load_history
 WHERE
     window_start = TIMESTAMP '{{ window.start_sql }}'
     AND window_end = TIMESTAMP '{{ window.end_sql }}';
 
 INSERT INTO sparkify.load_history (
-    window_start, window_end, run_id, publish_id, log_files, song_files, events_staged, events_in_window,
+    window_start, window_end, run_id, log_files, song_files, events_staged, events_in_window,
     songplays, other_pages, rejected_rows, users, songs, artists, time_rows, published_at
 )
 WITH in_window AS (
@@ -53,8 +22,7 @@ SELECT
     TIMESTAMP '{{ window.start_sql }}',
     TIMESTAMP '{{ window.end_sql }}',
     {{ quote(run_id) }},
-    {{ quote(publish_id) }},
-    (SELECT COUNT(*) FROM {{ work('events_files') }}),
+    (SELECT COUNT(DISTINCT object_key) FROM {{ work('events_files') }}),
     (SELECT COUNT(*) FROM {{ work('songs_files') }}),
     (SELECT COUNT(*) FROM {{ work('events') }}),
     in_window.events,

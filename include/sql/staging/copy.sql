@@ -15,12 +15,3 @@ JSON 'auto'
 {{ option }}
 {% endfor -%}
 COMPUPDATE OFF;
-
--- One row a file, so that publish can enter it in the ledger. The key ends with .json: a COPY that loaded
--- anything but this one object would fail on the form of the manifest.
-COPY {{ work(stage.source ~ '_files') }}
-FROM {{ quote(uri(stage.source ~ '.files.json')) }}
-IAM_ROLE {{ credentials }}
-REGION {{ quote(stage.region) }}
-JSON 'auto'
-COMPUPDATE OFF;

@@ -9,10 +9,8 @@ CREATE TABLE IF NOT EXISTS staging.publish_lock (
 )
 DISTSTYLE ALL;
 
--- The ledger of source files: which bytes (ETag) of which object the published rows came from. A song file
--- has one row; a log file has one for each window that was published from it.
--- DISTSTYLE EVEN: read whole, joined to nothing large. SORTKEY: songs are looked up by source, and the
--- rows of a window lie together.
+-- The ledger of source files: which bytes (ETag) of which object were published last, and when they were listed.
+-- DISTSTYLE EVEN: read whole, joined to nothing large. SORTKEY: songs and events are looked up by themselves.
 CREATE TABLE IF NOT EXISTS staging.source_files (
     source VARCHAR(16) NOT NULL,
     bucket VARCHAR(64) NOT NULL,
@@ -20,10 +18,32 @@ CREATE TABLE IF NOT EXISTS staging.source_files (
     etag VARCHAR(128) NOT NULL,
     size_bytes BIGINT NOT NULL,
     last_modified TIMESTAMP NOT NULL,
-    window_start TIMESTAMP NOT NULL,
-    window_end TIMESTAMP NOT NULL,
+    listed_at TIMESTAMP NOT NULL,
     run_id VARCHAR(512) NOT NULL,
     published_at TIMESTAMP NOT NULL
 )
 DISTSTYLE EVEN
-SORTKEY (source, window_start);
+SORTKEY (source, object_key);
+
+-- One row a published hour: a digest of the log files of its day as they were when the hour was staged (also of
+-- none). Where the files have another digest today, the hour is to be loaded again; and a run whose listing is
+-- older than the one that was published does not publish over it.
+-- DISTSTYLE ALL: 8,760 rows a year. SORTKEY hour_start: read and replaced by ranges of it.
+CREATE TABLE IF NOT EXISTS staging.published_hours (
+    hour_start TIMESTAMP NOT NULL,
+    files_digest VARCHAR(64) NOT NULL,
+    listed_at TIMESTAMP NOT NULL,
+    run_id VARCHAR(512) NOT NULL
+)
+DISTSTYLE ALL
+SORTKEY (hour_start);
+
+-- One row a publish task whose transaction committed: how a try whose COMMIT got no answer, or one that finds its
+-- work tables gone, learns that it had. DISTSTYLE ALL, SORTKEY published_at: small, appended to.
+CREATE TABLE IF NOT EXISTS staging.publish_log (
+    publish_id VARCHAR(64) NOT NULL,
+    run_id VARCHAR(512) NOT NULL,
+    published_at TIMESTAMP NOT NULL
+)
+DISTSTYLE ALL
+SORTKEY (published_at);

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sparkify.lake import Lake
+from airflow.sdk.exceptions import AirflowFailException
+
+from sparkify.lake import Lake, LakeError
 from sparkify.operators.base import SparkifyOperator
-from sparkify.warehouse import Transaction, TransientError
-from sparkify.work import STAGING, Run
+from sparkify.warehouse import CommitUnknownError, Transaction, TransientError
+from sparkify.work import Run
 
 log = logging.getLogger(__name__)
 
 LOCK = "LOCK staging.publish_lock"
+LEDGER = "staging/publish.sql"
+SUPERSEDED = "staging/superseded.sql"
+LOG_PUBLISH = "INSERT INTO staging.publish_log (publish_id, run_id, published_at) VALUES (%s, %s, GETDATE())"
 ATTEMPTS = 5
 
 
@@ -22,13 +28,20 @@ class PublishOperator(SparkifyOperator):
     """Apply the candidates, the ledger of files and the window's row in load_history, all or nothing.
 
     Takes the publish lock first, then runs each table's `publish.sql` in the order of `candidates`: readers
-    see all of the window or nothing of it, and are never blocked. Only what Redshift calls a conflict with
-    another transaction (1023, 1018) is tried again here, as a whole transaction. Afterwards the run's work
-    tables and work objects are dropped.
+    see all of the window or nothing of it, and are never blocked. The run's work tables are dropped by the
+    same transaction: where they are gone, the window is published.
+
+    What Redshift calls a conflict with another transaction (1023, 1018) and a connection that broke before
+    COMMIT are tried again here, as a whole transaction. A connection that broke with COMMIT under way is
+    resolved by looking for this attempt in `staging.publish_log`.
+
+    Where another run has published the window from files that were listed later and are not the same, nothing
+    is published: the older bytes must not come back.
 
     :param candidates: the descriptions that the checks let pass, a table before those that read it.
     :param s3_bucket: the bucket that the ledger's object keys belong to.
-    :returns: (XCom) the window's row of load_history.
+    :returns: (XCom) the window's row of load_history; empty where another run's row has taken its place.
+    :raises AirflowFailException: where a part of the window is superseded, or its work tables are missing.
     """
 
     template_fields: Sequence[str] = (
@@ -60,49 +73,112 @@ class PublishOperator(SparkifyOperator):
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         run = self.begin(context)
-        scripts = self._scripts(context, run)
         for attempt in range(1, ATTEMPTS + 1):
+            publish_id = uuid.uuid4().hex
             try:
-                published = self._publish(run, scripts)
+                published = self._publish(context, run, publish_id)
                 break
             except TransientError as error:
+                if isinstance(error, CommitUnknownError) and self._is_published(publish_id):
+                    log.info("The answer to COMMIT was lost, but it took place: %s", error)
+                    published = self._history(run)
+                    break
                 if attempt == ATTEMPTS:
                     raise
-                log.warning("Attempt %d of %d to publish met a conflict: %s", attempt, ATTEMPTS, error)
+                log.warning("Attempt %d of %d to publish is rolled back: %s", attempt, ATTEMPTS, error)
                 time.sleep(attempt)
-        log.info("Published window %s: %s", run.window, ", ".join(f"{k} {v}" for k, v in published.items()))
-        self._clean_up(run)
+        log.info("Window %s: %s", run.window, ", ".join(f"{k} {v}" for k, v in published.items()))
+        self._delete_work_objects(run)
         return published
+
+    def _publish(self, context: Mapping[str, Any], run: Run, publish_id: str) -> dict[str, Any]:
+        """One attempt, one transaction; the work tables go with it, so they are there exactly as long as the
+        window is not published."""
+        began = time.monotonic()
+        with self.warehouse.transaction() as transaction:
+            transaction.execute(LOCK, name="take the publish lock")
+            work_tables = run.work_tables(transaction)
+            if not work_tables:
+                self._check_was_published(transaction, run)
+                return self._history(run, transaction)
+            if superseded := self._superseded(context, run, transaction):
+                log.info("Nothing is published: %s", superseded)
+            else:
+                for path, script in self._scripts(context, run):
+                    transaction.run_script(script, path)
+            transaction.execute(LOG_PUBLISH, [publish_id, run.run_id], name="enter staging.publish_log")
+            row = self._history(run, transaction)
+            for table in work_tables:
+                transaction.execute(f"DROP TABLE {table}")
+        log.info("Committed after %.2f s", time.monotonic() - began)
+        return row
 
     def _scripts(self, context: Mapping[str, Any], run: Run) -> list[tuple[str, str]]:
         names = {
-            **self.sql_context(context),
+            **self._names(context),
             "rows": {candidate["table"]: candidate["rows"] for candidate in self.candidates},
             "run_id": run.run_id,
-            "bucket": self.s3_bucket,
-            "publish_id": f"{run.run_id}/{context['ti'].try_number}",
         }
         files = [(f"{candidate['table']}/publish.sql", candidate) for candidate in self.candidates]
-        files.append(("load_history/publish.sql", {"candidate": None, "mode": None}))
+        files += [(path, {"candidate": None, "mode": None}) for path in ("load_history/publish.sql", LEDGER)]
         return [
             (path, self.render_template(path, {**names, "candidate": of["candidate"], "mode": of["mode"]}))
             for path, of in files
         ]
 
-    def _publish(self, run: Run, scripts: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        began = time.monotonic()
-        with self.warehouse.transaction() as transaction:
-            transaction.execute(LOCK, name="take the publish lock")
-            if not self._work_tables(transaction, run) and (row := self._history(transaction, run)):
-                log.info("This run published its window before and dropped its work tables: nothing to do")
-                return row
-            for path, script in scripts:
-                transaction.run_script(script, path)
-            row = self._history(transaction, run)
-        log.info("Committed after %.2f s", time.monotonic() - began)
-        return row
+    def _names(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self.sql_context(context), "bucket": self.s3_bucket}
 
-    def _history(self, transaction: Transaction, run: Run) -> dict[str, Any]:
+    def _superseded(self, context: Mapping[str, Any], run: Run, transaction: Transaction) -> str:
+        """What others published since this run listed its files, from other bytes: never to be overwritten.
+
+        :returns: empty, or why the whole window is to be left as it is.
+        :raises AirflowFailException: where a part of the run is superseded.
+        """
+        rows = transaction.execute(
+            self.render_template(SUPERSEDED, self._names(context)), name="compare with what others published"
+        )
+        if not rows:
+            return ""
+        hours = sum(what.startswith("hour ") for what, _ in rows)
+        what = (
+            f"{len(rows)} hour(s) or song file(s) of window {run.window} were published from newer files "
+            f"since this run listed its own: the first is {rows[0][0]}, by run {rows[0][1]}"
+        )
+        if hours == len(list(run.window.hours())):
+            return what
+        raise AirflowFailException(
+            f"{what}. Nothing was published or lost. Clear the whole run, so that it stages the newer files."
+        )
+
+    def _check_was_published(self, transaction: Transaction, run: Run) -> None:
+        """An earlier try published and dropped the work tables, though its task did not end well."""
+        if not transaction.execute(
+            "SELECT 1 FROM staging.publish_log WHERE run_id = %s LIMIT 1", [run.run_id],
+            name="look for the run in the publish log",
+        ):  # fmt: skip
+            raise AirflowFailException(
+                f"Run {run.run_id} has no work tables and never published: they were dropped as old, or "
+                f"never made. Clear the whole run, so that it is staged and loaded again."
+            )
+        log.info("This run published its window before and dropped its work tables: nothing to do")
+
+    def _is_published(self, publish_id: str) -> bool:
+        with self.warehouse.transaction() as transaction:
+            # Behind the lock, so that a COMMIT under way has ended one way or the other.
+            transaction.execute(LOCK, name="take the publish lock")
+            return bool(
+                transaction.execute(
+                    "SELECT 1 FROM staging.publish_log WHERE publish_id = %s", [publish_id],
+                    name="look for this attempt in the publish log",
+                )
+            )  # fmt: skip
+
+    def _history(self, run: Run, transaction: Transaction | None = None) -> dict[str, Any]:
+        """The window's row of load_history; of what another run published for it since, nothing."""
+        if transaction is None:
+            with self.warehouse.transaction() as own:
+                return self._history(run, own)
         columns = ("log_files", "song_files", "events_staged", "events_in_window", "songplays", "other_pages",
                    "rejected_rows", "users", "songs", "artists", "time_rows")  # fmt: skip
         rows = transaction.execute(
@@ -113,20 +189,9 @@ class PublishOperator(SparkifyOperator):
         )
         return dict(zip(columns, rows[0], strict=True)) if rows else {}
 
-    def _work_tables(self, transaction: Transaction, run: Run) -> list[str]:
-        rows = transaction.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name LIKE %s",
-            [STAGING, f"%{run.suffix}"],
-            name="find the run's work tables",
-        )
-        return sorted(name for (name,) in rows)
-
-    def _clean_up(self, run: Run) -> None:
-        """Drop what only the run needed. The window is published: a failure here is no failure of the run."""
+    def _delete_work_objects(self, run: Run) -> None:
+        """The window is published: a failure here is none of the run, and maintenance comes by later."""
         try:
-            with self.warehouse.transaction() as transaction:
-                for table in self._work_tables(transaction, run):
-                    transaction.execute(f"DROP TABLE IF EXISTS {STAGING}.{table}")
             Lake(self.aws_conn_id).delete(self.work_bucket, run.object_key(self.work_prefix, ""))
-        except Exception as error:
-            log.warning("The run's work tables and objects could not all be dropped: %s", error)
+        except LakeError as error:
+            log.warning("The run's work objects could not be deleted: %s", error)

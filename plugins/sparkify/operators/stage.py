@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from sparkify.lake import Lake, SourceFile, json_lines, manifest
+from sparkify.lake import Lake, SourceFile, day_prefixes, file_rows, folder, hour_rows, json_lines, manifest
 from sparkify.operators.base import SparkifyOperator
 from sparkify.paths import JSONPATHS
 from sparkify.work import Run
@@ -50,8 +51,13 @@ class StageToRedshiftOperator(SparkifyOperator):
         "region",
         "create_sql",
         "copy_sql",
+        "copy_files_sql",
     )
-    template_fields_renderers = {"create_sql": "sql", "copy_sql": "sql"}  # noqa: RUF012 Airflow's own form
+    template_fields_renderers = {  # noqa: RUF012 Airflow's own form
+        "create_sql": "sql",
+        "copy_sql": "sql",
+        "copy_files_sql": "sql",
+    }
     ui_color = "#dcebf7"
 
     def __init__(
@@ -70,6 +76,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         region: str = "us-west-2",
         aws_conn_id: str = "aws_default",
         copy_sql: str = "staging/copy.sql",
+        copy_files_sql: str = "staging/copy_files.sql",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -87,6 +94,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         self.aws_conn_id = aws_conn_id
         self.create_sql = f"staging/{source}/create.sql"
         self.copy_sql = copy_sql
+        self.copy_files_sql = copy_files_sql
 
     @cached_property
     def lake(self) -> Lake:
@@ -102,29 +110,37 @@ class StageToRedshiftOperator(SparkifyOperator):
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         run = self.begin(context)
-        files = self._files(run)
+        listed_at = datetime.now(UTC)
+        if self.daily_key:
+            prefixes = day_prefixes(self.s3_prefix, self.daily_key, run.window.days())
+            by_day = {
+                day: list(self.lake.list_files(self.s3_bucket, [prefix])) for day, prefix in prefixes.items()
+            }
+            files = [file for of_day in by_day.values() for file in of_day]
+            rows = list(hour_rows(listed_at, run.window.hours(), by_day))
+        else:
+            files = self._new_or_changed()
+            rows = list(file_rows(listed_at, files))
         size = sum(file.size_bytes for file in files)
         log.info("%d file(s), %d byte(s) to stage from s3://%s/%s", len(files), size, self.s3_bucket,
                  self.s3_prefix)  # fmt: skip
         for file in files[:10]:
             log.info("  %s, %d byte(s), ETag %s", file.object_key, file.size_bytes, file.etag)
-        if files:
-            self._write_work_objects(run, files)
+        self._write_work_objects(run, files, rows)
 
         table = run.table(self.source)
         with self.warehouse.transaction() as transaction:
             transaction.run_script(self.create_sql, f"staging/{self.source}/create.sql")
             if files:
                 transaction.run_script(self.copy_sql, "staging/copy.sql")
-            [(rows,)] = transaction.execute(f"SELECT COUNT(*) FROM {table}", name=f"count {table}")
-        log.info("Staged %d row(s) of %d file(s) into %s", rows, len(files), table)
-        return {"source": self.source, "table": table, "rows": rows, "files": len(files), "bytes": size}
+            if rows:
+                transaction.run_script(self.copy_files_sql, "staging/copy_files.sql")
+            [(count,)] = transaction.execute(f"SELECT COUNT(*) FROM {table}", name=f"count {table}")
+        log.info("Staged %d row(s) of %d file(s) into %s", count, len(files), table)
+        return {"source": self.source, "table": table, "rows": count, "files": len(files), "bytes": size}
 
-    def _files(self, run: Run) -> list[SourceFile]:
-        prefix = f"{self.s3_prefix.strip('/')}/".lstrip("/")
-        if self.daily_key:
-            prefixes = [prefix + day.strftime(self.daily_key) for day in run.window.days()]
-            return list(self.lake.list_files(self.s3_bucket, prefixes))
+    def _new_or_changed(self) -> list[SourceFile]:
+        """The files whose ETag is not the one in the ledger."""
         with self.warehouse.transaction() as transaction:
             published = dict(
                 transaction.execute(
@@ -133,16 +149,17 @@ class StageToRedshiftOperator(SparkifyOperator):
                     name="read the ledger staging.source_files",
                 )
             )
-        listed = list(self.lake.list_files(self.s3_bucket, [prefix]))
+        listed = list(self.lake.list_files(self.s3_bucket, [folder(self.s3_prefix)]))
         log.info("%d file(s) listed, %d in the ledger of published files", len(listed), len(published))
         return [file for file in listed if published.get(file.object_key) != file.etag]
 
-    def _write_work_objects(self, run: Run, files: list[SourceFile]) -> None:
-        objects = {
-            f"{self.source}.manifest": manifest(self.s3_bucket, files),
-            f"{self.source}.files.json": json_lines(files),
-        }
-        if self.jsonpaths and not self.jsonpaths_uri:
+    def _write_work_objects(self, run: Run, files: list[SourceFile], rows: list[dict[str, Any]]) -> None:
+        objects = {}
+        if rows:
+            objects[f"{self.source}.files.json"] = json_lines(rows)
+        if files:
+            objects[f"{self.source}.manifest"] = manifest(self.s3_bucket, files)
+        if files and self.jsonpaths and not self.jsonpaths_uri:
             objects[self.jsonpaths] = (JSONPATHS / self.jsonpaths).read_bytes()
         for name, body in objects.items():
             self.lake.write(self.work_bucket, run.object_key(self.work_prefix, name), body)

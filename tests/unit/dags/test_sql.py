@@ -11,6 +11,7 @@ import sqlparse
 import yaml
 from sqlfluff.core import FluffConfig, Linter
 
+from sparkify.operators.publish import SUPERSEDED
 from sparkify.paths import SQL
 from sparkify.warehouse import split_statements
 from tests.support.pipeline import PipelineRun, load_dag
@@ -103,6 +104,7 @@ def rendered_scripts() -> dict[str, str]:
             task, _ = run.rendered(f"stage_{source}")
             scripts[f"staging/{source}/create.sql"] = task.create_sql
             scripts[f"staging/copy.sql ({source})"] = task.copy_sql
+            scripts[f"staging/copy_files.sql ({source})"] = task.copy_files_sql
         candidates = []
         for table in ("songs", "artists", "songplays", "users", "time"):
             task, context = run.rendered(f"load_{table}")
@@ -116,6 +118,7 @@ def rendered_scripts() -> dict[str, str]:
         task, context = run.rendered("publish")
         for path, sql in task._scripts(context, task.begin(context)):
             scripts[f"{path} ({mode})"] = sql
+        scripts[SUPERSEDED] = task.render_template(SUPERSEDED, task._names(context))
     return scripts
 
 

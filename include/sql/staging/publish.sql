@@ -1,0 +1,37 @@
+-- What is published from which files.
+{% for source in ['songs', 'events'] %}
+DELETE FROM staging.source_files
+USING {{ work(source ~ '_files') }} AS files
+WHERE
+    source_files.source = '{{ source }}'
+    AND source_files.bucket = {{ quote(bucket) }}
+    AND source_files.object_key = files.object_key;
+
+INSERT INTO staging.source_files (
+    source, bucket, object_key, etag, size_bytes, last_modified, listed_at, run_id, published_at
+)
+SELECT DISTINCT
+    '{{ source }}',
+    {{ quote(bucket) }},
+    object_key,
+    etag,
+    size_bytes,
+    last_modified,
+    listed_at,
+    {{ quote(run_id) }},
+    GETDATE()
+FROM {{ work(source ~ '_files') }}
+WHERE object_key IS NOT NULL;
+{% endfor %}
+DELETE FROM staging.published_hours
+WHERE
+    hour_start >= TIMESTAMP '{{ window.start_sql }}'
+    AND hour_start < TIMESTAMP '{{ window.end_sql }}';
+
+INSERT INTO staging.published_hours (hour_start, files_digest, listed_at, run_id)
+SELECT DISTINCT
+    hour_start,
+    files_digest,
+    listed_at,
+    {{ quote(run_id) }}
+FROM {{ work('events_files') }};
