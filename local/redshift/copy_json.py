@@ -76,7 +76,10 @@ class Mapping:
 
     @classmethod
     def json_paths(cls, columns: list[Column], text: bytes, address: str) -> Mapping:
-        """From a jsonpaths file. Any other top-level key than "jsonpaths" falls back to 'auto', as on Redshift."""  # noqa: E501
+        """From a jsonpaths file.
+
+        Any other top-level key than "jsonpaths" falls back to 'auto', as on Redshift.
+        """
         try:
             document = json.loads(text.decode())
             if not isinstance(document, dict):
@@ -107,7 +110,8 @@ class Mapping:
 
 
 STEP = re.compile(
-    r"""\[\s*'((?:[^'\\]|\\.)*)'\s*\] | \[\s*"((?:[^"\\]|\\.)*)"\s*\] | \[\s*(\d+)\s*\] | \.([^.\[\]\s'"*?()@]+)""",  # noqa: E501
+    r"""\[\s*'((?:[^'\\]|\\.)*)'\s*\] | \[\s*"((?:[^"\\]|\\.)*)"\s*\] """
+    r"""| \[\s*(\d+)\s*\] | \.([^.\[\]\s'"*?()@]+)""",
     re.VERBOSE,
 )
 

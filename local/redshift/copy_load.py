@@ -128,7 +128,8 @@ class Load:
                     self._check_backend()
         except TooManyErrors:
             failure = RedshiftError(
-                f"Load into table '{command.table_name}' failed.  Check 'stl_load_errors' system table for details."  # noqa: E501
+                f"Load into table '{command.table_name}' failed.  "
+                "Check 'stl_load_errors' system table for details."
             )
             await self._abandon(copying, failure)
         except RedshiftError as error:

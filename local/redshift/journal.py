@@ -76,7 +76,8 @@ class Journal:
                 sql.SQL(f"{verb} ROLE {{}} LOGIN PASSWORD {{}}").format(role, sql.Literal(password))
             )
             await self._connection.execute(
-                "GRANT SELECT ON redshift.load_history, redshift.load_errors, redshift.load_files TO redshift_journal"  # noqa: E501
+                "GRANT SELECT ON redshift.load_history, redshift.load_errors, redshift.load_files "
+                "TO redshift_journal"
             )
             await self._connection.execute("DELETE FROM redshift.journal_connection")
             info = self._connection.info
