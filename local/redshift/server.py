@@ -65,7 +65,7 @@ class RedshiftServer:
         """A client's CancelRequest, which names a session by the backend's key."""
         session = self.sessions.get(key)
         if session is not None:
-            session.cancelled = True
+            session.cancel()
         await self.cancel_backend(key)
 
     async def cancel_backend(self, key: bytes) -> None:
