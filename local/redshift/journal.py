@@ -98,8 +98,17 @@ class Journal:
         if self._connection is not None:
             await self._connection.close()
 
+    async def _reopen_when_lost(self) -> None:
+        """PostgreSQL may have been restarted since the last load."""
+        try:
+            await self._connection.execute("SELECT 1")
+        except psycopg.OperationalError:
+            await self.close()
+            await self.open()
+
     async def begin(self, session: Session, command: CopyCommand, table_id: int) -> LoadRecord:
         async with self._lock:
+            await self._reopen_when_lost()
             cursor = await self._connection.execute("SELECT nextval('redshift.query_id'), clock_timestamp()")
             query, started = await cursor.fetchone()
             record = LoadRecord(
