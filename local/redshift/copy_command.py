@@ -251,8 +251,12 @@ class _Parser:
             raise RedshiftError(
                 "ACCESS_KEY_ID and SECRET_ACCESS_KEY must be given together", sqlstate="42601"
             )
-        if keys.token is not None and self.authorization == "IAM_ROLE":
-            raise RedshiftError("SESSION_TOKEN cannot be used with IAM_ROLE", sqlstate="42601")
+        if self.authorization != "ACCESS_KEY_ID" and self.seen & {"SESSION_TOKEN", "TOKEN"}:
+            raise RedshiftError(
+                f"SESSION_TOKEN cannot be used with {self.authorization}",
+                sqlstate="42601",
+                hint="It goes with ACCESS_KEY_ID and SECRET_ACCESS_KEY; in CREDENTIALS, write token=….",
+            )
         if self.format is None:
             raise RedshiftError(
                 "COPY without a data format is not supported",
