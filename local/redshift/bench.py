@@ -93,30 +93,6 @@ class Bench:
         stack.callback(self.redshift.stop)
         (self.lake / "paths.json").write_text(json.dumps({"jsonpaths": [f"$['{key}']" for key in KEYS]}))
 
-    def store(self) -> S3Store:
-        return S3Store(
-            BUCKET,
-            endpoint=self.s3.endpoint_url,
-            region=self.s3.region,
-            access_key_id=self.s3.access_key,
-            secret_access_key=self.s3.secret_key,
-            virtual_hosted_style_request=False,
-            client_options={"allow_http": True},
-        )
-
-    def keys(self, folder: str) -> list[str]:
-        return [entry["path"] for batch in obstore.list(self.store(), prefix=folder) for entry in batch]
-
-    def wait_until_shown(self, folder: str, count: int) -> None:
-        """The local S3 shows what was written beside it a moment later."""
-        deadline = time.monotonic() + 30
-        while (shown := len(self.keys(folder))) < count:
-            if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"the local S3 shows {shown} of {count} objects below {self.lake / folder}"
-                )
-            time.sleep(0.1)
-
     def execute(self, *statements: str) -> None:
         connection = self.redshift.connect()
         try:
@@ -152,6 +128,31 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def store(s3: LocalS3) -> S3Store:
+    return S3Store(
+        BUCKET,
+        endpoint=s3.endpoint_url,
+        region=s3.region,
+        access_key_id=s3.access_key,
+        secret_access_key=s3.secret_key,
+        virtual_hosted_style_request=False,
+        client_options={"allow_http": True},
+    )
+
+
+def keys(s3: LocalS3, folder: str) -> list[str]:
+    return [entry["path"] for batch in obstore.list(store(s3), prefix=folder) for entry in batch]
+
+
+def wait_until_shown(s3: LocalS3, folder: str, count: int) -> None:
+    """The local S3 shows what was written beside it a moment later."""
+    deadline = time.monotonic() + 30
+    while (shown := len(keys(s3, folder))) < count:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the local S3 shows {shown} of {count} objects below s3://{BUCKET}/{folder}")
+        time.sleep(0.1)
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -201,7 +202,7 @@ def bench_events(bench: Bench, count: int, rounds: int) -> list[tuple]:
     csv.writer(text).writerows(event.values() for event in events)
     rows = text.getvalue().encode()
     del events, text
-    bench.wait_until_shown("events", len(list(folder.iterdir())))
+    wait_until_shown(bench.s3, "events", len(list(folder.iterdir())))
 
     def copy_csv() -> None:
         with (
@@ -243,15 +244,15 @@ def bench_objects(bench: Bench, count: int, rounds: int) -> list[tuple]:
         path.write_text(json.dumps(song))
 
     async def read_all() -> int:
-        store = bench.store()
-        keys = [entry["path"] async for batch in obstore.list(store, prefix="songs") for entry in batch]
+        source = store(bench.s3)
+        listed = [entry["path"] async for batch in obstore.list(source, prefix="songs") for entry in batch]
         at_once = asyncio.Semaphore(16)
 
         async def read(key: str) -> int:
             async with at_once:
-                return len(await (await obstore.get_async(store, key)).bytes_async())
+                return len(await (await obstore.get_async(source, key)).bytes_async())
 
-        return len(await asyncio.gather(*map(read, keys)))
+        return len(await asyncio.gather(*map(read, listed)))
 
     def copy_songs() -> None:
         bench.execute(
@@ -260,7 +261,7 @@ def bench_objects(bench: Bench, count: int, rounds: int) -> list[tuple]:
             f"COPY songs FROM 's3://{BUCKET}/songs/' IAM_ROLE default JSON 'auto'",
         )
 
-    bench.wait_until_shown("songs", count)
+    wait_until_shown(bench.s3, "songs", count)
     bare, here = [], []
     for _ in range(rounds):
         bare.append(timed(lambda: asyncio.run(read_all())))
@@ -285,7 +286,7 @@ def bench_memory(bench: Bench, size: int) -> list[tuple]:
         files = total // len(lines)
         for number in range(files):
             (folder / f"{number:05}.json").write_bytes(lines)
-        bench.wait_until_shown(name, files)
+        wait_until_shown(bench.s3, name, files)
         bench.empty_events()
         bench.forget_peak()
         bench.copy_events(f"{name}/")
