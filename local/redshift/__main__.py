@@ -112,7 +112,8 @@ async def serve(options: argparse.Namespace, stack: ExitStack) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     print(
-        f"Local Redshift is ready on 127.0.0.1:{options.port}, database {options.database}, user {options.user}",  # noqa: E501
+        f"Local Redshift is ready on 127.0.0.1:{options.port}, "
+        f"database {options.database}, user {options.user}",
         flush=True,
     )
     await stopped.wait()

@@ -18,13 +18,14 @@ import json
 import random
 import secrets
 import shutil
+import signal
 import socket
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import obstore
@@ -55,6 +56,9 @@ SONG_COLUMNS = """
     duration double precision, year integer
 """
 TARGETS = {"events": 0.5, "objects": 0.7, "rate": 400, "memory": 1.25}
+#: A tenth of the large prefix has to be more than COPY holds at once, or the peaks say nothing.
+MINIMUM_MEMORY_BYTES = 1_000_000_000
+MEMORY_FILE_EVENTS = 20_000
 
 
 class Bench:
@@ -126,6 +130,31 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def store(s3: LocalS3) -> S3Store:
+    return S3Store(
+        BUCKET,
+        endpoint=s3.endpoint_url,
+        region=s3.region,
+        access_key_id=s3.access_key,
+        secret_access_key=s3.secret_key,
+        virtual_hosted_style_request=False,
+        client_options={"allow_http": True},
+    )
+
+
+def keys(s3: LocalS3, folder: str) -> list[str]:
+    return [entry["path"] for batch in obstore.list(store(s3), prefix=folder) for entry in batch]
+
+
+def wait_until_shown(s3: LocalS3, folder: str, count: int) -> None:
+    """The local S3 shows what was written beside it a moment later."""
+    deadline = time.monotonic() + 30
+    while (shown := len(keys(s3, folder))) < count:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the local S3 shows {shown} of {count} objects below s3://{BUCKET}/{folder}")
+        time.sleep(0.1)
+
+
 def timed(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
@@ -173,6 +202,7 @@ def bench_events(bench: Bench, count: int, rounds: int) -> list[tuple]:
     csv.writer(text).writerows(event.values() for event in events)
     rows = text.getvalue().encode()
     del events, text
+    wait_until_shown(bench.s3, "events", len(list(folder.iterdir())))
 
     def copy_csv() -> None:
         with (
@@ -214,23 +244,15 @@ def bench_objects(bench: Bench, count: int, rounds: int) -> list[tuple]:
         path.write_text(json.dumps(song))
 
     async def read_all() -> int:
-        store = S3Store(
-            BUCKET,
-            endpoint=bench.s3.endpoint_url,
-            region=bench.s3.region,
-            access_key_id=bench.s3.access_key,
-            secret_access_key=bench.s3.secret_key,
-            virtual_hosted_style_request=False,
-            client_options={"allow_http": True},
-        )
-        keys = [entry["path"] async for batch in obstore.list(store, prefix="songs") for entry in batch]
+        source = store(bench.s3)
+        listed = [entry["path"] async for batch in obstore.list(source, prefix="songs") for entry in batch]
         at_once = asyncio.Semaphore(16)
 
         async def read(key: str) -> int:
             async with at_once:
-                return len(await (await obstore.get_async(store, key)).bytes_async())
+                return len(await (await obstore.get_async(source, key)).bytes_async())
 
-        return len(await asyncio.gather(*map(read, keys)))
+        return len(await asyncio.gather(*map(read, listed)))
 
     def copy_songs() -> None:
         bench.execute(
@@ -239,11 +261,7 @@ def bench_objects(bench: Bench, count: int, rounds: int) -> list[tuple]:
             f"COPY songs FROM 's3://{BUCKET}/songs/' IAM_ROLE default JSON 'auto'",
         )
 
-    # The local S3 shows what was written beside it a moment later.
-    deadline = time.monotonic() + 30
-    while asyncio.run(read_all()) < count:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the local S3 does not show the {count} objects below {bench.lake / 'songs'}")
+    wait_until_shown(bench.s3, "songs", count)
     bare, here = [], []
     for _ in range(rounds):
         bare.append(timed(lambda: asyncio.run(read_all())))
@@ -260,13 +278,15 @@ def bench_objects(bench: Bench, count: int, rounds: int) -> list[tuple]:
 def bench_memory(bench: Bench, size: int) -> list[tuple]:
     if not Path("/proc/self/clear_refs").exists():
         return [("memory", 0.0, 0.0, "at least", "not measured: this system has no /proc")]
-    lines = "\n".join(map(json.dumps, make_events(100_000))).encode()
+    lines = "\n".join(map(json.dumps, make_events(MEMORY_FILE_EVENTS))).encode()
     peaks = {}
     for name, total in (("small", size // 10), ("large", size)):
         folder = bench.lake / name
         folder.mkdir()
-        for number in range(max(1, total // len(lines))):
+        files = total // len(lines)
+        for number in range(files):
             (folder / f"{number:05}.json").write_bytes(lines)
+        wait_until_shown(bench.s3, name, files)
         bench.empty_events()
         bench.forget_peak()
         bench.copy_events(f"{name}/")
@@ -280,22 +300,70 @@ def bench_memory(bench: Bench, size: int) -> list[tuple]:
     return [("memory: peak against that of a tenth", ratio, TARGETS["memory"], "at most", note)]
 
 
-def main() -> int:
+def memory_bytes(text: str) -> int:
+    size = int(text)
+    if size < MINIMUM_MEMORY_BYTES:
+        raise argparse.ArgumentTypeError(
+            f"{size} is too small: a tenth of it would fit into what COPY holds at once. "
+            f"Give at least {MINIMUM_MEMORY_BYTES}."
+        )
+    return size
+
+
+class Interruption:
+    """SIGINT and SIGTERM end the run from within, so that it removes what it started.
+
+    They wait while servers start and stop: one that is half started or half stopped would be left behind.
+    """
+
+    def __init__(self) -> None:
+        self._received = 0
+        self._held = True
+
+    def __call__(self, number: int, frame: object) -> None:
+        self._received = number
+        self._end_unless_held()
+
+    @contextmanager
+    def let_through(self) -> Iterator[None]:
+        self._held = False
+        try:
+            self._end_unless_held()
+            yield
+        finally:
+            self._held = True
+
+    def _end_unless_held(self) -> None:
+        if self._received and not self._held:
+            self._held = True
+            raise SystemExit(128 + self._received)
+
+
+def main(argv: list[str] | None = None) -> int:
     """Print the figures beside their targets; 1 where one is missed."""
     parser = argparse.ArgumentParser(
         prog="python -m local.redshift.bench", description=__doc__.split("\n")[0]
     )
     parser.add_argument("--events", type=int, default=500_000, help="rows of the event load (500000)")
     parser.add_argument("--objects", type=int, default=15_000, help="one-object files (15000)")
-    parser.add_argument("--memory-bytes", type=int, default=2_000_000_000, help="size of the large prefix")
+    parser.add_argument(
+        "--memory-bytes",
+        type=memory_bytes,
+        default=2_000_000_000,
+        help=f"size of the large prefix, {MINIMUM_MEMORY_BYTES} or more (2000000000)",
+    )
     parser.add_argument(
         "--rounds", type=int, default=3, help="alternating rounds, of which the median counts"
     )
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
 
+    interruption = Interruption()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interruption)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-copy-")))
         bench = Bench(folder, stack)
+        stack.enter_context(interruption.let_through())
         missed = 0
         for rows in (
             lambda: bench_events(bench, options.events, options.rounds),

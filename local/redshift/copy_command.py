@@ -243,21 +243,26 @@ class _Parser:
             raise RedshiftError(
                 "COPY requires authorization to read from S3",
                 sqlstate="42601",
-                hint="Add IAM_ROLE default, IAM_ROLE 'arn:aws:iam::…:role/…', or ACCESS_KEY_ID … SECRET_ACCESS_KEY ….",  # noqa: E501
+                hint="Add IAM_ROLE default, IAM_ROLE 'arn:aws:iam::…:role/…', "
+                "or ACCESS_KEY_ID … SECRET_ACCESS_KEY ….",
             )
         keys = command.credentials
         if self.authorization == "ACCESS_KEY_ID" and (keys.access_key is None or keys.secret_key is None):
             raise RedshiftError(
                 "ACCESS_KEY_ID and SECRET_ACCESS_KEY must be given together", sqlstate="42601"
             )
-        if keys.token is not None and self.authorization == "IAM_ROLE":
-            raise RedshiftError("SESSION_TOKEN cannot be used with IAM_ROLE", sqlstate="42601")
+        if self.authorization != "ACCESS_KEY_ID" and self.seen & {"SESSION_TOKEN", "TOKEN"}:
+            raise RedshiftError(
+                f"SESSION_TOKEN cannot be used with {self.authorization}",
+                sqlstate="42601",
+                hint="It goes with ACCESS_KEY_ID and SECRET_ACCESS_KEY; in CREDENTIALS, write token=….",
+            )
         if self.format is None:
             raise RedshiftError(
                 "COPY without a data format is not supported",
                 sqlstate="0A000",
-                hint="Redshift would read '|'-delimited text; Local Redshift reads JSON only: add JSON 'auto' or "  # noqa: E501
-                "JSON 's3://bucket/jsonpaths.json'.",
+                hint="Redshift would read '|'-delimited text; Local Redshift reads JSON only: "
+                "add JSON 'auto' or JSON 's3://bucket/jsonpaths.json'.",
             )
 
     def authorize(self, kind: str) -> None:
@@ -284,7 +289,8 @@ def _check_role(role: str) -> None:
         raise RedshiftError(
             f"Invalid IAM role '{role}'",
             sqlstate="XX000",
-            hint="Give the role's ARN, arn:aws:iam::<account>:role/<name>; several with commas and no spaces.",  # noqa: E501
+            hint="Give the role's ARN, arn:aws:iam::<account>:role/<name>; "
+            "several with commas and no spaces.",
         )
 
 
@@ -353,7 +359,8 @@ def _json(parser: _Parser, command: CopyCommand) -> None:
         raise RedshiftError(
             f"Invalid JSON option '{value}'",
             sqlstate="42601",
-            hint="JSON takes 'auto', 'auto ignorecase' (in lower case) or the s3:// address of a jsonpaths file.",  # noqa: E501
+            hint="JSON takes 'auto', 'auto ignorecase' (in lower case) "
+            "or the s3:// address of a jsonpaths file.",
         )
     command.json = value
 
@@ -367,8 +374,8 @@ def _time_format(parser: _Parser, command: CopyCommand) -> None:
         raise RedshiftError(
             f"TIMEFORMAT '{value}' is not supported",
             sqlstate="0A000",
-            hint="Local Redshift knows 'auto', 'epochsecs' and 'epochmillisecs' (in lower case), and the default "  # noqa: E501
-            "'YYYY-MM-DD HH:MI:SS'.",
+            hint="Local Redshift knows 'auto', 'epochsecs' and 'epochmillisecs' (in lower case), "
+            "and the default 'YYYY-MM-DD HH:MI:SS'.",
         )
     command.time_format = value
 

@@ -184,7 +184,8 @@ class Field:
         if "\x00" in value:
             raise FieldError(
                 1220,
-                "String contains invalid or unsupported UTF-8 codepoints. Bad UTF-8 hex sequence: 00 (error 1)",  # noqa: E501
+                "String contains invalid or unsupported UTF-8 codepoints. "
+                "Bad UTF-8 hex sequence: 00 (error 1)",
             )
         ascii_only = value.isascii()
         if self.kind == "char" and not ascii_only:

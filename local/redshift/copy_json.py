@@ -76,7 +76,10 @@ class Mapping:
 
     @classmethod
     def json_paths(cls, columns: list[Column], text: bytes, address: str) -> Mapping:
-        """From a jsonpaths file. Any other top-level key than "jsonpaths" falls back to 'auto', as on Redshift."""  # noqa: E501
+        """From a jsonpaths file.
+
+        Any other top-level key than "jsonpaths" falls back to 'auto', as on Redshift.
+        """
         try:
             document = json.loads(text.decode())
             if not isinstance(document, dict):
@@ -107,7 +110,8 @@ class Mapping:
 
 
 STEP = re.compile(
-    r"""\[\s*'((?:[^'\\]|\\.)*)'\s*\] | \[\s*"((?:[^"\\]|\\.)*)"\s*\] | \[\s*(\d+)\s*\] | \.([^.\[\]\s'"*?()@]+)""",  # noqa: E501
+    r"""\[\s*'((?:[^'\\]|\\.)*)'\s*\] | \[\s*"((?:[^"\\]|\\.)*)"\s*\] """
+    r"""| \[\s*(\d+)\s*\] | \.([^.\[\]\s'"*?()@]+)""",
     re.VERBOSE,
 )
 
@@ -165,6 +169,13 @@ class _File:
     lines: int = 0
     offset: int = 0
     within_line: bool = False
+    #: The value that was too big to be kept, while its end has not come.
+    skipped: _Skipped | None = None
+
+    @property
+    def at_value(self) -> bool:
+        """Whether what comes next begins no later than a value does."""
+        return not self.unfinished and self.skipped is None
 
     def advance(self, text: bytes) -> None:
         """What was converted last."""
@@ -174,11 +185,44 @@ class _File:
             self.within_line = not text.endswith(b"\n")
 
 
+@dataclass
+class _Skipped:
+    """A root-level object or array that is passed over, part after part."""
+
+    depth: int = 0
+    in_string: bool = False
+    escaped: bool = False
+
+    def end(self, text: bytes, position: int = 0) -> int | None:
+        """Where in this part it ends, or None."""
+        while position < len(text):
+            if self.escaped:
+                self.escaped = False
+                position += 1
+                continue
+            match = (IN_STRING if self.in_string else OUTSIDE_STRING).search(text, position)
+            if match is None:
+                return None
+            position = match.end()
+            found = match.group()
+            if found == b"\\":
+                self.escaped = True
+            elif found == b'"':
+                self.in_string = not self.in_string
+            else:
+                self.depth += 1 if found in b"{[" else -1
+                if self.depth == 0:
+                    return position
+        return None
+
+
 #: What is converted at once: it stays in a processor's cache.
 UNIT_BYTES = 1 << 17
 
 #: What delimits a value inside JSON text: strings are skipped whole, brackets are counted.
 STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+IN_STRING = re.compile(rb'["\\]')
+OUTSIDE_STRING = re.compile(rb'["{}\[\]]')
 SPACE = re.compile(rb"[ \t\r\n]*")
 JUNK = re.compile(rb"[^{\[\n]*")
 LONE_SURROGATE = re.compile(
@@ -224,7 +268,7 @@ class Converter:
 
     def _convert(self, unit: list[Piece]) -> bytes:
         done = None
-        if self._fast is not None and not any(piece.file.unfinished for piece in unit):
+        if self._fast is not None and all(piece.file.at_value for piece in unit):
             done = self._fast.convert([piece.text for piece in unit])
         if done is not None:
             rows, count = done
@@ -253,8 +297,10 @@ class Converter:
             while end - start > UNIT_BYTES and (newline := text.rfind(b"\n", start, start + UNIT_BYTES)) >= 0:
                 yield Piece(file, text[start : newline + 1], False)
                 start = newline + 1
-            if not last and end - start <= 2 * MAX_OBJECT:
-                end = max(start, text.rfind(b"\n", start) + 1)
+            if not last:
+                newline = text.rfind(b"\n", start)
+                if newline >= 0 or end - start <= 2 * MAX_OBJECT:
+                    end = max(start, newline + 1)
             file.rest = text[end:]
             yield Piece(file, text[start:end], last)
 
@@ -264,6 +310,11 @@ class Converter:
         """Convert what is complete, value by value; an object that goes on stays with the file."""
         text = file.unfinished + text
         position = 0
+        if file.skipped is not None:
+            end = file.skipped.end(text)
+            if end is not None:
+                file.skipped = None
+            position = len(text) if end is None else end
         line = file.lines
         counted = 0
         while True:
@@ -277,6 +328,8 @@ class Converter:
                 break
             if end is None:
                 end = len(text)
+                file.skipped = _Skipped()
+                file.skipped.end(text, start)
             line += text.count(b"\n", counted, end)
             counted = end
             self._row(file, text[start:end], line + 1, file.offset + start, out)

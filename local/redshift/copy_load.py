@@ -53,8 +53,9 @@ class Load:
         record = await self.server.journal.begin(session, command, table_id)
         try:
             source = S3Source(self.server.s3, command.credentials, command.region, record.query)
-            mapping = await self._mapping(source, columns)
-            objects = await source.objects(command)
+            async with session.cancellable():
+                mapping = await self._mapping(source, columns)
+                objects = await source.objects(command)
             converter = Converter(command, mapping)
             await self._load(source, objects, converter, record)
         except BaseException as error:
@@ -120,7 +121,10 @@ class Load:
             names = ", ".join(quoted(column.name) for column in converter.mapping.columns)
             await session.ask(f"COPY {command.table_sql} ({names}) FROM STDIN")
         try:
-            async with aclosing(self._converted(source, objects, converter)) as converted:
+            async with (
+                session.cancellable(),
+                aclosing(self._converted(source, objects, converter)) as converted,
+            ):
                 async for rows in converted:
                     if copying and rows:
                         session.backend_writer.write(protocol.message(b"d", rows))
@@ -128,7 +132,8 @@ class Load:
                     self._check_backend()
         except TooManyErrors:
             failure = RedshiftError(
-                f"Load into table '{command.table_name}' failed.  Check 'stl_load_errors' system table for details."  # noqa: E501
+                f"Load into table '{command.table_name}' failed.  "
+                "Check 'stl_load_errors' system table for details."
             )
             await self._abandon(copying, failure)
         except RedshiftError as error:
@@ -147,8 +152,6 @@ class Load:
             await self._complete()
 
     def _check_backend(self) -> None:
-        if self.session.cancelled:
-            raise RedshiftError("Query cancelled on user's request", sqlstate="57014")
         if not self.session.captured.empty():
             kind, body = self.session.captured.get_nowait()
             if kind == b"E":

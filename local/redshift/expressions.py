@@ -313,7 +313,8 @@ def _check_window(edits: Edits, index: int) -> None:
         raise RedshiftError(
             "Aggregate window functions with an ORDER BY clause require a frame clause",
             sqlstate="42601",
-            hint=f"After ORDER BY, give {name} a frame: ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW, for example.",  # noqa: E501
+            hint=f"After ORDER BY, give {name} a frame: "
+            "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW, for example.",
         )
 
 

@@ -76,7 +76,8 @@ class Journal:
                 sql.SQL(f"{verb} ROLE {{}} LOGIN PASSWORD {{}}").format(role, sql.Literal(password))
             )
             await self._connection.execute(
-                "GRANT SELECT ON redshift.load_history, redshift.load_errors, redshift.load_files TO redshift_journal"  # noqa: E501
+                "GRANT SELECT ON redshift.load_history, redshift.load_errors, redshift.load_files "
+                "TO redshift_journal"
             )
             await self._connection.execute("DELETE FROM redshift.journal_connection")
             info = self._connection.info
@@ -97,8 +98,17 @@ class Journal:
         if self._connection is not None:
             await self._connection.close()
 
+    async def _reopen_when_lost(self) -> None:
+        """PostgreSQL may have been restarted since the last load."""
+        try:
+            await self._connection.execute("SELECT 1")
+        except psycopg.OperationalError:
+            await self.close()
+            await self.open()
+
     async def begin(self, session: Session, command: CopyCommand, table_id: int) -> LoadRecord:
         async with self._lock:
+            await self._reopen_when_lost()
             cursor = await self._connection.execute("SELECT nextval('redshift.query_id'), clock_timestamp()")
             query, started = await cursor.fetchone()
             record = LoadRecord(

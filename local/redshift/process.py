@@ -53,7 +53,8 @@ class LocalRedshift:
             return
         if self._answers():
             raise StartupError(
-                f"Port {self.port} on 127.0.0.1 is taken: Local Redshift needs it (--port). Choose another port."  # noqa: E501
+                f"Port {self.port} on 127.0.0.1 is taken: "
+                "Local Redshift needs it (--port). Choose another port."
             )
         command = [
             *(sys.executable, "-m", "local.redshift"),

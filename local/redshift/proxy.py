@@ -102,6 +102,8 @@ class Session:
         self.pid = 0
         self.key = b""
         self.cancelled = False
+        #: The work of the session's own that a cancel request ends, beside the backend's statement.
+        self.cancellable_work: asyncio.Timeout | None = None
         self.statements: dict[bytes, Plan] = {}
         self.portals: dict[bytes, Plan] = {}
         self.expected = Expected()
@@ -125,7 +127,7 @@ class Session:
         finally:
             left_politely = work.done() and not work.cancelled() and not self.expected.kinds
             self.server.sessions.pop(self.key, None)
-            if not left_politely and not pump.done():
+            if not left_politely:
                 # A backend that computes does not notice that its client is gone.
                 with contextlib.suppress(OSError):
                     await self.server.cancel_backend(self.key)
@@ -185,7 +187,13 @@ class Session:
             await self.client_writer.drain()
             return False
         self.backend_writer.write(protocol.startup({**STARTUP_ADDED, **kept}))
-        return await self._authenticate(password)
+        logged_in = False
+        try:
+            logged_in = await self._authenticate(password)
+        finally:
+            if not logged_in:
+                self.backend_writer.close()
+        return logged_in
 
     async def _authenticate(self, password: str) -> bool:
         """Log in at the backend with the client's password, and relay the rest of the startup."""
@@ -469,8 +477,10 @@ class Session:
                 + protocol.execute(OWN + b"_q")
             )
             await self._carry_out(plan, execute)
-        finally:
+        except (BackendError, RedshiftError):
             await self._sync()
+            raise
+        await self._sync()
 
     async def _sync(self) -> None:
         self.backend_writer.write(protocol.SYNC)
@@ -499,6 +509,28 @@ class Session:
             yield
         finally:
             self.captured = None
+
+    def cancel(self) -> None:
+        """End the work of the session's own; the backend is told by the server."""
+        if self.cancellable_work is not None and not self.cancelled:
+            self.cancellable_work.reschedule(asyncio.get_running_loop().time())
+        self.cancelled = True
+
+    @contextlib.asynccontextmanager
+    async def cancellable(self) -> AsyncIterator[None]:
+        """Around work that waits for others than the backend; it ends with RedshiftError once cancelled."""
+        failure = RedshiftError("Query cancelled on user's request", sqlstate="57014")
+        if self.cancelled:
+            raise failure
+        try:
+            async with asyncio.timeout(None) as self.cancellable_work:
+                yield
+        except TimeoutError:
+            if self.cancelled:
+                raise failure from None
+            raise
+        finally:
+            self.cancellable_work = None
 
     async def ask(self, sql: str) -> list[list[str | None]]:
         """Run a statement of the session's own inside the client's transaction; its rows as text."""

@@ -73,8 +73,9 @@ class S3Source:
         self._stores: dict[str, S3Store] = {}
         if region is not None and region != endpoint.region:
             raise s3_error(
-                "S3ServiceException:The bucket you are attempting to access must be addressed using the specified "  # noqa: E501
-                "endpoint. Please send all future requests to this endpoint.,Status 301,Error PermanentRedirect",  # noqa: E501
+                "S3ServiceException:The bucket you are attempting to access must be addressed using "
+                "the specified endpoint. Please send all future requests to this endpoint.,"
+                "Status 301,Error PermanentRedirect",
                 f"REGION '{region}', and the bucket is in {endpoint.region}",
                 query,
             )
@@ -250,7 +251,8 @@ class S3Source:
 
     def _missing(self, context: str) -> RedshiftError:
         return s3_error(
-            "S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey,Rid 0,ExtRid 0,CanRetry 1",  # noqa: E501
+            "S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey,"
+            "Rid 0,ExtRid 0,CanRetry 1",
             context,
             self.query,
         )
@@ -279,8 +281,8 @@ S3_ERRORS = (
         "SignatureDoesNotMatch",
         403,
         (
-            "The request signature we calculated does not match the signature you provided. Check your key and signing "  # noqa: E501
-            "method."
+            "The request signature we calculated does not match the signature you provided. "
+            "Check your key and signing method."
         ),
     ),
     ("AccessDenied", 403, "Access Denied"),

@@ -64,14 +64,16 @@ class RedshiftServer:
     async def cancel(self, key: bytes) -> None:
         """A client's CancelRequest, which names a session by the backend's key."""
         session = self.sessions.get(key)
-        if session is not None:
-            session.cancelled = True
-        await self.cancel_backend(key)
+        try:
+            await self.cancel_backend(key)
+        finally:
+            if session is not None:
+                session.cancel()
 
     async def cancel_backend(self, key: bytes) -> None:
-        _, writer = await self.connect_backend()
-        writer.write(struct.pack("!II", 16, protocol.CANCEL_REQUEST) + key)
-        with contextlib.suppress(OSError):
-            await writer.drain()
-            writer.close()
-            await writer.wait_closed()
+        reader, writer = await self.connect_backend()
+        with contextlib.suppress(OSError), contextlib.closing(writer):
+            writer.write(struct.pack("!II", 16, protocol.CANCEL_REQUEST) + key)
+            # PostgreSQL hangs up once it has passed the request on, which then cannot hit a later statement.
+            async with asyncio.timeout(5):
+                await reader.read()

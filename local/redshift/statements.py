@@ -274,8 +274,8 @@ def _analyze(edits: Edits, plan: Plan, status: bytes) -> None:
     if edits.key(1) == "COMPRESSION":
         table = edits.render(2, len(edits)).split("(")[0].strip()
         plan.sql = (
-            f'SELECT {literal(table)}::text AS "table", attname::text AS "column", \'raw\'::text AS encoding, '  # noqa: E501
-            f"0.00::numeric(5,2) AS est_reduction_pct FROM pg_catalog.pg_attribute "
+            f'SELECT {literal(table)}::text AS "table", attname::text AS "column", '
+            "'raw'::text AS encoding, 0.00::numeric(5,2) AS est_reduction_pct FROM pg_catalog.pg_attribute "
             f"WHERE attrelid = {literal(table)}::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
         )
         return
@@ -360,7 +360,8 @@ def _merge(edits: Edits, plan: Plan, status: bytes) -> None:
         if edits.key(after) != "THEN":
             raise syntax_error(
                 edits.tokens[after].text if after < len(edits) else "",
-                hint="On Redshift WHEN MATCHED and WHEN NOT MATCHED take no condition: filter the source before.",  # noqa: E501
+                hint="On Redshift WHEN MATCHED and WHEN NOT MATCHED take no condition: "
+                "filter the source before.",
             )
     if sorted(kinds) != ["matched", "not matched"]:
         raise syntax_error(

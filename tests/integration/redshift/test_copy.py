@@ -595,6 +595,38 @@ def test_maxerror_fails_once_so_many_errors_are_reached(run, table, prefix, limi
     assert run(f"SELECT count(*) FROM {table}") == [(0 if fails else 1,)]
 
 
+def test_maxerror_over_many_files_tells_the_first_errors_and_no_more(run, table, prefix):
+    prefix.put({f"data/{number:03}": f'{{"a":{number}}}\n{{"a":"x{number}"}}' for number in range(40)})
+    run(f"CREATE TABLE {table} ({AB})")
+    with pytest.raises(ProgrammingError, match="failed"):
+        run(f"COPY {table} FROM '{prefix.address}/data/' {ROLE} JSON 'auto' MAXERROR 7")
+    assert run(
+        f"""SELECT btrim(filename), line_number, btrim(colname), err_code, btrim(raw_field_value)
+        FROM stl_load_errors WHERE filename LIKE '%{prefix.name}/%' ORDER BY 1"""
+    ) == [(f"{prefix.address}/data/{number:03}", 2, "a", 1207, f"x{number}") for number in range(7)]
+    assert run(f"SELECT count(*) FROM {table}") == [(0,)]
+
+
+def padded(size):
+    """A JSON object of that many bytes, with what could be taken for a row inside."""
+    head, tail = b'{"a": 2, "pad": [{"a": 9}, "', b'", {"a": 9}]}'
+    return head + b"x" * (size - len(head) - len(tail)) + tail
+
+
+@pytest.mark.parametrize(
+    ("size", "loaded"), [(4 << 20, True), ((4 << 20) + 1, False), (9 << 20, False)], ids=["4M", "over", "9M"]
+)
+def test_an_object_over_4_mb_is_one_load_error(run, table, prefix, size, loaded):
+    prefix.put({"data/1": b'{"a":1}\n' + padded(size) + b'\n{"a":3}'})
+    run(f"CREATE TABLE {table} ({AB})")
+    run(f"COPY {table} FROM '{prefix.address}/data/' {ROLE} JSON 'auto' MAXERROR 9")
+    assert run(f"SELECT a FROM {table} ORDER BY a") == ([(1,), (2,), (3,)] if loaded else [(1,), (3,)])
+    assert run(
+        f"""SELECT line_number, err_code, btrim(err_reason) FROM stl_load_errors
+        WHERE filename LIKE '%{prefix.name}/%'"""
+    ) == ([] if loaded else [(2, 1216, "JSON object exceeds the maximum size of 4194304 bytes")])
+
+
 def test_noload_reports_the_errors_it_finds(run, table, prefix):
     prefix.put({"data/1": '{"a":"x"}'})
     run(f"CREATE TABLE {table} ({AB})")

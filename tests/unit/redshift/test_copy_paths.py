@@ -112,3 +112,25 @@ def converted(text: bytes, option: str, cuts: list[int] = (), unit: int = UNIT_B
 def test_both_paths_give_the_same_rows_and_errors(texts, option, cuts, unit):
     text = "\n".join(texts).encode("utf-8", "surrogatepass")
     assert converted(text, option, cuts, unit, fast=True) == converted(text, option, fast=False)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            lines, st.lists(objects, min_size=1, max_size=4).map(lambda value: json.dumps(value, indent=1))
+        ),
+        max_size=8,
+    ),
+    st.lists(st.integers(0, 2000), max_size=6),
+)
+def test_objects_over_the_limit_are_one_error_each_wherever_the_parts_are_cut(texts, cuts):
+    text = "\n".join(texts).encode("utf-8", "surrogatepass")
+    with patch.object(copy_json, "MAX_OBJECT", 60):
+        *rows, errors = converted(text, "", cuts, 40, fast=True)
+        *expected_rows, expected_errors = converted(text, "", fast=False)
+    # An error is told before the last line of its object is known.
+    assert (rows, [error[1:] for error in errors]) == (
+        expected_rows,
+        [error[1:] for error in expected_errors],
+    )
