@@ -31,7 +31,15 @@ from sparkify.operators import (
     StageToRedshiftOperator,
 )
 from sparkify.paths import SQL
-from sparkify.settings import BUCKET, COPY, WORK, dimension_mode_param, variable, window_params
+from sparkify.settings import (
+    BUCKET,
+    COPY,
+    DAILY_LOG_KEY,
+    WORK,
+    dimension_mode_param,
+    variable,
+    window_params,
+)
 
 PLAY_KEY = ["start_time", "user_id", "session_id", "item_in_session"]
 MODE = "{{ params.dimension_mode }}"
@@ -61,7 +69,7 @@ with DAG(
         source="events",
         s3_bucket=BUCKET,
         s3_prefix=variable("sparkify_log_prefix"),
-        daily_key="%Y/%m/%Y-%m-%d-events.json",
+        daily_key=DAILY_LOG_KEY,
         jsonpaths="log_json_path.json",
         jsonpaths_uri=variable("sparkify_log_json_path"),
         copy_options=["TIMEFORMAT 'epochmillisecs'"],

@@ -76,6 +76,16 @@ class Lake:
             except Exception as error:
                 raise self._explained(error, f"list s3://{bucket}/{prefix}") from error
 
+    def list_days(self, bucket: str, keys: Mapping[date, str]) -> dict[date, list[SourceFile]]:
+        """For each day its file, or none. A listing also finds copies such as `….json.bak`: not these.
+
+        :raises LakeError: as `list_files`.
+        """
+        return {
+            day: [file for file in self.list_files(bucket, [key]) if file.object_key == key]
+            for day, key in keys.items()
+        }
+
     def write(self, bucket: str, key: str, body: bytes) -> str:
         """Put an object; returns its `s3://` URI."""
         uri = f"s3://{bucket}/{key}"
@@ -109,8 +119,8 @@ def folder(prefix: str) -> str:
     return f"{prefix.strip('/')}/".lstrip("/")
 
 
-def day_prefixes(prefix: str, daily_key: str, days: Iterable[date]) -> dict[date, str]:
-    """For each day, the key prefix of its files.
+def day_keys(prefix: str, daily_key: str, days: Iterable[date]) -> dict[date, str]:
+    """For each day, the key of its file.
 
     :param daily_key: `strftime` pattern of the keys below `prefix`.
     """

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN = "42P01", "3F000", "42703"
+DEADLOCK = "40P01"
+#: What Redshift says of a transaction, or of a look into its catalog, that another transaction came between.
+CONFLICTS = ("1023", "1018")
+CONFLICT = re.compile(r"concurrent transaction|relation with OID \d+ does not exist")
 #: SQLSTATEs of a server that ends the connection: connection exceptions, shutdowns and crashes.
 CONNECTION_ENDS = ("08", "57P")
 
@@ -187,6 +191,8 @@ def _explained(error: Exception, name: str, place: str) -> WarehouseError:
     message, detail, sqlstate = fields.get("M", str(error)), fields.get("D", ""), fields.get("C", "")
     text = f"{name} failed on {place}: {message}{'. ' + detail if detail else ''}"
     attributes = {"message": message, "sqlstate": sqlstate}
+    if message.strip() in CONFLICTS or CONFLICT.search(message) or sqlstate == DEADLOCK:
+        return TransientError(text, **attributes)
     if sqlstate in (UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN):
         return SchemaMissingError(
             f"{text}. If it names a table of schema sparkify or staging, run the DAG sparkify_schema once, "
@@ -194,8 +200,6 @@ def _explained(error: Exception, name: str, place: str) -> WarehouseError:
             f"that it is staged and loaded again.",
             **attributes,
         )
-    if message.strip() in ("1023", "1018"):
-        return TransientError(text, **attributes)
     if _is_lost(error) or sqlstate.startswith(CONNECTION_ENDS):
         return ConnectionLostError(text, **attributes)
     return WarehouseError(text, **attributes)

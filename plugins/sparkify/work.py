@@ -7,6 +7,7 @@ runs never meet, even when they load the same window.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from sparkify.warehouse import Transaction
 
 STAGING = "staging"
+#: The folder of the runs' objects below the work prefix, and what a run's own names look like.
+RUNS = "runs"
+SUFFIX = re.compile(r"\d{10}_\d+h_[0-9a-f]{10}")
+
+
+def runs_prefix(work_prefix: str) -> str:
+    """The key prefix of the objects of all runs."""
+    return "/".join(part for part in (work_prefix.strip("/"), RUNS) if part) + "/"
 
 
 @dataclass(frozen=True)
@@ -55,4 +64,4 @@ class Run:
 
     def object_key(self, prefix: str, name: str) -> str:
         """The key of one of the run's own objects in the work bucket."""
-        return "/".join(part for part in (prefix.strip("/"), "runs", self.suffix, name) if part)
+        return f"{runs_prefix(prefix)}{self.suffix}/{name}"

@@ -1,7 +1,7 @@
 DELETE FROM sparkify.load_history
 WHERE
-    window_start = TIMESTAMP '{{ window.start_sql }}'
-    AND window_end = TIMESTAMP '{{ window.end_sql }}';
+    window_start >= TIMESTAMP '{{ window.start_sql }}'
+    AND window_end <= TIMESTAMP '{{ window.end_sql }}';
 
 INSERT INTO sparkify.load_history (
     window_start, window_end, run_id, log_files, song_files, events_staged, events_in_window,

@@ -26,7 +26,7 @@ WITH sightings AS (
         gender,
         ROW_NUMBER() OVER (
             PARTITION BY user_id, ts
-            ORDER BY item_in_session DESC, session_id DESC, level DESC, first_name DESC, last_name DESC, gender DESC
+            ORDER BY NVL(item_in_session, -1) DESC, session_id DESC, level DESC, first_name DESC, last_name DESC, gender DESC
         ) AS recency
     FROM {{ work('events') }}
     WHERE

@@ -18,7 +18,7 @@ WITH touched AS (
         AND observed_at < TIMESTAMP '{{ scope_end }}'
 ),
 
-following AS (
+next_observations AS (
     SELECT
         user_id,
         MIN(observed_at) AS next_observed_at
@@ -29,10 +29,10 @@ following AS (
 
 SELECT
     touched.user_id,
-    following.next_observed_at
+    next_observations.next_observed_at
 FROM touched
-LEFT JOIN following
-    ON touched.user_id = following.user_id;
+LEFT JOIN next_observations
+    ON touched.user_id = next_observations.user_id;
 
 DELETE FROM staging.user_observations
 WHERE

@@ -1,16 +1,21 @@
 """The pipeline's operators."""
 
 from sparkify.operators.load import LoadDimensionOperator, LoadFactOperator
+from sparkify.operators.maintenance import DropOldWorkOperator
 from sparkify.operators.publish import PublishOperator
 from sparkify.operators.quality import DataQualityOperator
+from sparkify.operators.reconcile import FindChangedDaysOperator, ReportChangesOperator
 from sparkify.operators.schema import SchemaOperator
 from sparkify.operators.stage import StageToRedshiftOperator
 
 __all__ = [
     "DataQualityOperator",
+    "DropOldWorkOperator",
+    "FindChangedDaysOperator",
     "LoadDimensionOperator",
     "LoadFactOperator",
     "PublishOperator",
+    "ReportChangesOperator",
     "SchemaOperator",
     "StageToRedshiftOperator",
 ]

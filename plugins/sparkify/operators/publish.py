@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.lake import Lake, LakeError
 from sparkify.operators.base import SparkifyOperator
-from sparkify.warehouse import CommitUnknownError, Transaction, TransientError
+from sparkify.warehouse import CommitUnknownError, Transaction, TransientError, WarehouseError
 from sparkify.work import Run
 
 log = logging.getLogger(__name__)
@@ -20,28 +20,33 @@ log = logging.getLogger(__name__)
 LOCK = "LOCK staging.publish_lock"
 LEDGER = "staging/publish.sql"
 SUPERSEDED = "staging/superseded.sql"
+SUPERSEDED_SONGS = "staging/superseded_songs.sql"
+LEAVE_OUT_SONGS = "staging/leave_out_songs.sql"
 LOG_PUBLISH = "INSERT INTO staging.publish_log (publish_id, run_id, published_at) VALUES (%s, %s, GETDATE())"
 ATTEMPTS = 5
+DROP_TIMEOUT_MS = 60_000
 
 
 class PublishOperator(SparkifyOperator):
     """Apply the candidates, the ledger of files and the window's row in load_history, all or nothing.
 
     Takes the publish lock first, then runs each table's `publish.sql` in the order of `candidates`: readers
-    see all of the window or nothing of it, and are never blocked. The run's work tables are dropped by the
-    same transaction: where they are gone, the window is published.
+    see all of the window or nothing of it, and are never blocked. Afterwards the run's work tables and
+    objects are dropped; a retry that finds none learns from `staging.publish_log` that nothing is left to do.
 
     What Redshift calls a conflict with another transaction (1023, 1018) and a connection that broke before
     COMMIT are tried again here, as a whole transaction. A connection that broke with COMMIT under way is
     resolved by looking for this attempt in `staging.publish_log`.
 
-    Where another run has published the window from files that were listed later and are not the same, nothing
-    is published: the older bytes must not come back.
+    Older bytes never come back: where another run has published the window from files that were listed later
+    and are not the same, nothing is published; where that holds for a song file, the run's songs are left
+    out.
 
     :param candidates: the descriptions that the checks let pass, a table before those that read it.
     :param s3_bucket: the bucket that the ledger's object keys belong to.
     :returns: (XCom) the window's row of load_history; empty where another run's row has taken its place.
-    :raises AirflowFailException: where a part of the window is superseded, or its work tables are missing.
+    :raises AirflowFailException: where others published a part of the window from files listed later, or
+        where the work tables are missing.
     """
 
     template_fields: Sequence[str] = (
@@ -88,28 +93,23 @@ class PublishOperator(SparkifyOperator):
                 log.warning("Attempt %d of %d to publish is rolled back: %s", attempt, ATTEMPTS, error)
                 time.sleep(attempt)
         log.info("Window %s: %s", run.window, ", ".join(f"{k} {v}" for k, v in published.items()))
-        self._delete_work_objects(run)
+        self._clean_up(run)
         return published
 
     def _publish(self, context: Mapping[str, Any], run: Run, publish_id: str) -> dict[str, Any]:
-        """One attempt, one transaction; the work tables go with it, so they are there exactly as long as the
-        window is not published."""
+        """One attempt, one transaction."""
         began = time.monotonic()
         with self.warehouse.transaction() as transaction:
             transaction.execute(LOCK, name="take the publish lock")
-            work_tables = run.work_tables(transaction)
-            if not work_tables:
+            if not run.work_tables(transaction):
                 self._check_was_published(transaction, run)
                 return self._history(run, transaction)
-            if superseded := self._superseded(context, run, transaction):
-                log.info("Nothing is published: %s", superseded)
-            else:
+            if not self._is_superseded(context, run, transaction):
+                self._leave_out_superseded_songs(context, transaction)
                 for path, script in self._scripts(context, run):
                     transaction.run_script(script, path)
             transaction.execute(LOG_PUBLISH, [publish_id, run.run_id], name="enter staging.publish_log")
             row = self._history(run, transaction)
-            for table in work_tables:
-                transaction.execute(f"DROP TABLE {table}")
         log.info("Committed after %.2f s", time.monotonic() - began)
         return row
 
@@ -129,27 +129,37 @@ class PublishOperator(SparkifyOperator):
     def _names(self, context: Mapping[str, Any]) -> dict[str, Any]:
         return {**self.sql_context(context), "bucket": self.s3_bucket}
 
-    def _superseded(self, context: Mapping[str, Any], run: Run, transaction: Transaction) -> str:
-        """What others published since this run listed its files, from other bytes: never to be overwritten.
+    def _is_superseded(self, context: Mapping[str, Any], run: Run, transaction: Transaction) -> bool:
+        """Whether others published the whole window, since this run listed its files, from other bytes.
 
-        :returns: empty, or why the whole window is to be left as it is.
-        :raises AirflowFailException: where a part of the run is superseded.
+        :raises AirflowFailException: where they published a part of it.
         """
-        rows = transaction.execute(
+        hours = transaction.execute(
             self.render_template(SUPERSEDED, self._names(context)), name="compare with what others published"
         )
-        if not rows:
-            return ""
-        hours = sum(what.startswith("hour ") for what, _ in rows)
+        if not hours:
+            return False
         what = (
-            f"{len(rows)} hour(s) or song file(s) of window {run.window} were published from newer files "
-            f"since this run listed its own: the first is {rows[0][0]}, by run {rows[0][1]}"
+            f"{len(hours)} hour(s) of window {run.window} were published from other files since this run "
+            f"listed its own, the first, {hours[0][0]}, by run {hours[0][1]}"
         )
-        if hours == len(list(run.window.hours())):
-            return what
-        raise AirflowFailException(
-            f"{what}. Nothing was published or lost. Clear the whole run, so that it stages the newer files."
+        if len(hours) < len(list(run.window.hours())):
+            raise AirflowFailException(
+                f"{what}. Nothing was published or lost. Clear the whole run, so that it stages the files as "
+                f"they are now."
+            )
+        log.info("Nothing is published: %s", what)
+        return True
+
+    def _leave_out_superseded_songs(self, context: Mapping[str, Any], transaction: Transaction) -> None:
+        names = self._names(context)
+        files = transaction.execute(
+            self.render_template(SUPERSEDED_SONGS, names), name="compare with the songs that others published"
         )
+        if files:
+            log.info("The run's songs are left to the next run: %d of its files were published since "
+                     "with other bytes, the first, %s, by run %s", len(files), *files[0])  # fmt: skip
+            transaction.run_script(self.render_template(LEAVE_OUT_SONGS, names), LEAVE_OUT_SONGS)
 
     def _check_was_published(self, transaction: Transaction, run: Run) -> None:
         """An earlier try published and dropped the work tables, though its task did not end well."""
@@ -189,9 +199,14 @@ class PublishOperator(SparkifyOperator):
         )
         return dict(zip(columns, rows[0], strict=True)) if rows else {}
 
-    def _delete_work_objects(self, run: Run) -> None:
-        """The window is published: a failure here is none of the run, and maintenance comes by later."""
+    def _clean_up(self, run: Run) -> None:
+        """Drop the work tables and objects, after the lock: whoever reads one of them holds up no other
+        publish. The window is published, so a failure is none of the run; maintenance comes by later."""
         try:
+            with self.warehouse.transaction() as transaction:
+                transaction.execute(f"SET statement_timeout TO {DROP_TIMEOUT_MS}")
+                for table in run.work_tables(transaction):
+                    transaction.execute(f"DROP TABLE {table}")
             Lake(self.aws_conn_id).delete(self.work_bucket, run.object_key(self.work_prefix, ""))
-        except LakeError as error:
-            log.warning("The run's work objects could not be deleted: %s", error)
+        except (WarehouseError, LakeError) as error:
+            log.warning("The run's work tables and objects could not all be dropped: %s", error)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from sparkify.lake import Lake, SourceFile, day_prefixes, file_rows, folder, hour_rows, json_lines, manifest
+from sparkify.lake import Lake, SourceFile, day_keys, file_rows, folder, hour_rows, json_lines, manifest
 from sparkify.operators.base import SparkifyOperator
 from sparkify.paths import JSONPATHS
 from sparkify.work import Run
@@ -26,9 +26,10 @@ class StageToRedshiftOperator(SparkifyOperator):
     :param source: the source's name; `include/sql/staging/<source>/create.sql` declares its landing table.
     :param s3_bucket: bucket of the source files.
     :param s3_prefix: key prefix of the source files; `/` is put behind it.
-    :param daily_key: `strftime` pattern of the keys below the prefix, one day's worth a prefix: then the
-        files of the window's UTC days are staged. Without it, the files that are new or changed (by ETag)
-        since a run published them.
+    :param daily_key: `strftime` pattern of the keys below the prefix, one a day: then the files of the
+        window's UTC days are staged. Without it, the files that are new or changed (by ETag) since a run
+        published them.
+    :param suffix: how the keys of files end that are staged without `daily_key`.
     :param work_bucket: bucket of the manifests.
     :param work_prefix: key prefix of the manifests; may be empty.
     :param jsonpaths: file in include/jsonpaths, uploaded beside the manifest. Without it, JSON 'auto'.
@@ -69,6 +70,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         work_bucket: str,
         work_prefix: str = "",
         daily_key: str | None = None,
+        suffix: str = ".json",
         jsonpaths: str | None = None,
         jsonpaths_uri: str = "",
         copy_options: Sequence[str] = (),
@@ -86,6 +88,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         self.work_bucket = work_bucket
         self.work_prefix = work_prefix
         self.daily_key = daily_key
+        self.suffix = suffix
         self.jsonpaths = jsonpaths
         self.jsonpaths_uri = jsonpaths_uri
         self.copy_options = copy_options
@@ -112,10 +115,8 @@ class StageToRedshiftOperator(SparkifyOperator):
         run = self.begin(context)
         listed_at = datetime.now(UTC)
         if self.daily_key:
-            prefixes = day_prefixes(self.s3_prefix, self.daily_key, run.window.days())
-            by_day = {
-                day: list(self.lake.list_files(self.s3_bucket, [prefix])) for day, prefix in prefixes.items()
-            }
+            keys = day_keys(self.s3_prefix, self.daily_key, run.window.days())
+            by_day = self.lake.list_days(self.s3_bucket, keys)
             files = [file for of_day in by_day.values() for file in of_day]
             rows = list(hour_rows(listed_at, run.window.hours(), by_day))
         else:
@@ -149,7 +150,8 @@ class StageToRedshiftOperator(SparkifyOperator):
                     name="read the ledger staging.source_files",
                 )
             )
-        listed = list(self.lake.list_files(self.s3_bucket, [folder(self.s3_prefix)]))
+        found = self.lake.list_files(self.s3_bucket, [folder(self.s3_prefix)])
+        listed = [file for file in found if file.object_key.endswith(self.suffix)]
         log.info("%d file(s) listed, %d in the ledger of published files", len(listed), len(published))
         return [file for file in listed if published.get(file.object_key) != file.etag]
 

@@ -11,7 +11,8 @@ import sqlparse
 import yaml
 from sqlfluff.core import FluffConfig, Linter
 
-from sparkify.operators.publish import SUPERSEDED
+from sparkify.fingerprint import fingerprint_sql
+from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_SONGS
 from sparkify.paths import SQL
 from sparkify.warehouse import split_statements
 from tests.support.pipeline import PipelineRun, load_dag
@@ -118,7 +119,9 @@ def rendered_scripts() -> dict[str, str]:
         task, context = run.rendered("publish")
         for path, sql in task._scripts(context, task.begin(context)):
             scripts[f"{path} ({mode})"] = sql
-        scripts[SUPERSEDED] = task.render_template(SUPERSEDED, task._names(context))
+        for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS):
+            scripts[path] = task.render_template(path, task._names(context))
+    scripts["fingerprint.sql"] = fingerprint_sql()
     return scripts
 
 

@@ -1,0 +1,43 @@
+"""
+# sparkify_maintenance: what failed runs have left
+
+A failed run of `sparkify` leaves its work tables and work objects, for its retry and for inspection. Every
+day, those that nobody touched for `keep_days` are dropped. Published data is not touched.
+
+**When it fails.** S3 or Redshift was not reached; nothing needs to be mended here, the next run does the
+rest.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+
+from sparkify.operators import DropOldWorkOperator
+from sparkify.settings import WORK
+
+with DAG(
+    dag_id="sparkify_maintenance",
+    schedule=CronDataIntervalTimetable("45 3 * * *", timezone="UTC"),
+    start_date=datetime(2018, 11, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "owner": "data-engineering",
+        "retries": 2,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": True,
+        "execution_timeout": timedelta(minutes=30),
+    },
+    params={
+        "keep_days": Param(
+            7,
+            type="integer",
+            minimum=1,
+            title="Days to keep",
+            description="Work of failed runs that is younger than this stays.",
+        ),
+    },
+    tags=["sparkify", "redshift", "maintenance"],
+    doc_md=__doc__,
+) as dag:
+    drop_old_work = DropOldWorkOperator(task_id="drop_old_work", keep_days="{{ params.keep_days }}", **WORK)

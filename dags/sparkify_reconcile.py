@@ -1,0 +1,76 @@
+"""
+# sparkify_reconcile: days whose log files changed after they were published
+
+Every day, compares the log files of the published days with those that their hours were loaded from, and runs
+`sparkify` again for each day that changed, as one window. That heals every event that came after its hour, a
+file that came late, was rewritten or deleted. The log of `report_changes` says what changed: files, and plays
+before and after.
+
+Today's file still grows and is left alone until tomorrow. `lookback_days` says how far back the run looks; to
+look at older days once, trigger it with a larger number.
+
+**When it fails.** `reload_days` names the run of `sparkify` that failed, or says that `sparkify` is paused:
+mend that, then clear the task. Nothing is lost meanwhile: a day stays changed until it is loaded again.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
+
+from sparkify.operators import FindChangedDaysOperator, ReportChangesOperator
+from sparkify.settings import BUCKET, DAILY_LOG_KEY, variable
+
+with DAG(
+    dag_id="sparkify_reconcile",
+    schedule=CronDataIntervalTimetable("30 2 * * *", timezone="UTC"),
+    start_date=datetime(2018, 11, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "owner": "data-engineering",
+        "retries": 3,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": timedelta(hours=6),
+    },
+    params={
+        "lookback_days": Param(
+            35,
+            type="integer",
+            minimum=1,
+            title="Days to look back",
+            description="Published days before today whose log files are compared.",
+        ),
+    },
+    tags=["sparkify", "redshift", "s3"],
+    doc_md=__doc__,
+) as dag:
+    find_changed_days = FindChangedDaysOperator(
+        task_id="find_changed_days",
+        s3_bucket=BUCKET,
+        s3_prefix=variable("sparkify_log_prefix"),
+        daily_key=DAILY_LOG_KEY,
+        lookback_days="{{ params.lookback_days }}",
+    )
+    reload_days = TriggerDagRunOperator.partial(
+        task_id="reload_days",
+        map_index_template="{{ task.conf.window_start }}",
+        trigger_dag_id="sparkify",
+        logical_date=None,
+        reset_dag_run=True,
+        fail_when_dag_is_paused=True,
+        wait_for_completion=True,
+        deferrable=True,
+        poke_interval=5,
+        max_active_tis_per_dagrun=4,
+    ).expand_kwargs(find_changed_days.output)
+    report_changes = ReportChangesOperator(
+        task_id="report_changes",
+        find_task_id="find_changed_days",
+        # Also where no day has changed, and there was nothing to load again.
+        trigger_rule=TriggerRule.NONE_FAILED,
+    )
+
+    [find_changed_days, reload_days] >> report_changes

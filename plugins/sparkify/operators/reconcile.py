@@ -1,0 +1,162 @@
+"""FindChangedDaysOperator and ReportChangesOperator: days whose log files changed after their publication."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from airflow.sdk import BaseOperator
+
+from sparkify.lake import Lake, SourceFile, day_keys, files_digest
+from sparkify.warehouse import Transaction, Warehouse
+from sparkify.window import DAY
+
+log = logging.getLogger(__name__)
+
+CHANGES = "changes"
+
+
+class FindChangedDaysOperator(BaseOperator):
+    """Compare the log files of published days with those that their hours were loaded from.
+
+    A day has changed where any of its published hours came from files with other keys or ETags than are there
+    now: rewritten, late or deleted ones. Looks at complete days only, because the file of today still grows.
+
+    :param s3_bucket: bucket of the log files.
+    :param s3_prefix: their key prefix.
+    :param daily_key: `strftime` pattern of a day's keys below the prefix, as StageToRedshiftOperator has it.
+    :param lookback_days: how many days before the run's are looked at.
+    :param redshift_conn_id: an Airflow connection of type `redshift`.
+    :returns: (XCom) for each changed day the arguments of the run that loads it again: `trigger_run_id`,
+        which is the same for the same files, and `conf`; under the key `changes`, what changed.
+    """
+
+    template_fields: Sequence[str] = (
+        "redshift_conn_id", "aws_conn_id", "s3_bucket", "s3_prefix", "lookback_days",
+    )  # fmt: skip
+    ui_color = "#e6e0f5"
+
+    def __init__(
+        self,
+        *,
+        s3_bucket: str,
+        s3_prefix: str,
+        daily_key: str,
+        lookback_days: int | str,
+        redshift_conn_id: str = "redshift_default",
+        aws_conn_id: str = "aws_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.s3_bucket = s3_bucket
+        self.s3_prefix = s3_prefix
+        self.daily_key = daily_key
+        self.lookback_days = lookback_days
+        self.redshift_conn_id = redshift_conn_id
+        self.aws_conn_id = aws_conn_id
+
+    @cached_property
+    def lake(self) -> Lake:
+        return Lake(self.aws_conn_id)
+
+    def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
+        today = context["dag_run"].run_after.astimezone(UTC).date()
+        first = today - timedelta(days=int(self.lookback_days))
+        log.info("Published days from %s to %s, today (%s) not included", first, today - DAY, today)
+        with Warehouse(self.redshift_conn_id).transaction() as transaction:
+            published = self._published_digests(transaction, first, today)
+            keys = day_keys(self.s3_prefix, self.daily_key, sorted(published))
+            listed = self.lake.list_days(self.s3_bucket, keys)
+            changed = [day for day, files in listed.items() if published[day] != {files_digest(files)}]
+            changes = [self._change(transaction, day, keys[day], listed[day]) for day in changed]
+        log.info("%d published day(s), %d changed", len(published), len(changed))
+        for change in changes:
+            log.info("%s: %s", change["day"], change["files"])
+        context["ti"].xcom_push(key=CHANGES, value=changes)
+        return [
+            {
+                "trigger_run_id": f"reconcile__{day}__{files_digest(listed[day])[:12]}",
+                "conf": {
+                    "window_start": f"{day}T00:00:00Z",
+                    "window_end": f"{day + DAY}T00:00:00Z",
+                },
+            }
+            for day in changed
+        ]
+
+    def _published_digests(self, transaction: Transaction, first: date, end: date) -> dict[date, set[str]]:
+        rows = transaction.execute(
+            "SELECT hour_start, files_digest FROM staging.published_hours "
+            "WHERE hour_start >= %s AND hour_start < %s",
+            [f"{first} 00:00:00", f"{end} 00:00:00"],
+            name="read staging.published_hours",
+        )
+        digests = defaultdict(set)
+        for hour, digest in rows:
+            digests[hour.date()].add(digest)
+        return digests
+
+    def _change(
+        self, transaction: Transaction, day: date, key: str, files: Sequence[SourceFile]
+    ) -> dict[str, Any]:
+        known = transaction.execute(
+            "SELECT etag FROM staging.source_files "
+            "WHERE source = 'events' AND bucket = %s AND object_key = %s",
+            [self.s3_bucket, key],
+            name=f"read the ledger of {key}",
+        )
+        what = "has changed" if known and files else "is new" if files else "is gone"
+        return {
+            "day": str(day),
+            "files": f"{key} {what}",
+            "songplays_before": songplays(transaction, day),
+        }
+
+
+class ReportChangesOperator(BaseOperator):
+    """Say what loading the changed days again has changed.
+
+    :param find_task_id: the task of FindChangedDaysOperator.
+    :param redshift_conn_id: an Airflow connection of type `redshift`.
+    :returns: (XCom) for each day: day, files, songplays_before, songplays_after.
+    """
+
+    template_fields: Sequence[str] = ("redshift_conn_id", "find_task_id")
+    ui_color = "#e6e0f5"
+
+    def __init__(
+        self, *, find_task_id: str, redshift_conn_id: str = "redshift_default", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.find_task_id = find_task_id
+        self.redshift_conn_id = redshift_conn_id
+
+    def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
+        changes = context["ti"].xcom_pull(task_ids=self.find_task_id, key=CHANGES) or []
+        with Warehouse(self.redshift_conn_id).transaction() as transaction:
+            report = [
+                {**change, "songplays_after": songplays(transaction, date.fromisoformat(change["day"]))}
+                for change in changes
+            ]
+        for line in report:
+            before, after = line["songplays_before"], line["songplays_after"]
+            log.info("%s: %d play(s), were %d (%+d): %s", line["day"], after, before, after - before,
+                     line["files"])  # fmt: skip
+        if not report:
+            log.info("No published day has changed")
+        return report
+
+
+def songplays(transaction: Transaction, day: date) -> int:
+    """The published plays of a UTC day."""
+    start = datetime(day.year, day.month, day.day)
+    [(count,)] = transaction.execute(
+        "SELECT COUNT(*) FROM sparkify.songplays WHERE start_time >= %s AND start_time < %s",
+        [f"{start}", f"{start + DAY}"],
+        name=f"count the plays of {day}",
+    )
+    return count

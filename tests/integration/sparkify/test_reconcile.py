@@ -1,0 +1,207 @@
+"""Files that came late or were rewritten, and what failed runs have left."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from sparkify.fingerprint import fingerprint, overall
+from sparkify.warehouse import Warehouse
+from tests.support import reference
+from tests.support.pipeline import PipelineRun, load_dag
+from tests.support.source import event, log_files, page, song
+
+pytestmark = pytest.mark.integration
+
+DAY = ("2018-11-01 00:00", "2018-11-02 00:00")
+FIRST = event("2018-11-01 03:10:00.000")
+LATE = event("2018-11-01 03:59:59.000", itemInSession=1, level="paid")
+NEXT = page("2018-11-01 04:30:00.000", itemInSession=2, level="paid")
+
+
+def task(
+    pipeline, dag_id: str, task_id: str, now: datetime = datetime(2018, 11, 3, 2, 30, tzinfo=UTC), **params
+):
+    """Run one task of a DAG; the run and the task's result."""
+    run = PipelineRun(
+        load_dag(dag_id), params, variables=pipeline.variables, run_id=f"{dag_id}_1", run_after=now
+    )
+    return run, run.run_task(task_id)
+
+
+def reconcile(pipeline, **when) -> list[dict]:
+    """The DAG sparkify_reconcile: find the changed days, load them again, report."""
+    run, found = task(pipeline, "sparkify_reconcile", "find_changed_days", **when)
+    for reload in found:
+        PipelineRun(
+            load_dag("sparkify"),
+            reload["conf"],
+            variables=pipeline.variables,
+            run_id=reload["trigger_run_id"],
+        ).run()
+    return run.run_task("report_changes")
+
+
+def test_an_event_that_came_after_its_hour_is_healed_once(pipeline):
+    pipeline.put_events(FIRST)
+    pipeline.load("2018-11-01 03:00", "2018-11-01 04:00")
+    pipeline.put_events(FIRST, LATE, NEXT)
+    pipeline.load("2018-11-01 04:00", "2018-11-01 05:00")
+    assert len(pipeline.table("songplays")) == 1
+
+    [change] = reconcile(pipeline)
+    assert change["day"] == "2018-11-01"
+    assert change["files"].endswith("2018-11-01-events.json has changed")
+    assert (change["songplays_before"], change["songplays_after"]) == (1, 2)
+    assert pipeline.tables() == reference.tables([FIRST, LATE, NEXT], [])
+    assert reconcile(pipeline) == []
+
+
+def test_a_file_that_came_after_its_hours_and_one_that_went_are_changes(pipeline):
+    pipeline.load("2018-11-01 03:00", "2018-11-01 04:00")
+    pipeline.put_events(FIRST)
+    [change] = reconcile(pipeline)
+    assert change["files"].endswith("is new")
+    assert change["songplays_after"] == 1
+
+    [key] = log_files([FIRST])
+    pipeline.s3.delete_object(Bucket=pipeline.bucket, Key=key)
+    [change] = reconcile(pipeline)
+    assert change["files"].endswith("is gone")
+    assert change["songplays_after"] == 0
+
+
+def test_today_and_what_was_never_published_are_left_alone(pipeline):
+    pipeline.put_events(FIRST, event("2018-11-02 01:00:00.000"))
+    pipeline.load("2018-11-02 01:00", "2018-11-02 02:00")
+    pipeline.put_events(
+        FIRST, event("2018-11-02 01:00:00.000"), event("2018-11-02 01:30:00.000", itemInSession=1)
+    )
+    assert reconcile(pipeline, now=datetime(2018, 11, 2, 2, 30, tzinfo=UTC)) == []
+    [change] = reconcile(pipeline, now=datetime(2018, 11, 3, 2, 30, tzinfo=UTC))
+    assert change["day"] == "2018-11-02"
+
+
+def test_the_run_that_loads_a_day_again_is_named_after_the_files(pipeline):
+    pipeline.load(*DAY)
+    pipeline.put_events(FIRST)
+    _, [first] = task(pipeline, "sparkify_reconcile", "find_changed_days")
+    _, [again] = task(pipeline, "sparkify_reconcile", "find_changed_days")
+    assert again == first
+    pipeline.put_events(FIRST, LATE)
+    _, [other] = task(pipeline, "sparkify_reconcile", "find_changed_days")
+    assert other["trigger_run_id"] != first["trigger_run_id"]
+    assert other["conf"] == {"window_start": "2018-11-01T00:00:00Z", "window_end": "2018-11-02T00:00:00Z"}
+
+
+def test_a_copy_beside_a_days_file_is_not_its_file(pipeline):
+    pipeline.put_events(FIRST)
+    [(key, body)] = log_files([LATE]).items()
+    pipeline.put({f"{key}.bak": body, "song_data/_SUCCESS": b""})
+    pipeline.load(*DAY)
+    assert pipeline.tables() == reference.tables([FIRST], [])
+
+
+def test_older_bytes_are_not_published_over_newer_ones(pipeline):
+    pipeline.put_events(FIRST)
+    older = pipeline.new_run(*DAY)
+    older.run(upto="run_quality_checks")
+    pipeline.put_events(FIRST, LATE, NEXT)
+    pipeline.load(*DAY)
+    assert older.run_task("publish") == {}
+    assert pipeline.tables() == reference.tables([FIRST, LATE, NEXT], [])
+    assert pipeline.work_tables() == []
+
+
+def test_a_window_that_is_superseded_in_part_is_to_be_staged_again(pipeline):
+    pipeline.put_events(FIRST)
+    older = pipeline.new_run(*DAY)
+    older.run(upto="run_quality_checks")
+    pipeline.put_events(FIRST, LATE, NEXT)
+    pipeline.load("2018-11-01 03:00", "2018-11-01 04:00")
+    with pytest.raises(AirflowFailException, match=r"1 hour.*2018-11-01 03:00.*Clear the whole run"):
+        older.run_task("publish")
+    older.run()
+    assert pipeline.tables() == reference.tables([FIRST, LATE, NEXT], [])
+
+
+def test_older_songs_are_left_to_the_next_run(pipeline):
+    pipeline.put_songs(song(year=1999), song("SO2", title="Another"))
+    older = pipeline.new_run(*DAY)
+    older.run(upto="run_quality_checks")
+    pipeline.put_songs(song(year=2001))
+    pipeline.load("2018-11-02 00:00", "2018-11-02 01:00")
+    older.run_task("publish")
+    final = [song(year=2001), song("SO2", title="Another")]
+    assert pipeline.tables() == reference.tables([], final)
+
+
+def test_a_window_among_published_ones_takes_the_place_of_their_rows_in_the_history(pipeline):
+    pipeline.put_events(FIRST, NEXT)
+    pipeline.load("2018-11-01 03:00", "2018-11-01 04:00")
+    pipeline.load("2018-11-01 04:00", "2018-11-01 06:00")
+    pipeline.load("2018-11-01 02:00", "2018-11-01 05:00")
+    windows = pipeline.query("SELECT window_start, window_end FROM sparkify.load_history ORDER BY 1")
+    assert [(start.hour, end.hour) for start, end in windows] == [(2, 5), (4, 6)]
+
+
+def test_the_fingerprint_follows_the_contents_alone(pipeline):
+    warehouse = Warehouse()
+    pipeline.put_events(FIRST, NEXT)
+    pipeline.put_songs(song())
+    pipeline.load("2018-11-01 03:00", "2018-11-01 04:00")
+    pipeline.load("2018-11-01 04:00", "2018-11-01 05:00")
+    by_hours = fingerprint(warehouse)
+    assert {table: one.rows for table, one in by_hours.items()} == {
+        table: len(rows) for table, rows in reference.tables([FIRST, NEXT], [song()]).items()
+    }
+    pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
+    empty = fingerprint(warehouse)
+    assert all(by_hours[table] != empty[table] for table in empty)
+    pipeline.load(*DAY)
+    assert fingerprint(warehouse) == by_hours
+    assert overall(fingerprint(warehouse)) == overall(by_hours) != overall(empty)
+
+
+@pytest.mark.parametrize("change", [
+    "UPDATE sparkify.songplays SET location = NULL",
+    "UPDATE sparkify.songplays SET location = '', level = 'freeLansing, MI'",
+    "UPDATE sparkify.songplays SET song_length = song_length + 0.00001",
+    "UPDATE sparkify.users SET is_current = NOT is_current",
+    "UPDATE sparkify.time SET start_time = DATEADD(ms, 1, start_time)",
+    "INSERT INTO sparkify.artists SELECT * FROM sparkify.artists",
+])  # fmt: skip
+def test_the_fingerprint_changes_with_any_value(pipeline, change):
+    pipeline.put_events(FIRST)
+    pipeline.put_songs(song())
+    pipeline.load(*DAY)
+    before = fingerprint(Warehouse())
+    pipeline.execute(change)
+    assert sum(one != before[table] for table, one in fingerprint(Warehouse()).items()) == 1
+
+
+def test_work_that_a_failed_run_left_is_dropped_when_it_is_old(pipeline):
+    pipeline.put_events(FIRST)
+    failed = pipeline.new_run(*DAY)
+    failed.run(upto="load_songplays")
+    tables, now = pipeline.work_tables(), datetime.now(UTC)
+    assert len(tables) == 5
+    _, dropped = task(pipeline, "sparkify_maintenance", "drop_old_work", now=now + timedelta(days=6.9))
+    assert (dropped, pipeline.work_tables()) == ([], tables)
+    _, dropped = task(pipeline, "sparkify_maintenance", "drop_old_work", now=now + timedelta(days=7.1))
+    assert dropped == [f"staging.{table}" for table in tables]
+    assert (pipeline.work_tables(), pipeline.work_objects()) == ([], [])
+    failed.xcoms["run_quality_checks", "return_value"] = []
+    with pytest.raises(AirflowFailException, match="Clear the whole run"):
+        failed.run_task("publish")
+
+
+def test_work_tables_whose_objects_are_gone_are_dropped(pipeline):
+    pipeline.new_run(*DAY).run(upto="stage_events")
+    for key in pipeline.work_objects():
+        pipeline.s3.delete_object(Bucket=pipeline.work_bucket, Key=key)
+    _, dropped = task(pipeline, "sparkify_maintenance", "drop_old_work", now=datetime.now(UTC))
+    assert len(dropped) >= 2
+    assert pipeline.work_tables() == []
