@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from local.postgres import EmbeddedPostgres
-from local.redshift import LocalRedshift
 from local.s3 import LocalS3
+from tests.support.servers import (
+    aws_connection,
+    free_port,
+    new_postgres,
+    new_redshift,
+    redshift_connection,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory):
     """The embedded PostgreSQL server, with an empty superuser database only."""
     folder = tmp_path_factory.mktemp("postgres")
-    server = EmbeddedPostgres(
-        folder / "data", free_port(), "test-superuser-password", folder / "postgres.log"
-    )
+    server = new_postgres(folder)
     server.start()
     yield server
     server.remove()
@@ -54,18 +50,8 @@ def s3_client(s3):
 @pytest.fixture(scope="session")
 def aws_environment(s3):
     """`S3Hook()` reaches the local S3."""
-    connection = {
-        "conn_type": "aws",
-        "login": s3.access_key,
-        "password": s3.secret_key,
-        "extra": {
-            "endpoint_url": s3.endpoint_url,
-            "region_name": s3.region,
-            "config_kwargs": {"s3": {"addressing_style": "path"}},
-        },
-    }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+        patch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(aws_connection(s3)))
         yield
 
 
@@ -91,19 +77,7 @@ def dataset(tmp_path_factory) -> Path:
 def redshift(postgres, s3, tmp_path_factory):
     """Local Redshift over `postgres` and `s3`; `redshift.connect()` gives a redshift_connector connection."""
     folder = tmp_path_factory.mktemp("redshift")
-    server = LocalRedshift(
-        port=free_port(),
-        user="awsuser",
-        password="test-redshift-password",
-        database="dev",
-        backend_port=postgres.port,
-        backend_password=postgres.password,
-        s3_endpoint=s3.endpoint_url,
-        access_key=s3.access_key,
-        secret_key=s3.secret_key,
-        pid_file=folder / "redshift.pid",
-        log_file=folder / "redshift.log",
-    )
+    server = new_redshift(folder, postgres, s3)
     server.start()
     yield server
     server.stop()
@@ -112,15 +86,6 @@ def redshift(postgres, s3, tmp_path_factory):
 @pytest.fixture(scope="session")
 def airflow_connections(aws_environment, redshift):
     """`S3Hook()` and `RedshiftSQLHook()` reach the stand-ins without an Airflow database."""
-    connection = {
-        "conn_type": "redshift",
-        "host": "127.0.0.1",
-        "port": redshift.port,
-        "schema": redshift.database,
-        "login": redshift.user,
-        "password": redshift.password,
-        "extra": {"ssl": False},
-    }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps(connection))
+        patch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps(redshift_connection(redshift)))
         yield

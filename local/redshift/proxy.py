@@ -30,6 +30,8 @@ STARTUP_KEPT = ("user", "database", "application_name", "options", "client_encod
 STARTUP_ADDED = {
     # Redshift's SNAPSHOT isolation, its default for new clusters and for serverless.
     "default_transaction_isolation": "repeatable read",
+    # What Redshift has committed, it keeps; the server beneath leaves that to each session.
+    "synchronous_commit": "on",
     # Redshift's literals know backslash escapes.
     "standard_conforming_strings": "off",
     "escape_string_warning": "off",

@@ -92,11 +92,25 @@ class PipelineRun:
         self.xcoms[task_id, "return_value"] = result
         return result
 
-    def run(self, upto: str | None = None) -> Any:
-        """Execute the tasks in topological order, to the end or up to one of them; the last one's result."""
+    def run(
+        self,
+        upto: str | None = None,
+        before: str | None = None,
+        since: str | None = None,
+        try_number: int = 1,
+    ) -> Any:
+        """Execute the tasks in topological order; the last one's result.
+
+        :param upto: the last task to execute.
+        :param before: the first task not to execute.
+        :param since: the first task to execute, at this try.
+        """
         result = None
-        for task in self.dag.topological_sort():
-            result = self.run_task(task.task_id)
-            if task.task_id == upto:
+        tasks = [task.task_id for task in self.dag.topological_sort()]
+        for task_id in tasks[tasks.index(since) if since else 0 :]:
+            if task_id == before:
+                break
+            result = self.run_task(task_id, try_number if task_id == since else 1)
+            if task_id == upto:
                 break
         return result

@@ -11,10 +11,8 @@ import psycopg
 import pytest
 from redshift_connector.error import Error
 
-from local.postgres import EmbeddedPostgres
-from local.redshift import LocalRedshift
-from tests.conftest import free_port
 from tests.integration.redshift.wire import eventually
+from tests.support.servers import new_postgres, new_redshift
 
 pytestmark = pytest.mark.integration
 
@@ -23,9 +21,7 @@ pytestmark = pytest.mark.integration
 def postgres(tmp_path_factory):
     """A PostgreSQL that these tests may kill."""
     folder = tmp_path_factory.mktemp("killed-postgres")
-    server = EmbeddedPostgres(
-        folder / "data", free_port(), "test-superuser-password", folder / "postgres.log"
-    )
+    server = new_postgres(folder)
     server.start()
     yield server
     server.remove()
@@ -35,19 +31,7 @@ def postgres(tmp_path_factory):
 def redshift(postgres, s3, tmp_path_factory):
     """Local Redshift over it."""
     folder = tmp_path_factory.mktemp("killed-redshift")
-    server = LocalRedshift(
-        port=free_port(),
-        user="awsuser",
-        password="test-redshift-password",
-        database="dev",
-        backend_port=postgres.port,
-        backend_password=postgres.password,
-        s3_endpoint=s3.endpoint_url,
-        access_key=s3.access_key,
-        secret_key=s3.secret_key,
-        pid_file=folder / "redshift.pid",
-        log_file=folder / "redshift.log",
-    )
+    server = new_redshift(folder, postgres, s3)
     server.start()
     # The server commits asynchronously: what it installed has to outlast a kill.
     with psycopg.connect(postgres.dsn("dev"), autocommit=True) as connection:

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from local.detached import StartupError
 from local.postgres import EmbeddedPostgres
 from local.s3 import LocalS3
-from tests.conftest import free_port
+from tests.support.servers import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -2,95 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 import pytest
 
-from tests.support import reference, source
-from tests.support.pipeline import PipelineRun, load_dag
-
-RUN_NUMBERS = itertools.count(1)
-
-
-class Pipeline:
-    """The project's operators on an empty warehouse and a lake of its own."""
-
-    def __init__(self, redshift, s3_client, buckets: tuple[str, str]):
-        self.redshift = redshift
-        self.s3 = s3_client
-        self.bucket, self.work_bucket = buckets
-        self.variables = {"sparkify_bucket": self.bucket, "sparkify_work_bucket": self.work_bucket}
-
-    def put(self, files: Mapping[str, bytes]) -> None:
-        for key, body in files.items():
-            self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
-
-    def put_events(self, *events: Mapping[str, Any]) -> None:
-        self.put(source.log_files(events))
-
-    def put_songs(self, *songs: Mapping[str, Any]) -> None:
-        self.put(source.song_files(songs))
-
-    def create_schema(self, **params: Any) -> list[str]:
-        run = PipelineRun(load_dag("sparkify_schema"), params, run_id="schema")
-        return run.run_task("create_schema")
-
-    def new_run(self, start: str, end: str, mode: str = "append", **variables: str) -> PipelineRun:
-        """A run of `[start, end)`, given as `2018-11-01 00:00`."""
-        return PipelineRun(
-            load_dag("sparkify"),
-            {"window_start": start, "window_end": end, "dimension_mode": mode},
-            variables={**self.variables, **variables},
-            run_id=f"manual__{next(RUN_NUMBERS)}",
-        )
-
-    def load(self, start: str, end: str, mode: str = "append", **variables: str) -> PipelineRun:
-        """Run every task for `[start, end)`."""
-        run = self.new_run(start, end, mode, **variables)
-        run.run()
-        return run
-
-    def query(self, sql: str) -> list[tuple]:
-        connection = self.redshift.connect()
-        try:
-            cursor = connection.cursor()
-            cursor.execute(sql)
-            return [tuple(row) for row in cursor.fetchall()]
-        finally:
-            connection.close()
-
-    def execute(self, *statements: str) -> None:
-        connection = self.redshift.connect()
-        try:
-            for statement in statements:
-                connection.cursor().execute(statement)
-            connection.commit()
-        finally:
-            connection.close()
-
-    def table(self, name: str) -> list[tuple]:
-        return reference.in_order(self.query(f"SELECT {reference.COLUMNS[name]} FROM sparkify.{name}"))
-
-    def tables(self) -> dict[str, list[tuple]]:
-        return {name: self.table(name) for name in reference.COLUMNS}
-
-    def work_tables(self) -> list[str]:
-        rows = self.query("SELECT table_name FROM information_schema.tables WHERE table_schema = 'staging'")
-        return sorted(name for (name,) in rows if "__" in name)
-
-    def work_objects(self) -> list[str]:
-        listed = self.s3.list_objects_v2(Bucket=self.work_bucket)
-        return [entry["Key"] for entry in listed.get("Contents", ())]
+from tests.support.warehouse import Pipeline, new_buckets
 
 
 @pytest.fixture
-def buckets(s3_client, request) -> Iterable[tuple[str, str]]:
-    names = (f"lake-{next(RUN_NUMBERS)}", f"work-{next(RUN_NUMBERS)}")
-    for name in names:
-        s3_client.create_bucket(Bucket=name)
-    return names
+def buckets(s3_client) -> tuple[str, str]:
+    return new_buckets(s3_client)
 
 
 @pytest.fixture

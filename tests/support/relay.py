@@ -1,0 +1,218 @@
+"""Relays between the pipeline and its servers, where a test can count, hold, cut and kill.
+
+Each listens on a free port of 127.0.0.1 and forwards to another. What passes is not changed.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+DEADLINE = 60
+
+
+class Relay:
+    """A TCP relay: a thread a direction and connection. A context manager."""
+
+    def __init__(self, target_port: int):
+        self.target_port = target_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._sockets: set[socket.socket] = set()
+        self._closed = False
+
+    def __enter__(self):
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed = True
+        self._listener.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Close every connection, without a word to either side."""
+        for one in list(self._sockets):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target_port), timeout=10)
+            except OSError:
+                client.close()
+                continue
+            server.settimeout(None)
+            for one in (client, server):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._sockets |= {client, server}
+            state = self.new_connection()
+            for pump, source, target in ((self.upstream, client, server), (self.downstream, server, client)):
+                threading.Thread(target=self._pump, args=(pump, state, source, target), daemon=True).start()
+
+    def _pump(self, pump: Callable, state: object, source: socket.socket, target: socket.socket) -> None:
+        try:
+            pump(state, source, target)
+        except OSError:
+            pass
+        finally:
+            for one in (source, target):
+                with suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+
+    def new_connection(self) -> object:
+        """What both directions of one connection know together."""
+        return None
+
+    def upstream(self, state: object, source: socket.socket, target: socket.socket) -> None:
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+
+    downstream = upstream
+
+
+@dataclass
+class Fault:
+    """Something to do when a statement passes for the nth time.
+
+    :param pattern: searched in the statement's text, line by line, without regard to case.
+    :param when: `before` the statement is carried out, or `after` that, with its answer not yet delivered.
+    """
+
+    pattern: str
+    when: str
+    action: Callable[[], None]
+    nth: int = 1
+    fired: threading.Event = field(default_factory=threading.Event)
+
+    def matches(self, sql: str) -> bool:
+        if self.fired.is_set() or not re.search(self.pattern, sql, re.IGNORECASE | re.MULTILINE):
+            return False
+        self.nth -= 1
+        return self.nth == 0
+
+
+@dataclass
+class _Session:
+    statements: dict[bytes, str] = field(default_factory=dict)
+    sql: str = ""
+    due: Fault | None = None
+
+
+class RedshiftRelay(Relay):
+    """In front of a server of Redshift's protocol; understands what the driver sends."""
+
+    def __init__(self, target_port: int):
+        super().__init__(target_port)
+        self.faults: list[Fault] = []
+
+    def fault(self, pattern: str, when: str, action: Callable[[], None], nth: int = 1) -> Fault:
+        self.faults.append(Fault(pattern, when, action, nth))
+        return self.faults[-1]
+
+    def new_connection(self) -> _Session:
+        return _Session()
+
+    def upstream(self, state: _Session, source: socket.socket, target: socket.socket) -> None:
+        startup = _exactly(source, 4)
+        target.sendall(startup + _exactly(source, int.from_bytes(startup) - 4))
+        while True:
+            kind, body = _message(source)
+            if kind == b"P":
+                name, sql, _ = body.split(b"\x00", 2)
+                state.statements[name] = sql.decode()
+            elif kind == b"B":
+                _, name, _ = body.split(b"\x00", 2)
+                state.sql = state.statements.get(name, "")
+            elif kind == b"E":
+                for fault in self.faults:
+                    if fault.matches(state.sql):
+                        if fault.when == "before":
+                            _fire(fault)
+                        else:
+                            state.due = fault
+            target.sendall(kind + (len(body) + 4).to_bytes(4) + body)
+
+    def downstream(self, state: _Session, source: socket.socket, target: socket.socket) -> None:
+        while True:
+            kind, body = _message(source)
+            # Ready for the next statement: this one is carried out.
+            if kind == b"Z" and state.due is not None:
+                fault, state.due = state.due, None
+                _fire(fault)
+            target.sendall(kind + (len(body) + 4).to_bytes(4) + body)
+
+
+class S3Relay(Relay):
+    """In front of an S3 server: counts requests by method and path, and can hold an answer half-way."""
+
+    REQUEST = re.compile(rb"^(GET|PUT|HEAD|POST|DELETE) (/[^ ]*) HTTP/1\.1\r$", re.MULTILINE)
+
+    def __init__(self, target_port: int):
+        super().__init__(target_port)
+        self.requests: Counter[tuple[str, str]] = Counter()
+        self._hold = ""
+        self.held = threading.Event()
+        self._released = threading.Event()
+
+    def hold(self, pattern: str) -> None:
+        """Hold the answer to the next GET of a matching path in the middle of its body, until `release`."""
+        self.held.clear()
+        self._released.clear()
+        self._hold = pattern
+
+    def release(self) -> None:
+        self._hold = ""
+        self._released.set()
+
+    def new_connection(self) -> dict[str, bool]:
+        return {"hold": False}
+
+    def upstream(self, state: dict[str, bool], source: socket.socket, target: socket.socket) -> None:
+        while data := source.recv(1 << 16):
+            for method, path in self.REQUEST.findall(data):
+                self.requests[method.decode(), path.decode()] += 1
+                if self._hold and method == b"GET" and re.search(self._hold, path.decode()):
+                    state["hold"] = True
+            target.sendall(data)
+
+    def downstream(self, state: dict[str, bool], source: socket.socket, target: socket.socket) -> None:
+        while data := source.recv(1 << 16):
+            if state["hold"]:
+                state["hold"] = False
+                half = max(len(data) - 100, 0)
+                target.sendall(data[:half])
+                data = data[half:]
+                self.held.set()
+                self._released.wait(DEADLINE)
+            target.sendall(data)
+
+
+def _fire(fault: Fault) -> None:
+    fault.fired.set()
+    fault.action()
+
+
+def _exactly(source: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        part = source.recv(size - len(data))
+        if not part:
+            raise ConnectionError("closed")
+        data += part
+    return bytes(data)
+
+
+def _message(source: socket.socket) -> tuple[bytes, bytes]:
+    head = _exactly(source, 5)
+    return head[:1], _exactly(source, int.from_bytes(head[1:]) - 4)

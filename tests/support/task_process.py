@@ -1,0 +1,82 @@
+"""One task in a process of its own, which a test may kill at any point."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from tests.support.pipeline import PipelineRun, load_dag
+
+CONTEXT = multiprocessing.get_context("forkserver")
+# Loaded once, by the server that the processes are forked from.
+CONTEXT.set_forkserver_preload(
+    [
+        "tests.support.task_process",
+        "airflow.providers.amazon.aws.hooks.redshift_sql",
+        "airflow.providers.amazon.aws.hooks.s3",
+    ]
+)
+
+
+class TaskProcess:
+    """A task of a run, executed elsewhere.
+
+    :param environ: environment variables of the process, over those of this one.
+    """
+
+    def __init__(
+        self, run: PipelineRun, task_id: str, environ: Mapping[str, str] | None = None, try_number: int = 1
+    ):
+        self.run = run
+        self.task_id = task_id
+        self._answer, answer = CONTEXT.Pipe(duplex=False)
+        given = {one.name: getattr(run, one.name) for one in fields(run) if one.name != "dag"}
+        self.process = CONTEXT.Process(
+            target=_execute,
+            args=(answer, run.dag.dag_id, given, task_id, try_number, {**os.environ, **(environ or {})}),
+            daemon=True,
+        )
+        self.process.start()
+        answer.close()
+
+    def kill(self) -> None:
+        """SIGKILL, as the kernel's out-of-memory killer sends it; returns when the process is gone."""
+        self.process.kill()
+        self.process.join(30)
+
+    def result(self, deadline: float = 120) -> Any:
+        """The task's XCom, entered in the run.
+
+        :raises TaskKilledError: where the process was killed.
+        """
+        if not self._answer.poll(deadline):
+            self.kill()
+            raise TimeoutError(f"task {self.task_id} did not end within {deadline} s")
+        try:
+            xcoms, error = self._answer.recv()
+        except EOFError:
+            self.process.join(30)
+            raise TaskKilledError(f"task {self.task_id} ended with {self.process.exitcode}") from None
+        self.process.join(30)
+        if error is not None:
+            raise error
+        self.run.xcoms.update(xcoms)
+        return self.run.xcoms[self.task_id, "return_value"]
+
+
+class TaskKilledError(Exception):
+    """The process of a task was killed before it ended."""
+
+
+def _execute(answer, dag_id, given, task_id, try_number, environ) -> None:
+    os.environ.update(environ)
+    run = PipelineRun(load_dag(dag_id), **given)
+    try:
+        run.run_task(task_id, try_number)
+    except Exception as error:
+        answer.send(({}, type(error)(str(error)) if error.args else error))
+    else:
+        answer.send((run.xcoms, None))
