@@ -72,11 +72,11 @@ class Reader(threading.Thread):
     LOOKS = (
         "SELECT EXTRACT(HOUR FROM start_time), COUNT(*) FROM sparkify.songplays GROUP BY 1",
         f"{ORPHANS}users AS users ON plays.user_id = users.user_id AND plays.start_time >= users.valid_from "
-        + "AND plays.start_time < users.valid_to WHERE users.user_id IS NULL",
+        "AND plays.start_time < users.valid_to WHERE users.user_id IS NULL",
         f"{ORPHANS}songs AS songs ON plays.song_id = songs.song_id "
-        + "WHERE plays.song_id IS NOT NULL AND songs.song_id IS NULL",
+        "WHERE plays.song_id IS NOT NULL AND songs.song_id IS NULL",
         f"{ORPHANS}artists AS artists ON plays.artist_id = artists.artist_id "
-        + "WHERE plays.artist_id IS NOT NULL AND artists.artist_id IS NULL",
+        "WHERE plays.artist_id IS NOT NULL AND artists.artist_id IS NULL",
         f"{ORPHANS}time AS t ON plays.start_time = t.start_time WHERE t.start_time IS NULL",
         "SELECT (SELECT COUNT(*) FROM sparkify.users), (SELECT COUNT(*) FROM sparkify.songs)",
     )
