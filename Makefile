@@ -51,6 +51,13 @@ test-integration: $(STAMP) ## Run the tests against the local stand-ins
 test-e2e: $(STAMP) ## Run the tests with Airflow's own processes
 	$(RUN) -m pytest -m e2e tests/e2e
 
+EXAMPLES ?= 100
+
+.PHONY: test-convergence
+test-convergence: $(STAMP) ## Play random schedules of runs and crashes: EXAMPLES=100, or SCHEDULE=file
+	SPARKIFY_EXAMPLES=$(EXAMPLES) $(if $(SCHEDULE),SPARKIFY_SCHEDULE=$(SCHEDULE)) \
+	  $(RUN) -m pytest tests/integration/sparkify/test_convergence.py
+
 .PHONY: lint
 lint: $(STAMP) ## Check the Python and SQL style
 	$(RUN) -m ruff check

@@ -68,16 +68,13 @@ def test_a_publish_that_waits_for_another_goes_on_from_what_that_published(pipel
 class Reader(threading.Thread):
     """An analyst who looks at one snapshot of the tables after another, until told to stop."""
 
-    ORPHANS = "SELECT COUNT(*) FROM sparkify.songplays AS plays LEFT JOIN sparkify."
+    ORPHANS = "SELECT COUNT(*) FROM sparkify.songplays AS p LEFT JOIN sparkify."
     LOOKS = (
         "SELECT EXTRACT(HOUR FROM start_time), COUNT(*) FROM sparkify.songplays GROUP BY 1",
-        f"{ORPHANS}users AS users ON plays.user_id = users.user_id AND plays.start_time >= users.valid_from "
-        "AND plays.start_time < users.valid_to WHERE users.user_id IS NULL",
-        f"{ORPHANS}songs AS songs ON plays.song_id = songs.song_id "
-        "WHERE plays.song_id IS NOT NULL AND songs.song_id IS NULL",
-        f"{ORPHANS}artists AS artists ON plays.artist_id = artists.artist_id "
-        "WHERE plays.artist_id IS NOT NULL AND artists.artist_id IS NULL",
-        f"{ORPHANS}time AS t ON plays.start_time = t.start_time WHERE t.start_time IS NULL",
+        f"{ORPHANS}users AS u ON p.user_id = u.user_id AND p.start_time >= u.valid_from WHERE u.level IS NULL",
+        f"{ORPHANS}songs AS s USING (song_id) WHERE p.song_id IS NOT NULL AND s.title IS NULL",
+        f"{ORPHANS}artists AS a USING (artist_id) WHERE p.artist_id IS NOT NULL AND a.name IS NULL",
+        f"{ORPHANS}time AS t USING (start_time) WHERE t.hour IS NULL",
         "SELECT (SELECT COUNT(*) FROM sparkify.users), (SELECT COUNT(*) FROM sparkify.songs)",
     )
 

@@ -1,0 +1,108 @@
+"""Any order, any size, any crash: whatever happened on the way, the tables are those of one bulk load.
+
+`make test-convergence EXAMPLES=500` plays more schedules; `make test-convergence SCHEDULE=FILE` plays the one
+that a failure has printed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from sparkify.fingerprint import fingerprint
+from sparkify.warehouse import Warehouse
+from tests.support.relay import RedshiftRelay
+from tests.support.schedule import HOURS, TASKS, Player, Schedule
+from tests.support.servers import redshift_connection
+from tests.support.warehouse import Pipeline, new_buckets
+
+pytestmark = pytest.mark.integration
+
+EXAMPLES = int(os.environ.get("SPARKIFY_EXAMPLES", "6"))
+SCHEDULE = os.environ.get("SPARKIFY_SCHEDULE")
+
+versions = st.integers(0, 40)
+windows = st.tuples(st.integers(0, HOURS - 1), st.integers(1, HOURS)).map(
+    lambda pair: f"{pair[0]}-{max(pair[0] + 1, pair[1])}"
+)
+modes = st.sampled_from(["append", "append", "truncate"])
+loads = st.builds("{} {}".format, windows, modes)
+faults = st.builds(
+    "{} {} {} {}".format,
+    st.sampled_from(["killed", "cut"]),
+    st.sampled_from([*TASKS, "publish", "publish"]),
+    st.integers(1, 45),
+    st.sampled_from(["before", "after"]),
+)
+steps = st.one_of(
+    st.builds("load {}".format, loads),
+    st.builds("load {} {}".format, loads, faults),
+    st.builds(
+        "together {} order {}".format, st.lists(loads, min_size=2, max_size=3).map(", ".join), versions
+    ),
+    st.builds("write {}".format, versions),
+    st.builds("songs {}".format, versions),
+    st.just("reconcile"),
+)
+schedules = st.builds(
+    lambda first, rest: Schedule((f"write {first}", *rest)),
+    versions,
+    st.lists(steps, min_size=1, max_size=6),
+)
+
+
+@pytest.fixture(scope="module")
+def relay(redshift) -> Iterator[RedshiftRelay]:
+    with RedshiftRelay(redshift.port) as relay, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps(redshift_connection(redshift, relay.port)))
+        yield relay
+
+
+def check(schedule: Schedule, redshift, s3_client, relay: RedshiftRelay) -> None:
+    """The fingerprint after the schedule is that of one run over everything, and the rows are right."""
+    pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
+    pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
+    player = Player(pipeline, relay)
+    player.play(schedule)
+    played, left = fingerprint(Warehouse()), pipeline.work_tables()
+    assert pipeline.tables() == player.expected()
+    player.load_at_once()
+    assert played == fingerprint(Warehouse())
+    assert left == []
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(schedules)
+@example(
+    Schedule.parse("""
+    write 1
+    together 0-3 append, 2-5 append, 1-4 truncate order 3
+    songs 1
+    load 0-5 append killed publish 12 after
+    write 2
+    load 3-4 append cut publish 40 after
+    songs 2
+    load 1-2 truncate killed load_users 3 before
+    """)
+)
+@pytest.mark.skipif(SCHEDULE is not None, reason="one schedule is played instead (SPARKIFY_SCHEDULE)")
+def test_every_schedule_ends_in_the_tables_of_one_bulk_load(
+    airflow_connections, redshift, s3_client, relay, schedule
+):
+    check(schedule, redshift, s3_client, relay)
+
+
+@pytest.mark.skipif(SCHEDULE is None, reason="no schedule is given (SPARKIFY_SCHEDULE)")
+def test_this_schedule(airflow_connections, redshift, s3_client, relay):
+    check(Schedule.parse(Path(SCHEDULE).read_text()), redshift, s3_client, relay)

@@ -1,0 +1,191 @@
+"""Schedules: what may happen to a pipeline in its life, as text that a person can read and play again.
+
+One step a line:
+
+    write 3                            the log files get their third version
+    songs 2                            so do the song files
+    load 0-5 append                    a run loads the hours 0 to 5, the end not included
+    load 1-2 truncate killed publish 7 after
+                                       its publish is killed after the seventh statement, and tried again
+    load 1-2 append cut load_users 3 before
+                                       a connection breaks before the third statement
+    together 0-2 append, 1-4 append order 17
+                                       several runs, their tasks in an order drawn with the seed 17
+    reconcile                          the days whose files changed are loaded again
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from tests.support import reference, source
+from tests.support.pipeline import PipelineRun, load_dag
+from tests.support.relay import RedshiftRelay
+from tests.support.task_process import TaskKilledError, TaskProcess
+from tests.support.warehouse import Pipeline
+
+FIRST_HOUR = datetime(2018, 11, 1, 22)
+HOURS = 5
+FILES = ("log_data/2018/11/2018-11-01-events.json", "log_data/2018/11/2018-11-02-events.json")
+TASKS = (
+    "stage_events",
+    "stage_songs",
+    "load_songplays",
+    "load_users",
+    "load_songs",
+    "load_artists",
+    "load_time",
+    "run_quality_checks",
+    "publish",
+)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Steps in order, as the module's docstring shows them."""
+
+    steps: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Schedule:
+        return cls(tuple(line.strip() for line in text.strip().splitlines()))
+
+    def __repr__(self) -> str:
+        return 'Schedule.parse("""\n' + "\n".join(self.steps) + '\n""")'
+
+
+class Player:
+    """Plays schedules on a pipeline whose connection leads through a relay."""
+
+    def __init__(self, pipeline: Pipeline, relay: RedshiftRelay):
+        self.pipeline = pipeline
+        self.relay = relay
+        self.loaded: set[int] = set()
+        self.events: list[dict] = []
+        self.songs: list[dict] = []
+
+    def play(self, schedule: Schedule) -> None:
+        """All steps, and then what makes any schedule whole: hours left out, days that changed."""
+        for step in schedule.steps:
+            verb, _, rest = step.partition(" ")
+            getattr(self, f"_{verb}")(rest)
+        for hour in sorted(set(range(HOURS)) - self.loaded):
+            self._load(f"{hour}-{hour + 1} append")
+        self._reconcile()
+        # Songs that came last are published by whichever run comes next.
+        self._load("0-1 append")
+
+    def load_at_once(self) -> None:
+        """One run over everything, on an empty warehouse."""
+        self.pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
+        self._load(f"0-{HOURS} append")
+
+    def expected(self) -> dict[str, list[tuple]]:
+        return reference.tables(self.events, self.songs)
+
+    def _write(self, version: str) -> None:
+        self.events = make_events(random.Random(int(version)))
+        self.pipeline.put(dict.fromkeys(FILES, b"") | source.log_files(self.events))
+
+    def _songs(self, version: str) -> None:
+        changed = {one["song_id"]: one for one in make_songs(random.Random(int(version)))}
+        self.pipeline.put_songs(*changed.values())
+        self.songs = list(({one["song_id"]: one for one in self.songs} | changed).values())
+
+    def _load(self, rest: str) -> None:
+        window, mode, *fault = rest.split()
+        run = self._new_run(window, mode)
+        for task_id in TASKS:
+            if fault and fault[1] == task_id:
+                self._run_faulty(run, task_id, fault[0], int(fault[2]), fault[3])
+            else:
+                self._run_task(run, task_id)
+
+    def _together(self, rest: str) -> None:
+        windows, _, seed = rest.partition(" order ")
+        waiting = [(self._new_run(*one.split()), list(TASKS)) for one in windows.split(", ")]
+        chance = random.Random(int(seed))
+        while waiting:
+            run, tasks = chance.choice(waiting)
+            self._run_task(run, tasks.pop(0))
+            waiting = [one for one in waiting if one[1]]
+
+    def _reconcile(self, _: str = "") -> None:
+        after = datetime(2018, 11, 4, tzinfo=UTC)
+        finder = PipelineRun(
+            load_dag("sparkify_reconcile"), variables=self.pipeline.variables, run_id="r", run_after=after
+        )
+        for reload in finder.run_task("find_changed_days"):
+            conf = reload["conf"]
+            self.pipeline.load(conf["window_start"], conf["window_end"])
+
+    def _new_run(self, window: str, mode: str) -> PipelineRun:
+        first, end = map(int, window.split("-"))
+        self.loaded |= set(range(first, end))
+        start, stop = (f"{FIRST_HOUR + timedelta(hours=hour):%Y-%m-%d %H:%M}" for hour in (first, end))
+        return self.pipeline.new_run(start, stop, mode)
+
+    def _run_task(self, run: PipelineRun, task_id: str, try_number: int = 1) -> None:
+        try:
+            run.run_task(task_id, try_number)
+        except AirflowFailException as error:
+            if "Clear the whole run" not in str(error):
+                raise
+            run.run()
+
+    def _run_faulty(self, run: PipelineRun, task_id: str, kind: str, nth: int, when: str) -> None:
+        if kind == "cut":
+            self.relay.fault("", when, self.relay.cut, nth)
+            try:
+                self._run_task(run, task_id)
+            except AirflowException:
+                self._run_task(run, task_id, try_number=2)
+        else:
+            self.relay.fault("", when, lambda: task.kill(), nth)
+            task = TaskProcess(run, task_id)
+            try:
+                task.result()
+            except TaskKilledError:
+                self.relay.faults.clear()
+                self._run_task(run, task_id, try_number=2)
+        self.relay.faults.clear()
+
+
+def make_events(chance: random.Random) -> list[dict]:
+    """Events of two users in the hours from FIRST_HOUR, some of them exactly on the hour."""
+    events = []
+    for user in (1, 2):
+        for item in range(chance.randrange(3, 14)):
+            time = FIRST_HOUR + timedelta(seconds=chance.randrange(HOURS * 3600))
+            if chance.random() < 0.2:
+                time = time.replace(minute=0, second=0)
+            make = source.event if chance.random() < 0.5 else source.page
+            fields = {
+                "level": chance.choice(["free", "paid"]),
+                "itemInSession": item,
+                "firstName": chance.choice("AB"),
+            }
+            if make is source.event:
+                fields["song"] = chance.choice(["Uprising", "Starlight", "Unknown"])
+            events.append(make(str(time), user, **fields))
+    return events
+
+
+def make_songs(chance: random.Random) -> list[dict]:
+    """New versions of some of four songs."""
+    return [
+        source.song(
+            song_id,
+            artist_id=chance.choice(["AR1", "AR2"]),
+            title=chance.choice(["Uprising", "Starlight"]),
+            artist_name=chance.choice(["Muse", "Muse", "MUSE"]),
+            artist_location=chance.choice(["", "London", "Teignmouth"]),
+            duration=chance.choice([200.5, 209.50159]),
+            year=chance.choice([0, 2009]),
+        )
+        for song_id in chance.sample(["SO1", "SO2", "SO3", "SO4"], chance.randrange(1, 5))
+    ]
