@@ -71,7 +71,7 @@ class Reader(threading.Thread):
     ORPHANS = "SELECT COUNT(*) FROM sparkify.songplays AS p LEFT JOIN sparkify."
     LOOKS = (
         "SELECT EXTRACT(HOUR FROM start_time), COUNT(*) FROM sparkify.songplays GROUP BY 1",
-        f"{ORPHANS}users AS u ON p.user_id = u.user_id AND p.start_time >= u.valid_from WHERE u.level IS NULL",
+        f"{ORPHANS}users AS u ON p.user_id = u.user_id WHERE u.level IS NULL",
         f"{ORPHANS}songs AS s USING (song_id) WHERE p.song_id IS NOT NULL AND s.title IS NULL",
         f"{ORPHANS}artists AS a USING (artist_id) WHERE p.artist_id IS NOT NULL AND a.name IS NULL",
         f"{ORPHANS}time AS t USING (start_time) WHERE t.hour IS NULL",
