@@ -120,7 +120,7 @@ def reader(pipeline, redshift):
 
 
 def test_a_reader_sees_whole_checked_windows_only_and_is_never_blocked(
-    pipeline, redshift, reader, record_property
+    pipeline, redshift, reader, record_testsuite_property
 ):
     pipeline.put_events(*EVENTS)
     pipeline.put_songs(*SONGS)
@@ -154,7 +154,7 @@ def test_a_reader_sees_whole_checked_windows_only_and_is_never_blocked(
         reader.looks_again()
         pipeline.load(*hours(0, 8), mode="truncate")
         reader.looks_again()
-    record_property("slowest look during publishes, in seconds", round(reader.slowest, 3))
+    record_testsuite_property("slowest look during publishes, in seconds", round(reader.slowest, 3))
 
     none, half, full = {}, dict.fromkeys(range(4), 3), dict.fromkeys(range(8), 3)
     counts = [look[0] for look in reader.seen]

@@ -1,0 +1,180 @@
+"""A day of the public dataset by Airflow's own scheduler: hour by hour with tasks killed, then healed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from local.runs import PIPELINE, SCHEMA, window_conf
+from local.runs import parse_hour as hour
+from local.settings import BUCKET, ROOT, UI_USER
+
+pytestmark = pytest.mark.e2e
+
+DAY, NEXT_DAY = "2018-11-15", "2018-11-16"
+LOG_FILE = f"log_data/2018/11/{DAY}-events.json"
+BACKFILL = (
+    f"backfill create --dag-id {PIPELINE} --from-date {DAY} --to-date {DAY}T23:00:00 --max-active-runs 4"
+)
+#: The title that Airflow gives the process of a task: the task instance's id.
+TASK_TITLE = re.compile(r"airflow worker -- [0-9a-f]{8}-[0-9a-f-]{27}")
+
+
+@pytest.fixture(scope="module")
+def stack(local_commands, dataset, tmp_path_factory):
+    """A stack whose lake holds one day of events and a part of the catalogue, with its tables created."""
+    folder = tmp_path_factory.mktemp("day")
+    for part in (LOG_FILE, "song_data/A/A"):
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(dataset / LOG_FILE, folder / LOG_FILE)
+    shutil.copytree(dataset / "song_data/A/A", folder / "song_data/A/A")
+    commands = local_commands()
+    commands.ok("up")
+    commands.ok("seed", "--from", str(folder))
+    run(commands, SCHEMA, {})
+    return commands
+
+
+def run(commands, dag_id: str, conf: dict) -> str:
+    with commands.api() as api:
+        api.wait_for_dags(dag_id)
+        api.unpause(dag_id)
+        run_id = api.trigger(dag_id, conf)
+        api.wait_for_run(dag_id, run_id, deadline=300)
+    return run_id
+
+
+def fingerprint(commands) -> str:
+    """As an operator prints it."""
+    environ = {**os.environ, **commands.settings.environment(), "PYTHONPATH": str(ROOT / "plugins")}
+    command = [sys.executable, "-m", "sparkify.fingerprint"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return "\n".join(line for line in done.stdout.splitlines() if " rows  " in line)
+
+
+def task_processes(commands) -> list[psutil.Process]:
+    found = []
+    for process in (one for service in commands.stack.airflow.services for one in service.members()):
+        with suppress(psutil.Error):
+            if TASK_TITLE.match(" ".join(process.cmdline())):
+                found.append(process)
+    return found
+
+
+def kill_task(commands, deadline: float = 60) -> None:
+    """SIGKILL the first task process that is found."""
+    end = time.monotonic() + deadline
+    while not (running := task_processes(commands)):
+        assert time.monotonic() < end, "no task process was found"
+    running[0].kill()
+
+
+def test_a_backfill_with_killed_tasks_gives_the_tables_of_one_run(stack, record_testsuite_property):
+    began = time.monotonic()
+    with stack.api() as api:
+        api.wait_for_dags(PIPELINE)
+        # The schedule runs too: unpaused, the DAG loads the last complete hour.
+        api.unpause(PIPELINE)
+        created = stack.stack.airflow.run(*BACKFILL.split())
+        assert created.returncode == 0, created.stderr
+        for done in (2, 6):
+            wait_for_backfill(api, done)
+            kill_task(stack)
+        states = wait_for_backfill(api, 24)
+        tries = [task.try_number for run_id in states for task in api.task_states(PIPELINE, run_id)]
+    record_testsuite_property("backfill of 24 hours, in seconds", round(time.monotonic() - began))
+    assert sum(number - 1 for number in tries) >= 2, "no task was tried again"
+
+    backfilled = fingerprint(stack)
+    run(stack, SCHEMA, {"drop_existing": True, "confirm_drop": "DROP sparkify"})
+    run(stack, PIPELINE, window_conf(hour("start", DAY), hour("end", NEXT_DAY)))
+    assert fingerprint(stack) == backfilled
+    events = [json.loads(line) for line in lake(stack).read_text().splitlines()]
+    assert stack.counts()["songplays"] == sum(event["page"] == "NextSong" for event in events) > 300
+
+
+def wait_for_backfill(api, count: int, deadline: float = 400) -> dict[str, str]:
+    """The states of the backfill's runs, once so many have succeeded."""
+    end = time.monotonic() + deadline
+    while True:
+        states = {
+            run_id: state
+            for run_id, state in api.run_states(PIPELINE).items()
+            if run_id.startswith("backfill__")
+        }
+        assert "failed" not in states.values(), states
+        if sum(state == "success" for state in states.values()) >= count:
+            return states
+        assert time.monotonic() < end, states
+        time.sleep(0.2)
+
+
+def lake(stack):
+    """The day's log file, in the folder that is the local S3."""
+    [path] = stack.state.rglob(f"{BUCKET}/{LOG_FILE}")
+    return path
+
+
+def test_reconciling_loads_a_day_again_whose_file_was_rewritten(stack):
+    plays = stack.counts()["songplays"]
+    text = lake(stack).read_text()
+    last = next(line for line in reversed(text.splitlines()) if '"NextSong"' in line)
+    late = {**json.loads(last), "itemInSession": 999}
+    lake(stack).write_text(f"{text}\n{json.dumps(late)}")
+
+    run(stack, "sparkify_reconcile", {"lookback_days": 3660})
+    assert stack.counts()["songplays"] == plays + 1
+    with stack.api() as api:
+        reloads = {name: state for name, state in api.run_states(PIPELINE).items() if "reconcile" in name}
+    assert list(reloads.values()) == ["success"]
+
+    run_id = run(stack, "sparkify_reconcile", {"lookback_days": 3660})
+    with stack.api() as api:
+        states = {task.task_id: task.state for task in api.task_states("sparkify_reconcile", run_id)}
+    assert states == {"find_changed_days": "success", "reload_days": "skipped", "report_changes": "success"}
+
+
+def commands_of(document: str) -> list[str]:
+    """What follows `$ ` in the console blocks of a document, with its continuation lines."""
+    blocks = re.findall(r"```console\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
+    return [
+        command.strip() for block in blocks for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+    ]
+
+
+def test_the_documented_commands_work_as_written(stack):
+    settings = stack.settings
+    environ = {
+        **stack.environ,
+        "AIRFLOW_URL": settings.ui_url,
+        "AIRFLOW_USER": UI_USER,
+        "AIRFLOW_PASSWORD": settings.credentials.ui_password,
+    }
+    script = ["set -euo pipefail", f'eval "$({sys.executable} -m local env)"']
+    for command in commands_of("docs/loading.md"):
+        done = subprocess.run(
+            ["bash", "-c", "\n".join([*script, command])],
+            cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        if command.startswith("TOKEN="):
+            script.append(command)
+        # Only one backfill is active at a time.
+        if "backfill" in command:
+            with stack.api() as api:
+                end = time.monotonic() + 120
+                while set(api.run_states(PIPELINE).values()) & {"queued", "running"}:
+                    assert time.monotonic() < end, api.run_states(PIPELINE)
+                    time.sleep(0.2)
+    with stack.api() as api:
+        assert set(api.run_states(PIPELINE).values()) == {"success"}
