@@ -160,6 +160,9 @@ def test_the_documented_commands_work_as_written(stack):
         "AIRFLOW_USER": UI_USER,
         "AIRFLOW_PASSWORD": settings.credentials.ui_password,
     }
+    with stack.api() as api:
+        for dag_id in (PIPELINE, "sparkify_reconcile"):
+            api.unpause(dag_id)
     script = ["set -euo pipefail", f'eval "$({sys.executable} -m local env)"']
     for command in commands_of("docs/loading.md"):
         done = subprocess.run(
