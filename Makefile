@@ -67,6 +67,10 @@ lint: $(STAMP) ## Check the Python and SQL style
 bench-copy: $(STAMP) ## Measure COPY of the local Redshift against what its parts can do
 	$(RUN) -m local.redshift.bench
 
+.PHONY: bench-history
+bench-history: $(STAMP) ## Measure an hourly run behind 1, 10 and 50 million plays
+	PYTHONPATH=plugins $(RUN) -m tests.benchmarks.history
+
 .PHONY: lock
 lock: $(VENV)/bin/uv ## Pin the dependencies anew from the .in files
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

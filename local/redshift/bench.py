@@ -61,13 +61,12 @@ MINIMUM_MEMORY_BYTES = 1_000_000_000
 MEMORY_FILE_EVENTS = 20_000
 
 
-class Bench:
-    """The servers of one run."""
+class Servers:
+    """An embedded PostgreSQL, the local S3 and Local Redshift over them; the stack ends and removes them."""
 
     def __init__(self, folder: Path, stack: ExitStack):
         self.folder = folder
-        self.lake = folder / "s3" / BUCKET
-        self.lake.mkdir(parents=True)
+        (folder / "s3").mkdir(exist_ok=True)
         password = secrets.token_urlsafe(16)
         self.postgres = EmbeddedPostgres(folder / "data", free_port(), password, folder / "postgres.log")
         self.postgres.start()
@@ -91,6 +90,15 @@ class Bench:
         )
         self.redshift.start()
         stack.callback(self.redshift.stop)
+
+
+class Bench(Servers):
+    """The servers of one run, and the lake that COPY reads."""
+
+    def __init__(self, folder: Path, stack: ExitStack):
+        self.lake = folder / "s3" / BUCKET
+        self.lake.mkdir(parents=True)
+        super().__init__(folder, stack)
         (self.lake / "paths.json").write_text(json.dumps({"jsonpaths": [f"$['{key}']" for key in KEYS]}))
 
     def execute(self, *statements: str) -> None:

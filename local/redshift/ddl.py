@@ -227,8 +227,7 @@ def _create_table(edits: Edits, plan: Plan, index: int, temporary: bool) -> None
             raise RedshiftError(f'column "{column}" named in key does not exist', sqlstate="42703")
     if table.sort_keys and not temporary:
         target = literal(".".join(quoted(part) for part in name))
-        keys = ", ".join(literal(key) for key in table.sort_keys)
-        plan.after.append(f"SELECT redshift.index_sort_key({target}, ARRAY[{keys}])")
+        plan.after.append(f"SELECT redshift.index_sort_key({target}, {literal(table.sort_keys[0])})")
 
 
 class _Table:

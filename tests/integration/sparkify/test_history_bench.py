@@ -1,0 +1,127 @@
+"""The benchmark of the hourly run publishes a true past, tells what it costs, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from local.postgres import EmbeddedPostgres
+from sparkify.fingerprint import fingerprint
+from sparkify.warehouse import Warehouse
+from tests.benchmarks import history
+from tests.conftest import REPOSITORY
+from tests.integration.redshift.wire import eventually
+
+pytestmark = pytest.mark.integration
+
+SERVERS = 3
+USERS = 300
+DAY = 24 * history.PLAYS_AN_HOUR
+
+
+@pytest.fixture
+def servers(empty_pipeline, postgres, s3, redshift):
+    """What the benchmark has of its own: here, those of the session, without a schema."""
+    return SimpleNamespace(postgres=postgres, s3=s3, redshift=redshift)
+
+
+def test_the_past_is_what_its_log_would_have_loaded(servers):
+    past = history.History(servers, USERS)
+    past.fill(2 * DAY)
+    published = fingerprint(Warehouse())
+    assert past.plays == published["songplays"].rows == published["time"].rows == 2 * DAY
+    assert published["users"].rows == USERS + 1, "one user's level changes in these two days"
+
+    past.pipeline.put_events(*(event for hour in range(48) for event in past.service.hour(hour)))
+    end = history.BEGINNING + timedelta(days=2)
+    past.pipeline.load(f"{history.BEGINNING:%F %H:%M}", f"{end:%F %H:%M}", mode="truncate")
+    assert fingerprint(Warehouse()) == published
+
+
+def test_hours_are_loaded_behind_the_past(servers):
+    past = history.History(servers, USERS)
+    past.fill(DAY)
+    measured = past.measure(rounds=1)
+    assert measured.plays == DAY
+    assert measured.ordinary.seconds > 0
+    assert "staging/copy.sql 1/1 COPY staging.events FROM" in measured.ordinary.statements()
+
+    pipeline = past.pipeline
+    assert pipeline.query("SELECT COUNT(*) FROM sparkify.songplays") == [(DAY + 3 * history.PLAYS_AN_HOUR,)]
+    assert pipeline.query("SELECT COUNT(*) FROM sparkify.songs") == [(history.SONGS + history.NEW_SONGS,)]
+    new = ", ".join(f"'SO{history.SONGS + number}'" for number in range(history.NEW_SONGS))
+    matched = f"SELECT COUNT(*) > 0 FROM sparkify.songplays WHERE song_id IN ({new})"
+    assert pipeline.query(matched) == [(True,)]
+    past.fill(3 * DAY)
+    assert pipeline.query("SELECT COUNT(*) FROM sparkify.songplays") == [(past.plays,)]
+    assert past.plays >= 3 * DAY
+
+
+@pytest.mark.parametrize(("seconds", "status", "verdict"), [(1.4, 0, "ok"), (1.6, 1, "MISSED")])
+def test_the_report_tells_the_ratios_and_whether_the_target_is_met(
+    monkeypatch, capsys, seconds, status, verdict
+):
+    class Measurements:
+        def __init__(self, servers, users):
+            self.plays = 0
+
+        def fill(self, plays):
+            self.plays = plays
+
+        def measure(self, rounds):
+            spent = 1.0 if self.plays == 1000 else seconds
+            cost = history.Cost([Counter({"INSERT INTO a": 0.5 * spent, "COPY b": 0.5 * spent})] * rounds)
+            return history.Measured(self.plays, cost, cost)
+
+    monkeypatch.setattr(history, "History", Measurements)
+    assert history.report(None, [2000, 1000], USERS, 1) == status
+    told = capsys.readouterr().out
+    assert f"2,000        {seconds:.2f}    {seconds:.2f}" in told
+    assert "INSERT INTO a" in told
+    assert told.splitlines()[-1].endswith(verdict)
+
+
+@pytest.mark.parametrize("wrong", [["--rounds", "12"], ["--rounds", "0"], ["--users", "29"]])
+def test_what_cannot_be_measured_is_refused(wrong):
+    with pytest.raises(SystemExit, match="2"):
+        history.main(wrong)
+
+
+def test_an_interrupted_run_leaves_nothing_behind(tmp_path):
+    run = subprocess.Popen(
+        [sys.executable, "-m", "tests.benchmarks.history", "--plays", "1000000000"],
+        cwd=REPOSITORY,
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": "plugins"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    started = []
+    try:
+        # The heading: the servers run and the schema is there.
+        assert "ordinary hour" in run.stdout.readline()
+        started = psutil.Process(run.pid).children(recursive=True)
+        assert len(psutil.Process(run.pid).children()) == SERVERS
+        (folder,) = tmp_path.glob("bench-history-*")
+        run.send_signal(signal.SIGTERM)
+        output, _ = run.communicate(timeout=60)
+        assert run.returncode == 128 + signal.SIGTERM, output
+        assert not [process for process in started if process.is_running()]
+        eventually(lambda: list(tmp_path.iterdir()) == [], "nothing is left in the temporary folder")
+        assert not Path(EmbeddedPostgres(folder / "data", 0, "")._home).exists()
+    finally:
+        for process in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        run.kill()
+        run.wait()
