@@ -167,7 +167,7 @@ def test_the_documented_commands_work_as_written(stack):
     for command in commands_of("docs/loading.md"):
         done = subprocess.run(
             ["bash", "-c", "\n".join([*script, command])],
-            cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120,
+            cwd=ROOT, env=environ, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         if command.startswith("TOKEN="):
@@ -175,7 +175,7 @@ def test_the_documented_commands_work_as_written(stack):
         # Only one backfill is active at a time.
         if "backfill" in command:
             with stack.api() as api:
-                end = time.monotonic() + 120
+                end = time.monotonic() + 400
                 while set(api.run_states(PIPELINE).values()) & {"queued", "running"}:
                     assert time.monotonic() < end, api.run_states(PIPELINE)
                     time.sleep(0.2)
