@@ -6,7 +6,9 @@ FROM {{ work('events_files') }} AS staged
 INNER JOIN staging.published_hours AS published
     ON staged.hour_start = published.hour_start
 WHERE
-    published.listed_at > staged.listed_at
+    published.hour_start >= TIMESTAMP '{{ window.start_sql }}'
+    AND published.hour_start < TIMESTAMP '{{ window.end_sql }}'
+    AND published.listed_at > staged.listed_at
     AND published.files_digest <> staged.files_digest
 GROUP BY published.hour_start, published.run_id
 ORDER BY published.hour_start;

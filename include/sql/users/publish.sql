@@ -135,7 +135,7 @@ SELECT
     TRUE
 FROM span_starts;
 
--- Each span ends where the next one of the user begins.
+-- Each span ends where the next one of the user begins. One that ended before the scope ends there still.
 CREATE TEMP TABLE span_ends AS
 SELECT
     users.user_id,
@@ -146,7 +146,8 @@ SELECT
     ) AS valid_to
 FROM sparkify.users AS users
 INNER JOIN touched_users
-    ON users.user_id = touched_users.user_id;
+    ON users.user_id = touched_users.user_id
+WHERE users.valid_to >= TIMESTAMP '{{ scope_start }}';
 
 UPDATE sparkify.users
 SET
@@ -156,4 +157,5 @@ FROM span_ends
 WHERE
     users.user_id = span_ends.user_id
     AND users.valid_from = span_ends.valid_from
+    AND users.valid_to >= TIMESTAMP '{{ scope_start }}'
     AND users.valid_to <> span_ends.valid_to;
