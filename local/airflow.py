@@ -205,6 +205,11 @@ class Api:
         answer = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns", params={"order_by": "-id", "limit": 100})
         return {run["dag_run_id"]: run["state"] for run in answer["dag_runs"]}
 
+    def has_active_backfill(self, dag_id: str) -> bool:
+        """Whether a backfill is not completed yet: Airflow allows one a DAG at a time."""
+        answer = self._call("GET", "/api/v2/backfills", params={"dag_id": dag_id})
+        return any(backfill["completed_at"] is None for backfill in answer["backfills"])
+
     def task_states(self, dag_id: str, run_id: str) -> list[TaskState]:
         answer = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
         return [
