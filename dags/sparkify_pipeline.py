@@ -37,6 +37,7 @@ from sparkify.settings import (
     DAILY_LOG_KEY,
     WORK,
     dimension_mode_param,
+    max_rejected_rows_param,
     variable,
     window_params,
 )
@@ -59,7 +60,7 @@ with DAG(
         "max_retry_delay": timedelta(minutes=10),
         "execution_timeout": timedelta(hours=1),
     },
-    params={**window_params(), **dimension_mode_param()},
+    params={**window_params(), **dimension_mode_param(), **max_rejected_rows_param()},
     template_searchpath=[str(SQL)],
     tags=["sparkify", "redshift", "s3"],
     doc_md=__doc__,
@@ -73,6 +74,8 @@ with DAG(
         jsonpaths="log_json_path.json",
         jsonpaths_uri=variable("sparkify_log_json_path"),
         copy_options=["TIMEFORMAT 'epochmillisecs'"],
+        reject_sql="staging/events/reject.sql",
+        max_rejected_rows="{{ params.max_rejected_rows }}",
         **WORK,
         **COPY,
     )
@@ -81,6 +84,7 @@ with DAG(
         source="songs",
         s3_bucket=BUCKET,
         s3_prefix=variable("sparkify_song_prefix"),
+        max_rejected_rows="{{ params.max_rejected_rows }}",
         **WORK,
         **COPY,
     )
@@ -96,6 +100,7 @@ with DAG(
 
     run_quality_checks = DataQualityOperator(
         task_id="run_quality_checks",
+        sources=["events", "songs"],
         # A table before those whose publish.sql reads it.
         load_task_ids=["load_songs", "load_artists", "load_songplays", "load_users", "load_time"],
     )

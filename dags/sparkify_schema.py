@@ -26,6 +26,7 @@ FOLDERS = (
     "load_history",
     "quality_results",
     "rejected_rows",
+    "certified_windows",
 )
 
 with DAG(

@@ -86,6 +86,18 @@ class Lake:
             for day, key in keys.items()
         }
 
+    def read(self, bucket: str, key: str, start: int = 0) -> bytes:
+        """An object's bytes; with a start, those of the whole lines behind it.
+
+        :raises LakeError: where the object is missing or access is denied.
+        """
+        part = {"Range": f"bytes={start}-"} if start else {}
+        try:
+            body = self.client.get_object(Bucket=bucket, Key=key, **part)["Body"].read()
+        except Exception as error:
+            raise self._explained(error, f"read s3://{bucket}/{key}") from error
+        return body.partition(b"\n")[2] if start else body
+
     def write(self, bucket: str, key: str, body: bytes) -> str:
         """Put an object; returns its `s3://` URI."""
         uri = f"s3://{bucket}/{key}"
