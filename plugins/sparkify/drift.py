@@ -24,43 +24,38 @@ FIRST_NAME = re.compile(r"^\$(?:\['([^']+)'\]|\[\"([^\"]+)\"\]|\.([^.\[\]]+))")
 
 
 @dataclass
-class Sighting:
-    """In how many rows a key was unknown, or missing, and the first file of them."""
+class Shape:
+    """In how many objects one set of keys was seen, and the first file of them."""
 
     rows: int
     first_file: str
 
 
 @dataclass
-class Drift:
-    """What is counted over the objects of a run's files.
+class Shapes:
+    """The sets of keys that the objects of a run's files have."""
 
-    :param known: the keys that the landing table takes.
-    """
-
-    known: frozenset[str]
     rows: int = 0
-    sightings: dict[tuple[str, str], Sighting] = field(default_factory=dict)
+    shapes: dict[frozenset[str], Shape] = field(default_factory=dict)
 
     def look_at(self, file_name: str, text: bytes) -> None:
-        """Count the keys of the objects in a file, or in the part of it from some line on."""
+        """Count the objects in a file, or in the part of it from some line on."""
         for keys in object_keys(text):
             self.rows += 1
-            for problem, names in ((UNKNOWN, keys - self.known), (MISSING, self.known - keys)):
+            self.shapes.setdefault(keys, Shape(0, file_name)).rows += 1
+
+    def drift(self, known: frozenset[str]) -> list[tuple[str, str, int, str]]:
+        """Problem, key, rows, first file of each key that is unknown, or missing; the most frequent first.
+
+        :param known: the keys that the landing table takes.
+        """
+        sightings: dict[tuple[str, str], Shape] = {}
+        for keys, shape in self.shapes.items():
+            for problem, names in ((UNKNOWN, keys - known), (MISSING, known - keys)):
                 for name in names:
-                    self._count(problem, name, file_name)
-
-    def _count(self, problem: str, name: str, file_name: str) -> None:
-        sighting = self.sightings.get((problem, name))
-        if sighting is not None:
-            sighting.rows += 1
-        elif len(self.sightings) < MOST_KEYS:
-            self.sightings[problem, name] = Sighting(1, file_name)
-
-    def table_rows(self) -> list[tuple[str, str, int, str]]:
-        """problem, key, rows, first file; the most frequent first."""
-        rows = [(problem, key, s.rows, s.first_file) for (problem, key), s in self.sightings.items()]
-        return sorted(rows, key=lambda row: (-row[2], row))
+                    sightings.setdefault((problem, name), Shape(0, shape.first_file)).rows += shape.rows
+        rows = [(problem, key, one.rows, one.first_file) for (problem, key), one in sightings.items()]
+        return sorted(rows, key=lambda row: (-row[2], row))[:MOST_KEYS]
 
 
 def object_keys(text: bytes) -> Iterator[frozenset[str]]:

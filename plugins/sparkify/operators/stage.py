@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from sparkify.drift import BYTES_A_FILE, Drift, jsonpaths_keys, sampled
+from sparkify.drift import BYTES_A_FILE, Shapes, jsonpaths_keys, sampled
 from sparkify.lake import Lake, SourceFile, day_keys, file_rows, folder, hour_rows, json_lines, manifest
 from sparkify.operators.base import SparkifyOperator
 from sparkify.paths import JSONPATHS
@@ -172,10 +172,11 @@ class StageToRedshiftOperator(SparkifyOperator):
                  self.s3_prefix)  # fmt: skip
         for file in files[:10]:
             log.info("  %s, %d byte(s), ETag %s", file.object_key, file.size_bytes, file.etag)
+        shapes, is_whole = self._look_at(files)
         self._write_work_objects(run, files, rows)
 
         try:
-            copied, rejected = self._load(run, files, bool(rows))
+            copied, rejected = self._load(run, files, bool(rows), shapes)
         except CopyRefusedError as error:
             rejected = self._keep(run, error.rows)
             self._refuse(context, run, rejected, budget, error)
@@ -192,23 +193,28 @@ class StageToRedshiftOperator(SparkifyOperator):
             "table": table,
             "files": len(files),
             "bytes": size,
+            "objects": shapes.rows if is_whole else None,
             "copied": copied,
             "rejected": rejected.count,
             "rows": staged,
         }
 
-    def _load(self, run: Run, files: list[SourceFile], with_list: bool) -> tuple[int, Rejected]:
+    def _load(
+        self, run: Run, files: list[SourceFile], with_list: bool, shapes: Shapes
+    ) -> tuple[int, Rejected]:
         """The landing table of the run; how many rows COPY loaded, and those that are not to be."""
         copied = 0
         rejects = run.table(f"{self.source}_rejected")
         with self.warehouse.transaction() as transaction:
             transaction.run_script(self.create_sql, f"staging/{self.source}/create.sql")
-            drift = self._drift(run, transaction, files)
             if with_list:
                 transaction.run_script(self.copy_files_sql, "staging/copy_files.sql")
             if files:
                 copied = self._copy(transaction, rejects)
-            if drift:
+            known = self._known_keys(run, transaction)
+            if known is not None and (drift := shapes.drift(known)):
+                log.warning("Keys that the landing table does not know, or that objects lack, of %d objects "
+                            "looked at:\n%s", shapes.rows, text_table(KEY_COLUMNS, drift))  # fmt: skip
                 transaction.insert(run.table(f"{self.source}_keys"), KEY_COLUMNS, drift)
             if self.reject_sql:
                 transaction.run_script(self.reject_sql, f"staging/{self.source}/reject.sql")
@@ -258,24 +264,15 @@ class StageToRedshiftOperator(SparkifyOperator):
             f"sparkify.rejected_rows WHERE run_id = '{run.run_id}'."
         ) from cause
 
-    def _drift(
-        self, run: Run, transaction: Transaction, files: list[SourceFile]
-    ) -> list[tuple[str, str, int, str]]:
-        """The unknown and the missing keys of the files."""
-        known = self._known_keys(run, transaction)
-        if known is None:
-            return []
-        drift = Drift(known)
+    def _look_at(self, files: list[SourceFile]) -> tuple[Shapes, bool]:
+        """The keys of the files' objects, and whether all of the files' bytes were looked at."""
+        shapes = Shapes()
         sample = sampled(files)
         for file in sample:
             start = max(0, file.size_bytes - BYTES_A_FILE)
             text = self.lake.read(self.s3_bucket, file.object_key, start)
-            drift.look_at(f"s3://{self.s3_bucket}/{file.object_key}", text)
-        rows = drift.table_rows()
-        if rows:
-            log.warning("Keys that differ from the landing table's, in %d row(s) of %d of %d file(s):\n%s",
-                        drift.rows, len(sample), len(files), text_table(KEY_COLUMNS, rows))  # fmt: skip
-        return rows
+            shapes.look_at(f"s3://{self.s3_bucket}/{file.object_key}", text)
+        return shapes, len(sample) == len(files) and all(f.size_bytes <= BYTES_A_FILE for f in files)
 
     def _known_keys(self, run: Run, transaction: Transaction) -> frozenset[str] | None:
         """The keys that COPY takes: those that the JSONPaths name, or else the columns."""
