@@ -1,7 +1,8 @@
 """Schema drift: keys of the source objects that no column takes, and known keys that objects lack.
 
 COPY passes over a key that it was not told of and loads NULL for one that is missing, without a word
-(Redshift: "COPY from JSON format"), so the objects are looked at as they stand.
+(Redshift: "COPY from JSON format"), so the objects are looked at as they stand. They are counted too: COPY
+may take a torn object and all that follows it for one row.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 BYTES_A_FILE = 8 * 1024 * 1024
 MOST_FILES = 300
 MOST_KEYS = 100
+SPACE = re.compile(r"\s*")
+LINE = re.compile(r"[^\n]*")
+JUNK = re.compile(r"[^{\[\n]+")
 UNKNOWN, MISSING = "unknown", "missing"
 FIRST_NAME = re.compile(r"^\$(?:\['([^']+)'\]|\[\"([^\"]+)\"\]|\.([^.\[\]]+))")
 
@@ -33,16 +37,19 @@ class Shape:
 
 @dataclass
 class Shapes:
-    """The sets of keys that the objects of a run's files have."""
+    """The root-level values of a run's files, and the sets of keys that the objects among them have."""
 
-    rows: int = 0
+    values: int = 0
+    objects: int = 0
     shapes: dict[frozenset[str], Shape] = field(default_factory=dict)
 
     def look_at(self, file_name: str, text: bytes) -> None:
-        """Count the objects in a file, or in the part of it from some line on."""
-        for keys in object_keys(text):
-            self.rows += 1
-            self.shapes.setdefault(keys, Shape(0, file_name)).rows += 1
+        """Count the root-level values in a file, or in the part of it from some line on."""
+        for keys in values(text):
+            self.values += 1
+            if keys is not None:
+                self.objects += 1
+                self.shapes.setdefault(keys, Shape(0, file_name)).rows += 1
 
     def drift(self, known: frozenset[str]) -> list[tuple[str, str, int, str]]:
         """Problem, key, rows, first file of each key that is unknown, or missing; the most frequent first.
@@ -58,23 +65,25 @@ class Shapes:
         return sorted(rows, key=lambda row: (-row[2], row))[:MOST_KEYS]
 
 
-def object_keys(text: bytes) -> Iterator[frozenset[str]]:
-    """The first-level keys of each JSON object of a file; after what is no JSON, the next line."""
+def values(text: bytes) -> Iterator[frozenset[str] | None]:
+    """For each root-level value of a file the first-level keys of an object, None for anything else.
+
+    What is no JSON ends with its line, or where an object or an array begins.
+    """
     source = text.decode("utf-8", errors="replace")
     decoder = json.JSONDecoder()
-    position = 0
+    position = SPACE.match(source).end()
     while position < len(source):
-        if source[position].isspace():
-            position += 1
-            continue
-        try:
-            value, position = decoder.raw_decode(source, position)
-        except (ValueError, RecursionError):
-            newline = source.find("\n", position)
-            position = len(source) if newline < 0 else newline + 1
-            continue
-        if isinstance(value, dict):
-            yield frozenset(value)
+        value = None
+        if source[position] in "{[":
+            try:
+                value, position = decoder.raw_decode(source, position)
+            except (ValueError, RecursionError):
+                position = LINE.match(source, position).end()
+        else:
+            position = JUNK.match(source, position).end()
+        yield frozenset(value) if isinstance(value, dict) else None
+        position = SPACE.match(source, position).end()
 
 
 def jsonpaths_keys(text: bytes) -> frozenset[str] | None:

@@ -193,7 +193,8 @@ class StageToRedshiftOperator(SparkifyOperator):
             "table": table,
             "files": len(files),
             "bytes": size,
-            "objects": shapes.rows if is_whole else None,
+            "values": shapes.values if is_whole else None,
+            "objects": shapes.objects if is_whole else None,
             "copied": copied,
             "rejected": rejected.count,
             "rows": staged,
@@ -213,8 +214,8 @@ class StageToRedshiftOperator(SparkifyOperator):
                 copied = self._copy(transaction, rejects)
             known = self._known_keys(run, transaction)
             if known is not None and (drift := shapes.drift(known)):
-                log.warning("Keys that the landing table does not know, or that objects lack, of %d objects "
-                            "looked at:\n%s", shapes.rows, text_table(KEY_COLUMNS, drift))  # fmt: skip
+                log.warning("Keys that the landing table does not know, or that objects lack, of %d value(s) "
+                            "looked at:\n%s", shapes.values, text_table(KEY_COLUMNS, drift))  # fmt: skip
                 transaction.insert(run.table(f"{self.source}_keys"), KEY_COLUMNS, drift)
             if self.reject_sql:
                 transaction.run_script(self.reject_sql, f"staging/{self.source}/reject.sql")

@@ -63,6 +63,7 @@ def test_only_the_windows_days_are_staged(pipeline):
         "source": "events",
         "table": "",
         "rows": 1,
+        "values": 1,
         "objects": 1,
         "copied": 1,
         "rejected": 0,

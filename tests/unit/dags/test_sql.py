@@ -109,7 +109,7 @@ def rendered_scripts() -> dict[str, str]:
             scripts[f"staging/create_rejected.sql ({source})"] = task.create_rejected_sql
             if task.reject_sql:
                 scripts[f"staging/{source}/reject.sql"] = task.reject_sql
-            run.xcoms[f"stage_{source}", "return_value"] = {"copied": 1, "objects": 1}
+            run.xcoms[f"stage_{source}", "return_value"] = {"copied": 1, "values": 1, "objects": 1}
         candidates = []
         for table in ("songs", "artists", "songplays", "users", "time"):
             task, context = run.rendered(f"load_{table}")
