@@ -23,6 +23,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
+from sparkify import alerts
 from sparkify.operators import (
     DataQualityOperator,
     LoadDimensionOperator,
@@ -53,6 +54,7 @@ with DAG(
     dagrun_timeout=timedelta(hours=3),
     default_args={
         "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
         "retries": 3,
         "retry_delay": timedelta(seconds=30),
         "retry_exponential_backoff": True,

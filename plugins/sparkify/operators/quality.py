@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from sparkify import alerts
 from sparkify.checks import Result, read_checks, results_table
 from sparkify.operators.base import SparkifyOperator
 from sparkify.paths import SQL
@@ -73,6 +74,8 @@ class DataQualityOperator(SparkifyOperator):
         )
         for result in warned:
             log.warning("%s", result.sentence())
+        if warned:
+            alerts.warned(context, [result.sentence() for result in warned])
         if failed:
             raise AirflowFailException(
                 f"{len(failed)} of {len(results)} checks failed, nothing was published for window "
