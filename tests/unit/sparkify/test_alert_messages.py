@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import shlex
 
 import pytest
+from airflow.cli.cli_parser import get_parser
 from airflow.sdk.log import mask_secret
 
 from sparkify import alerts
 from sparkify.alerts import Alert
-from tests.support.pipeline import PipelineRun, load_dag
+from tests.support.pipeline import DAGS, PipelineRun, load_dag
 
 pytestmark = pytest.mark.unit
 
@@ -125,3 +128,21 @@ def test_a_connection_that_cannot_work_is_an_error_that_names_it(
     [message] = [r.getMessage() for r in caplog.records if r.name == "sparkify.alerts"]
     assert complaint in message
     assert "Check the connection sparkify_alerts" in message
+
+
+def test_the_documented_connections_are_understood(monkeypatch):
+    document = (DAGS.parent / "docs" / "configuration.md").read_text()
+    commands = re.findall(r"^\$ airflow ((?:.*\\\n)*.*)", document, re.MULTILINE)
+    by_command = [get_parser().parse_args(shlex.split(command.replace("\\\n", ""))) for command in commands]
+    by_environment = re.findall(r"^AIRFLOW_CONN_SPARKIFY_ALERTS='([^']*)'", document, re.MULTILINE)
+
+    made = [json.loads(text) for text in by_environment]
+    for arguments in by_command:
+        assert arguments.conn_id == alerts.CONNECTION_ID
+        extra = json.loads(arguments.conn_extra or "{}")
+        made.append({"conn_type": arguments.conn_type, "password": arguments.conn_password, "extra": extra})
+    notifiers = []
+    for connection in made:
+        monkeypatch.setenv("AIRFLOW_CONN_SPARKIFY_ALERTS", json.dumps(connection))
+        notifiers.append(type(alerts._notifier(alerts._connection())).__name__)
+    assert notifiers == ["SlackWebhookNotifier", "SmtpNotifier"] * 2
