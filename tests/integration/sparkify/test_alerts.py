@@ -13,7 +13,7 @@ from tests.support.pipeline import PipelineRun, load_dag
 from tests.support.receivers import MailServer, SlackWebhook
 from tests.support.servers import free_port
 from tests.support.source import event
-from tests.support.task_runner import run_task
+from tests.support.task_runner import lose_worker, run_task
 
 pytestmark = [
     pytest.mark.integration,
@@ -147,6 +147,14 @@ def test_a_task_that_will_be_tried_again_sends_nothing_and_its_last_try_one_mess
     [message] = slack.messages
     assert message["text"].startswith("*sparkify.stage_events failed*\n")
     assert "no-such-bucket" in message["text"]
+
+
+def test_a_lost_worker_is_told_by_the_dag_processor(slack):
+    params = {"window_start": "2018-11-01T00:00:00Z", "window_end": "2018-11-02T00:00:00Z"}
+    lose_worker(PipelineRun(load_dag("sparkify"), params), "publish")
+    [message] = slack.messages
+    assert WINDOW in message["text"]
+    assert message["text"].endswith(alerts.LOST)
 
 
 @pytest.mark.parametrize(
