@@ -11,7 +11,7 @@ line of every task's log says which, and why. Running a window again gives the s
 **Catching up.** `catchup` is off: a new or long-paused deployment starts with the last complete hour instead
 of queueing thousands of hourly runs. Load the past with one run over a long window, or with a backfill.
 
-**When it fails.**
+**When it fails.** The connection `sparkify_alerts`, if there is one, says who is told.
 
 - *stage tasks*: S3 or Redshift was not reached (retried three times), or a file holds rows that COPY refuses.
 - *run_quality_checks*: its log shows every check; nothing was published. Mend the files, clear the run.
@@ -23,6 +23,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
+from sparkify import alerts
 from sparkify.operators import (
     DataQualityOperator,
     LoadDimensionOperator,
@@ -54,6 +55,7 @@ with DAG(
     dagrun_timeout=timedelta(hours=3),
     default_args={
         "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
         "retries": 3,
         "retry_delay": timedelta(seconds=30),
         "retry_exponential_backoff": True,

@@ -5,6 +5,9 @@ import time
 
 import pytest
 
+from local.airflow import RunFailedError
+from tests.support.receivers import SlackWebhook
+
 pytestmark = pytest.mark.e2e
 
 
@@ -92,6 +95,28 @@ def test_a_backfill_loads_the_hour_of_each_data_interval(demo):
         ("2018-11-02 17:00", "18:00"),
     ]
     assert demo.counts() == before
+
+
+def test_each_failed_task_is_told_through_the_connection_of_notifications(demo):
+    airflow = demo.stack.airflow
+    with SlackWebhook() as webhook:
+        added = airflow.run(
+            *("connections", "add", "sparkify_alerts", "--conn-type", "slackwebhook"),
+            *("--conn-password", webhook.connection["password"]),
+        )
+        assert added.returncode == 0, added.stdout + added.stderr
+        with demo.api() as api:
+            run_id = api.trigger("sparkify", {"window_start": "2018-11-01T00:00:00Z"})
+            with pytest.raises(RunFailedError):
+                api.wait_for_run("sparkify", run_id, deadline=120)
+        assert airflow.run("connections", "delete", "sparkify_alerts").returncode == 0
+    texts = sorted(message["text"] for message in webhook.messages)
+    assert len(texts) == 2
+    for text, task in zip(texts, ("stage_events", "stage_songs"), strict=True):
+        assert text.startswith(f"*sparkify.{task} failed*")
+        assert "Window: cannot be resolved" in text
+        assert "window_end is empty" in text
+        assert f"<{demo.settings.ui_url}/dags/sparkify/runs/" in text
 
 
 def test_demo_leaves_a_lake_with_other_data_alone(demo, tmp_path):

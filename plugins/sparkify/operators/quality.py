@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from sparkify import alerts
 from sparkify.checks import FAILED, WARNED, Check, Result, read_checks, results_table, summary
 from sparkify.operators.base import SparkifyOperator
 from sparkify.paths import SQL
@@ -68,6 +69,8 @@ class DataQualityOperator(SparkifyOperator):
         )
         for sentence in warned:
             log.warning("%s", sentence)
+        if warned:
+            alerts.warned(context, warned)
         if failed:
             raise AirflowFailException(
                 f"{len(failed)} of {len(results)} checks failed, nothing was published for window "
