@@ -108,16 +108,25 @@ def checked_run(pipeline, *events):
     return run
 
 
+def failing_run(pipeline):
+    """A run up to its checks, of which one fails: the log file of a published play is gone."""
+    pipeline.put_events(event("2018-11-01 10:00", firstName=None))
+    pipeline.load(*DAY)
+    pipeline.s3.delete_object(Bucket=pipeline.bucket, Key="log_data/2018/11/2018-11-01-events.json")
+    return checked_run(pipeline)
+
+
 def test_a_failing_check_sends_one_message_with_window_table_check_figures_and_log(pipeline, slack):
-    run = checked_run(pipeline, event("2018-11-01 10:00"), event("2018-11-01 11:00", level="gold"))
+    run = failing_run(pipeline)
+    slack.messages.clear()
     assert run_task(run, "run_quality_checks", may_retry=True) == TaskInstanceState.FAILED
-    [message] = slack.messages
+    message = slack.messages[-1]
     text = message["text"]
     assert text.startswith("*sparkify.run_quality_checks failed*\n")
     assert WINDOW in text
-    assert "users.level_is_free_or_paid observed 1, fails if &gt; 0" in text
+    assert "staging/events.published_events_keep_their_file observed 1 of 1 row(s), error if &gt; 0" in text
     assert f"/dags/sparkify/runs/{run.run_id}/tasks/run_quality_checks?try_number=1|Log>" in text
-    assert pipeline.table("songplays") == []
+    assert len(pipeline.table("songplays")) == 1
 
 
 def test_a_check_that_warns_sends_one_message_and_the_run_goes_on(pipeline, mail):
@@ -127,7 +136,7 @@ def test_a_check_that_warns_sends_one_message_and_the_run_goes_on(pipeline, mail
     assert message["Subject"] == "sparkify.run_quality_checks warns"
     body = message.get_body().get_content()
     assert WINDOW in body
-    assert "users.users_have_a_name observed 1, fails if &gt; 0" in body
+    assert "users.users_have_a_name observed 1 of 1 row(s), warn if &gt; 0" in body
     assert f"/runs/{run.run_id}/tasks/run_quality_checks" in body
     run.run_task("publish")
     assert len(pipeline.table("songplays")) == 1
@@ -157,22 +166,25 @@ def test_a_lost_worker_is_told_by_the_dag_processor(slack):
     assert message["text"].endswith(alerts.LOST)
 
 
+def warning_run(pipeline):
+    return checked_run(pipeline, event("2018-11-01 10:00", firstName=None))
+
+
 @pytest.mark.parametrize(
-    ("events", "state"),
-    [
-        ([event("2018-11-01 10:00", firstName=None)], TaskInstanceState.SUCCESS),
-        ([event("2018-11-01 10:00", level="gold")], TaskInstanceState.FAILED),
-    ],
+    ("new_run", "state"),
+    [(warning_run, TaskInstanceState.SUCCESS), (failing_run, TaskInstanceState.FAILED)],
 )
-def test_a_notifier_that_is_down_leaves_the_tasks_outcome_alone(pipeline, monkeypatch, caplog, events, state):
-    run = checked_run(pipeline, *events)
+def test_a_notifier_that_is_down_leaves_the_tasks_outcome_alone(
+    pipeline, monkeypatch, caplog, new_run, state
+):
+    run = new_run(pipeline)
     monkeypatch.setenv(CONNECTION, nobody_listens("smtp"))
     assert run_task(run, "run_quality_checks", may_retry=True) == state
-    assert len(our_log(caplog, logging.ERROR)) == 1
+    assert our_log(caplog, logging.ERROR) != []
 
 
 def test_without_the_connection_the_tasks_outcome_is_the_same(pipeline, caplog):
-    run = checked_run(pipeline, event("2018-11-01 10:00", firstName=None, level="gold"))
+    run = failing_run(pipeline)
     assert run_task(run, "run_quality_checks", may_retry=True) == TaskInstanceState.FAILED
     assert our_log(caplog, logging.ERROR) == []
     assert our_log(caplog, logging.INFO) == []
