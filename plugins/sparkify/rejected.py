@@ -6,7 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 
 from sparkify.paths import SQL
@@ -45,6 +45,12 @@ class RejectedRow:
     error_code: int | None
     reason: str
     raw_line: str | None
+
+    def with_raw_line(self, line: bytes | None) -> RejectedRow:
+        """The row with its text as it stands in the file, where the warehouse had none."""
+        if self.raw_line is not None or line is None:
+            return self
+        return replace(self, raw_line=line.decode(errors="replace")[:RAW_LINE_CHARACTERS])
 
     def sentence(self) -> str:
         place = self.file_name or "a file of the run"

@@ -74,7 +74,9 @@ class DataQualityOperator(SparkifyOperator):
         if failed:
             raise AirflowFailException(
                 f"{len(failed)} of {len(results)} checks failed, nothing was published for window "
-                f"{run.window}: " + "; ".join([*failed, *warned]) + ". The candidates stay in schema staging, with "
+                f"{run.window}: "
+                + "; ".join([*failed, *warned])
+                + ". The candidates stay in schema staging, with "
                 f"names that end with __{run.suffix}. Mend the source files, then clear the run from its "
                 f"stage tasks on."
             )

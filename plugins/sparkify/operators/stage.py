@@ -229,12 +229,26 @@ class StageToRedshiftOperator(SparkifyOperator):
         except WarehouseError as error:
             if not refused_rows(error):
                 raise
-            raise CopyRefusedError(session.read(self.warehouse, at_least=1)) from error
+            raise CopyRefusedError(self._refused(session, at_least=1)) from error
         missed = left_out(transaction.notices())
         if missed:
-            store(transaction, rejects, session.read(self.warehouse, at_least=missed))
+            store(transaction, rejects, self._refused(session, at_least=missed))
         [(copied,)] = transaction.execute("SELECT pg_last_copy_count()", name="count what COPY loaded")
         return copied
+
+    def _refused(self, session: LoadSession, at_least: int) -> list[RejectedRow]:
+        """The rows that COPY refused; the raw text that Redshift Serverless does not keep is read from S3."""
+        rows = session.read(self.warehouse, at_least)
+        numbers: dict[str, set[int]] = {}
+        for row in rows:
+            if row.raw_line is None:
+                numbers.setdefault(row.file_name, set()).add(row.line_number)
+        bucket = f"s3://{self.s3_bucket}/"
+        lines = {
+            file: self.lake.lines(self.s3_bucket, file.removeprefix(bucket), of_file)
+            for file, of_file in numbers.items()
+        }
+        return [row.with_raw_line(lines.get(row.file_name, {}).get(row.line_number)) for row in rows]
 
     def _keep(self, run: Run, rows: list[RejectedRow]) -> Rejected:
         """The rows of a COPY that was rolled back, in the work table of rejected rows."""
