@@ -13,7 +13,9 @@ of queueing thousands of hourly runs. Load the past with one run over a long win
 
 **When it fails.** The connection `sparkify_alerts`, if there is one, says who is told.
 
-- *stage tasks*: S3 or Redshift was not reached (retried three times), or a file holds rows that COPY refuses.
+- *stage tasks*: S3 or Redshift was not reached (retried three times); or the files hold more rows that cannot
+  be loaded than `max_rejected_rows` allows: the message shows the first, `sparkify.rejected_rows` holds them.
+  Mend the file, then clear the task.
 - *run_quality_checks*: its log shows every check; nothing was published. Mend the files, clear the run.
 - *a table is missing*: run the DAG `sparkify_schema` once, then clear the failed task.
 - *publish*: nothing of the window is visible; clear the task. The work tables are still there.

@@ -1,9 +1,23 @@
 """checks.yaml: what is refused, and how an observation is judged."""
 
+import json
+import re
+
 import pytest
 
-from sparkify.checks import FAILED, PASSED, SKIPPED, WARNED, Check, read_checks, results_table, summary
+from sparkify.checks import (
+    FAILED,
+    PASSED,
+    SCHEMA,
+    SKIPPED,
+    WARNED,
+    Check,
+    read_checks,
+    results_table,
+    summary,
+)
 from sparkify.paths import SQL
+from tests.support.corpus import CASES
 
 pytestmark = pytest.mark.unit
 
@@ -141,3 +155,25 @@ def test_results_are_a_table_that_shows_what_did_not_pass():
         ["nothing", "error", "if", ">", "0", "FAILED"],
     ]
     assert summary(results) == {"passed": 1, "warned": 0, "failed": 2, "skipped": 1}
+
+
+QUALITY = (SQL.parents[1] / "docs" / "quality.md").read_text()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_each_kind_of_bad_input_is_documented(case):
+    assert f"| {case.name} | {case.rule} |" in QUALITY
+
+
+def test_each_kind_of_check_and_each_field_is_documented():
+    fields = json.loads(SCHEMA.read_text())["items"]["properties"]
+    assert {kind for kind in fields["kind"]["enum"] if f"| `{kind}` |" not in QUALITY} == set()
+    assert {path.stem for path in (SQL / "checks").glob("*.sql")} == set(fields["kind"]["enum"])
+    assert {name for name in fields if f"`{name}`" not in QUALITY} == set()
+
+
+def test_every_check_that_the_documents_name_is_there():
+    named = set(re.findall(r"(?:warns|fails) ([a-z]+_[a-z_]+)", QUALITY)) | {"every_value_is_read"}
+    checks = {check.name for folder in FOLDERS for check in read_checks(SQL / folder / "checks.yaml")}
+    assert len(named) > 8
+    assert named <= checks

@@ -1,0 +1,143 @@
+"""The standard kinds of checks on real rows, checks that break, and what is certified."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from sparkify.checks import Check, read_checks
+from sparkify.operators import quality
+from tests.support.source import event, song
+
+pytestmark = pytest.mark.integration
+
+DAY = ("2018-11-01 00:00", "2018-11-02 00:00")
+TABLE = "CREATE TABLE staging.judged (id INTEGER, kind VARCHAR(8), began TIMESTAMP, ended TIMESTAMP)"
+ROWS = [
+    (1, "'a'", "'2018-11-01 00:00'", "'2018-11-01 06:00'"),
+    (1, "'b'", "'2018-11-01 05:00'", "'2018-11-01 09:00'"),
+    (2, "NULL", "'2018-11-01 05:00'", "'2018-11-01 20:30'"),
+    (3, "'a'", "'2018-11-01 21:00'", "NULL"),
+]
+JUDGED = {
+    "not_null": ({"columns": ["kind", "ended"]}, (2, 4)),
+    "unique": ({"columns": ["id"]}, (1, 4)),
+    "accepted_values": ({"column": "kind", "values": ["a"]}, (1, 4)),
+    "relationship": ({"column": "id", "to": ["staging.parents"], "to_column": "id"}, (3, 4)),
+    "row_count": ({}, (4, 1)),
+    "freshness": ({"column": "began"}, (3, 4)),
+    "no_overlap": ({"key": "id", "from": "began", "to": "ended"}, (1, 4)),
+    "match_rate": ({"column": "kind"}, (3, 4)),
+    "reconciliation": ({"whole": "SELECT 10", "parts": {"a": "SELECT 4", "b": "SELECT 5"}}, (1, 10)),
+}
+EMPTY = dict.fromkeys(JUDGED, (0, 0)) | {
+    "row_count": (0, 1),
+    "freshness": (None, 0),
+    "reconciliation": (1, 10),
+}
+
+
+@pytest.fixture
+def ask(pipeline):
+    """What the query of a standard kind gives for the table `staging.judged`."""
+    pipeline.execute(
+        TABLE, "CREATE TABLE staging.parents (id INTEGER)", "INSERT INTO staging.parents VALUES (2)"
+    )
+    task, context = pipeline.new_run(*DAY).rendered("run_quality_checks")
+
+    def observed(kind, fields):
+        check = Check("judged", kind, "", f"checks/{kind}.sql", fields, error_if="> 0")
+        names = {**task.sql_context(context), "candidate": "staging.judged", "relation": "staging.judged"}
+        sql = task.render_template(check.query, {**names, **fields})
+        [row] = pipeline.query(sql.rstrip().rstrip(";"))
+        return tuple(None if value is None else int(value) for value in row)
+
+    return observed
+
+
+def test_each_standard_kind_counts_what_is_wrong_and_what_it_looked_at(pipeline, ask):
+    for row in ROWS:
+        pipeline.execute(f"INSERT INTO staging.judged VALUES ({', '.join(map(str, row))})")
+    assert {kind: ask(kind, fields) for kind, (fields, _) in JUDGED.items()} == {
+        kind: counts for kind, (_, counts) in JUDGED.items()
+    }
+
+
+def test_each_standard_kind_tells_that_a_table_is_empty(ask):
+    assert {kind: ask(kind, fields) for kind, (fields, _) in JUDGED.items()} == EMPTY
+
+
+def test_every_check_runs_though_queries_fail(pipeline, monkeypatch):
+    """One query that is no SQL and one of a missing table, in the first set of checks."""
+
+    def with_broken(path):
+        broken = [
+            Check("staging/events", "no_sql", "nothing", "SELECT FROM WHERE", error_if="> 0"),
+            Check(
+                "staging/events", "no_table", "nothing", "SELECT COUNT(*), 1 FROM staging.none", warn_if="> 0"
+            ),
+        ]
+        return [*(broken if path.parent.name == "events" else []), *read_checks(path)]
+
+    monkeypatch.setattr(quality, "read_checks", with_broken)
+    pipeline.put_events(event("2018-11-01 10:00"))
+    with pytest.raises(AirflowFailException, match=r"1 of 34 checks failed.*no_sql observed nothing"):
+        pipeline.load(*DAY)
+    rows = pipeline.query("SELECT check_name, status, detail FROM sparkify.quality_results")
+    assert len(rows) == 34
+    broken = {name: (status, detail) for name, status, detail in rows if name in ("no_sql", "no_table")}
+    assert broken["no_sql"][0] == "failed"
+    assert broken["no_table"][0] == "warned"
+    assert "staging.none" in broken["no_table"][1]
+    assert pipeline.table("songplays") == []
+
+
+def test_an_hour_without_rows_is_shown_as_skipped_and_warns_that_its_log_is_empty(pipeline):
+    quality = pipeline.load(*DAY).xcoms["run_quality_checks", "quality"]
+    assert quality["failed"] == 0
+    assert quality["skipped"] > quality["passed"] > 0
+    assert [sentence.split()[0] for sentence in quality["sentences"]] == ["staging/events.logs_hold_events"]
+
+
+def test_thresholds_absolute_and_in_percent_are_kept_with_the_results(pipeline):
+    pipeline.put_events(event("2018-11-01 10:00"))
+    pipeline.put_songs(song())
+    pipeline.load(*DAY, max_rejected_rows=3)
+    kept = {
+        (table, name): row
+        for table, name, *row in pipeline.query(
+            "SELECT table_name, check_name, status, observed, rows_checked, warn_if, error_if "
+            "FROM sparkify.quality_results"
+        )
+    }
+    assert kept["songplays", "natural_key_is_unique"] == ["passed", 0.0, 1, None, "> 0"]
+    assert kept["songplays", "plays_find_their_song"] == ["skipped", 1.0, 1, "< 1 %", None]
+    assert kept["staging/events", "rejected_rows_are_within_the_budget"] == ["passed", 0.0, 1, "> 0", "> 3"]
+
+
+WINDOW_COLUMNS = "window_start, window_end, status, hours, certified_until"
+
+
+def at(text):
+    return datetime.fromisoformat(text)
+
+
+def test_the_view_says_up_to_when_the_data_is_certified_and_what_is_missing(pipeline):
+    view = f"SELECT {WINDOW_COLUMNS} FROM sparkify.certified_windows ORDER BY 1"
+    assert pipeline.query(view) == []
+    pipeline.load("2018-11-01 00:00", "2018-11-01 05:00")
+    pipeline.load("2018-11-01 05:00", "2018-11-01 06:00")
+    until = at("2018-11-01 06:00")
+    assert pipeline.query(view) == [(at("2018-11-01 00:00"), until, "certified", 6, until)]
+    pipeline.load("2018-11-01 08:00", "2018-11-01 10:00")
+    assert pipeline.query(view) == [
+        (at("2018-11-01 00:00"), until, "certified", 6, until),
+        (until, at("2018-11-01 08:00"), "missing", 2, until),
+        (at("2018-11-01 08:00"), at("2018-11-01 10:00"), "certified", 2, until),
+    ]
+    pipeline.load("2018-11-01 06:00", "2018-11-01 08:00")
+    assert pipeline.query(view) == [
+        (at("2018-11-01 00:00"), at("2018-11-01 10:00"), "certified", 10, at("2018-11-01 10:00"))
+    ]
