@@ -30,11 +30,11 @@ USERS_BY_LEVEL = """
     ORDER BY level ASC
 """
 CHECKS = """
-    SELECT status, severity, COUNT(*) AS checks
+    SELECT status, COUNT(*) AS checks
     FROM sparkify.quality_results
     WHERE run_id = %s
-    GROUP BY status, severity
-    ORDER BY status ASC, severity ASC
+    GROUP BY status
+    ORDER BY status ASC
 """
 WINDOW = """
     SELECT events_staged, songplays, duplicate_plays, other_pages, rejected_events, log_files, song_files
@@ -109,12 +109,10 @@ class Summary:
         console.print(songs)
         levels = ", ".join(f"{count} {level}" for level, count in self.users_by_level)
         console.print(f"Users by level: {levels}", highlight=False)
-        passed = sum(count for status, _, count in self.checks if status == "passed")
-        total = sum(count for _, _, count in self.checks)
-        failed = ", ".join(f"{n} {severity}" for status, severity, n in self.checks if status == "failed")
-        console.print(
-            f"Checks: {passed} of {total} passed" + (f", failed: {failed}" if failed else ""), highlight=False
-        )
+        passed = sum(count for status, count in self.checks if status == "passed")
+        total = sum(count for _, count in self.checks)
+        others = [f", {count} {status}" for status, count in self.checks if status != "passed"]
+        console.print(f"Checks: {passed} of {total} passed{''.join(others)}", highlight=False)
         for events, plays, duplicates, other, rejected, log_files, song_files in self.window:
             console.print(
                 f"Events: {events:,} in {log_files} log files = {plays:,} plays + {duplicates} duplicates "

@@ -127,8 +127,9 @@ HOURS = f"""
     INSERT INTO sparkify.load_history
     SELECT
         {HOUR}, {HOUR} + INTERVAL '1 hour', CONCAT('past_', h), 1, 0,
-        24 * {PLAYS_AN_HOUR + OTHER_PAGES_AN_HOUR}, {PLAYS_AN_HOUR + OTHER_PAGES_AN_HOUR}, {PLAYS_AN_HOUR},
-        {OTHER_PAGES_AN_HOUR}, 0, {{per_hour}}, 0, 0, {PLAYS_AN_HOUR}, {HOUR}
+        24 * {PLAYS_AN_HOUR + OTHER_PAGES_AN_HOUR}, {PLAYS_AN_HOUR + OTHER_PAGES_AN_HOUR},
+        23 * {PLAYS_AN_HOUR + OTHER_PAGES_AN_HOUR}, {PLAYS_AN_HOUR}, 0, {OTHER_PAGES_AN_HOUR}, 0, 0,
+        {{per_hour}}, 0, 0, {PLAYS_AN_HOUR}, {HOUR}
     FROM generate_series({{first}}::bigint, {{last}}) AS h;
     INSERT INTO staging.source_files
     SELECT

@@ -169,11 +169,16 @@ class S3Relay(Relay):
         self.requests: Counter[tuple[str, str]] = Counter()
         self.failing = ""
         self._hold = ""
+        self._passing = 0
         self.held = threading.Event()
         self._released = threading.Event()
 
-    def hold(self, pattern: str) -> None:
-        """Hold the answer to the next GET of a matching path in the middle of its body, until `release`."""
+    def hold(self, pattern: str, passing: int = 0) -> None:
+        """Hold the answer to a GET of a matching path in the middle of its body, until `release`.
+
+        :param passing: how many such requests are answered before that one.
+        """
+        self._passing = passing
         self.held.clear()
         self._released.clear()
         self._hold = pattern
@@ -190,7 +195,8 @@ class S3Relay(Relay):
             for method, path in self.REQUEST.findall(data):
                 self.requests[method.decode(), path.decode()] += 1
                 if self._hold and method == b"GET" and re.search(self._hold, path.decode()):
-                    state["hold"] = True
+                    state["hold"] = self._passing == 0
+                    self._passing -= 1
                 if self.failing and method == b"GET" and re.search(self.failing, path.decode()):
                     source.sendall(INTERNAL_ERROR)
                     return

@@ -68,8 +68,12 @@ def test_a_file_that_came_after_its_hours_and_one_that_went_are_changes(pipeline
 
     [key] = log_files([FIRST])
     pipeline.s3.delete_object(Bucket=pipeline.bucket, Key=key)
+    with pytest.raises(AirflowFailException, match="published_events_keep_their_file"):
+        reconcile(pipeline)
+    assert len(pipeline.table("songplays")) == 1
+    pipeline.put({key: b""})
     [change] = reconcile(pipeline)
-    assert change["files"].endswith("is gone")
+    assert change["files"].endswith("has changed")
     assert change["songplays_after"] == 0
 
 
@@ -187,7 +191,7 @@ def test_work_that_a_failed_run_left_is_dropped_when_it_is_old(pipeline):
     failed = pipeline.new_run(*DAY)
     failed.run(upto="load_songplays")
     tables, now = pipeline.work_tables(), datetime.now(UTC)
-    assert len(tables) == 5
+    assert len(tables) == 9
     _, dropped = task(pipeline, "sparkify_maintenance", "drop_old_work", now=now + timedelta(days=6.9))
     assert (dropped, pipeline.work_tables()) == ([], tables)
     _, dropped = task(pipeline, "sparkify_maintenance", "drop_old_work", now=now + timedelta(days=7.1))
