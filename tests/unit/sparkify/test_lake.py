@@ -4,9 +4,11 @@ import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
-from sparkify.lake import SourceFile, file_rows, files_digest, hour_rows, json_lines, manifest
+from sparkify.lake import Lake, SourceFile, file_rows, files_digest, hour_rows, json_lines, manifest
 
 pytestmark = pytest.mark.unit
 
@@ -44,3 +46,20 @@ def test_the_digest_of_a_days_files_changes_with_any_key_or_etag(change):
     assert files_digest(changed) != files_digest(FILES)
     assert files_digest(FILES[:1]) != files_digest(FILES)
     assert files_digest(reversed(FILES)) == files_digest(FILES)
+
+
+def test_folder_markers_are_no_files():
+    """Keys that consoles and other tools write to show an empty folder; rclone cannot hold them."""
+    lake = Lake()
+    lake.client = boto3.client(
+        "s3", region_name="us-west-2", aws_access_key_id="k", aws_secret_access_key="s"
+    )
+    at = datetime(2018, 11, 2, tzinfo=UTC)
+    entries = [
+        {"Key": key, "ETag": '"e"', "Size": size, "LastModified": at}
+        for key, size in (("song_data/", 0), ("song_data/A/", 0), ("song_data/A/TR1.json", 9))
+    ]
+    with Stubber(lake.client) as stubber:
+        stubber.add_response("list_objects_v2", {"Contents": entries, "IsTruncated": False})
+        found = list(lake.list_files("lake", ["song_data/"]))
+    assert found == [SourceFile("song_data/A/TR1.json", "e", 9, "2018-11-02 00:00:00")]
