@@ -23,7 +23,7 @@ of queueing thousands of hourly runs. Load the past with one run over a long win
 
 from datetime import datetime, timedelta
 
-from airflow.sdk import DAG, CronDataIntervalTimetable
+from airflow.sdk import DAG, Asset, CronDataIntervalTimetable
 
 from sparkify import alerts
 from sparkify.operators import (
@@ -34,18 +34,11 @@ from sparkify.operators import (
     StageToRedshiftOperator,
 )
 from sparkify.paths import SQL
-from sparkify.settings import (
-    BUCKET,
-    COPY,
-    DAILY_LOG_KEY,
-    WORK,
-    dimension_mode_param,
-    max_rejected_rows_param,
-    variable,
-    window_params,
-)
+from sparkify.settings import BUCKET, DAILY_LOG_KEY, STAGE, WORK, run_params, variable
 
 PLAY_KEY = ["start_time", "user_id", "session_id", "item_in_session"]
+#: A table before those whose publish.sql reads it.
+TABLES = ("songs", "artists", "songplays", "users", "time")
 MODE = "{{ params.dimension_mode }}"
 
 with DAG(
@@ -64,7 +57,7 @@ with DAG(
         "max_retry_delay": timedelta(minutes=10),
         "execution_timeout": timedelta(hours=1),
     },
-    params={**window_params(), **dimension_mode_param(), **max_rejected_rows_param()},
+    params=run_params(),
     template_searchpath=[str(SQL)],
     tags=["sparkify", "redshift", "s3"],
     doc_md=__doc__,
@@ -79,18 +72,14 @@ with DAG(
         jsonpaths_uri=variable("sparkify_log_json_path"),
         copy_options=["TIMEFORMAT 'epochmillisecs'"],
         reject_sql="staging/events/reject.sql",
-        max_rejected_rows="{{ params.max_rejected_rows }}",
-        **WORK,
-        **COPY,
+        **STAGE,
     )
     stage_songs = StageToRedshiftOperator(
         task_id="stage_songs",
         source="songs",
         s3_bucket=BUCKET,
         s3_prefix=variable("sparkify_song_prefix"),
-        max_rejected_rows="{{ params.max_rejected_rows }}",
-        **WORK,
-        **COPY,
+        **STAGE,
     )
     load_songplays = LoadFactOperator(task_id="load_songplays", table="songplays", key=PLAY_KEY)
     load_users = LoadDimensionOperator(
@@ -105,11 +94,14 @@ with DAG(
     run_quality_checks = DataQualityOperator(
         task_id="run_quality_checks",
         sources=["events", "songs"],
-        # A table before those whose publish.sql reads it.
-        load_task_ids=["load_songs", "load_artists", "load_songplays", "load_users", "load_time"],
+        load_task_ids=[f"load_{table}" for table in TABLES],
     )
     publish = PublishOperator(
-        task_id="publish", candidates=run_quality_checks.output, s3_bucket=BUCKET, **WORK
+        task_id="publish",
+        candidates=run_quality_checks.output,
+        s3_bucket=BUCKET,
+        outlets=[Asset(f"sparkify/{table}") for table in TABLES],
+        **WORK,
     )
 
     (

@@ -44,11 +44,16 @@ WORK = {
     "work_bucket": variable("sparkify_work_bucket"),
     "work_prefix": variable("sparkify_work_prefix"),
 }
-COPY = {"iam_role": variable("sparkify_iam_role"), "region": variable("sparkify_region")}
+STAGE = {
+    **WORK,
+    "iam_role": variable("sparkify_iam_role"),
+    "region": variable("sparkify_region"),
+    "max_rejected_rows": "{{ params.max_rejected_rows }}",
+}
 
 
-def window_params() -> dict[str, Param]:
-    """The two ends of a run's window, both empty by default."""
+def run_params() -> dict[str, Param]:
+    """The params of a run of the pipeline."""
     return {
         "window_start": Param(
             None,
@@ -67,25 +72,13 @@ def window_params() -> dict[str, Param]:
             title="Window end (UTC, not included)",
             description="The hour after the last one to load: 2018-12-01T00:00:00Z ends November 2018.",
         ),
-    }
-
-
-def dimension_mode_param() -> dict[str, Param]:
-    """How the dimensions are published."""
-    return {
         "dimension_mode": Param(
             "append",
             enum=["append", "truncate"],
             title="Dimension mode",
             description="append publishes the keys that the window touches; truncate rebuilds every "
             "dimension whole. Both give the same rows.",
-        )
-    }
-
-
-def max_rejected_rows_param() -> dict[str, Param]:
-    """The budget of rows that a run may leave out."""
-    return {
+        ),
         "max_rejected_rows": Param(
             0,
             type="integer",
@@ -94,5 +87,5 @@ def max_rejected_rows_param() -> dict[str, Param]:
             title="Rejected rows allowed",
             description="How many source rows the run may leave out because they cannot be loaded. They are "
             "kept in sparkify.rejected_rows with file, line and reason; one more fails the run.",
-        )
+        ),
     }

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from sparkify.lineage import Lineage
 from sparkify.warehouse import Warehouse, quote
 from sparkify.work import Run
 
 if TYPE_CHECKING:
     import jinja2
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +33,8 @@ class SparkifyOperator(BaseOperator):
     template_fields: Sequence[str] = ("redshift_conn_id",)
     template_ext: Sequence[str] = (".sql",)
     ui_color = "#e8f4ea"
+    #: What the task read and wrote, once it has run.
+    lineage = Lineage()
 
     def __init__(self, *, redshift_conn_id: str = "redshift_default", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -51,6 +56,16 @@ class SparkifyOperator(BaseOperator):
 
     def begin(self, context: Mapping[str, Any]) -> Run:
         """The run, after the log's first line has said which window it loads and why."""
+        self._began = time.monotonic()
         run = Run.from_context(context)
         log.info("Window %s, from %s", run.window, run.window.reason)
         return run
+
+    def done(self, **figures: float | str) -> None:
+        """The log's last line: what was done, as `name=value`, and in how many seconds."""
+        figures["seconds"] = f"{time.monotonic() - self._began:.2f}"
+        log.info("Done: %s", " ".join(f"{name}={value}" for name, value in figures.items()))
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:
+        """Airflow's OpenLineage provider calls this after the task."""
+        return self.lineage.facets(self.warehouse)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sparkify.lineage import Lineage, Table
 from sparkify.operators.base import SparkifyOperator
-from sparkify.work import Run
-
-log = logging.getLogger(__name__)
+from sparkify.work import STAGING, Run
 
 MODES = ("append", "truncate")
 
@@ -41,11 +40,13 @@ class LoadOperator(SparkifyOperator):
         run = self.begin(context)
         mode = self.validated_mode()
         candidate = self._candidate(run)
+        tables = [candidate, *self._reads(run)]
+        counts = ", ".join(f"(SELECT COUNT(*) FROM {table})" for table in tables)
         with self.warehouse.transaction() as transaction:
             transaction.run_script(self.sql, f"{self.table}/load.sql")
-            [(rows,)] = transaction.execute(f"SELECT COUNT(*) FROM {candidate}", name=f"count {candidate}")
-        log.info("Candidate %s of table %s holds %d row(s), to be published by %s", candidate, self.table,
-                 rows, mode)  # fmt: skip
+            [(rows, *rows_in)] = transaction.execute(f"SELECT {counts}", name=f"count {', '.join(tables)}")
+        self.lineage = Lineage(list(map(Table, tables[1:], rows_in)), [Table(candidate, rows)])
+        self.done(rows_in=sum(rows_in), rows_out=rows, table=candidate, mode=mode)
         return {
             "table": self.table,
             "candidate": candidate,
@@ -57,6 +58,11 @@ class LoadOperator(SparkifyOperator):
     def validated_mode(self) -> str:
         """How publish applies the candidate."""
         return "append"
+
+    def _reads(self, run: Run) -> list[str]:
+        """The run's work tables that the SQL reads."""
+        named = re.findall(rf"\b{STAGING}\.\w+__{run.suffix}\b", self.sql)
+        return sorted(set(named) - {self._candidate(run)})
 
     def _candidate(self, run: Run) -> str:
         return run.table(f"{self.table}_candidate")

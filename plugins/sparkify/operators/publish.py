@@ -11,6 +11,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.lake import Lake, LakeError
+from sparkify.lineage import Lineage, Table
 from sparkify.operators.base import SparkifyOperator
 from sparkify.warehouse import LOCK, CommitUnknownError, Transaction, TransientError, WarehouseError
 from sparkify.work import Run
@@ -97,8 +98,13 @@ class PublishOperator(SparkifyOperator):
                     raise
                 log.warning("Attempt %d of %d to publish is rolled back: %s", attempt, ATTEMPTS, error)
                 time.sleep(attempt)
-        log.info("Window %s: %s", run.window, ", ".join(f"{k} {v}" for k, v in published.items()))
         self._clean_up(run)
+        tables = [f"sparkify.{candidate['table']}" for candidate in self.candidates]
+        self.lineage = Lineage(
+            [Table(candidate["candidate"], candidate["rows"]) for candidate in self.candidates],
+            list(map(Table, tables)),
+        )
+        self.done(rows_in=sum(candidate["rows"] for candidate in self.candidates), **published)
         return published
 
     def _publish(self, context: Mapping[str, Any], run: Run, publish_id: str) -> dict[str, Any]:

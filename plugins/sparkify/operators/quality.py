@@ -80,6 +80,7 @@ class DataQualityOperator(SparkifyOperator):
                 f"names that end with __{run.suffix}. Mend the source files, then clear the run from its "
                 f"stage tasks on."
             )
+        self.done(**summary(results))
         return candidates
 
     def _candidates(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.drift import BYTES_A_FILE, Shapes, jsonpaths_keys, sampled
 from sparkify.lake import Lake, SourceFile, day_keys, file_rows, folder, hour_rows, json_lines, manifest
+from sparkify.lineage import Lineage, S3Folder, Table
 from sparkify.operators.base import SparkifyOperator
 from sparkify.paths import JSONPATHS
 from sparkify.rejected import (
@@ -187,7 +188,11 @@ class StageToRedshiftOperator(SparkifyOperator):
             self._refuse(context, run, rejected, budget)
         table = run.table(self.source)
         staged = copied - rejected.by_model
-        log.info("Staged %d row(s) of %d file(s) into %s", staged, len(files), table)
+        self.lineage = Lineage([S3Folder(self.s3_bucket, self.s3_prefix, size)], [Table(table, staged)])
+        self.done(
+            files=len(files), bytes=size, rows_in=copied + rejected.count - rejected.by_model,
+            rows_rejected=rejected.count, rows_out=staged, table=table,
+        )  # fmt: skip
         return {
             "source": self.source,
             "table": table,
