@@ -186,32 +186,32 @@ class Api:
 
     def import_errors(self) -> dict[str, str]:
         """File name to traceback of every DAG file that does not import."""
-        answer = self._call("GET", "/api/v2/importErrors")
+        answer = self.call("GET", "/api/v2/importErrors")
         return {entry["filename"]: entry["stack_trace"] for entry in answer["import_errors"]}
 
     def unpause(self, dag_id: str) -> None:
-        self._call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
+        self.call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
 
     def trigger(self, dag_id: str, conf: Mapping[str, object]) -> str:
         """Queue one manual run and return its run id."""
-        run = self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
+        run = self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
         return run["dag_run_id"]
 
     def run_state(self, dag_id: str, run_id: str) -> str:
-        return self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"]
+        return self.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"]
 
     def run_states(self, dag_id: str) -> dict[str, str]:
         """Run id to state of the DAG's latest 100 runs."""
-        answer = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns", params={"order_by": "-id", "limit": 100})
+        answer = self.call("GET", f"/api/v2/dags/{dag_id}/dagRuns", params={"order_by": "-id", "limit": 100})
         return {run["dag_run_id"]: run["state"] for run in answer["dag_runs"]}
 
     def has_active_backfill(self, dag_id: str) -> bool:
         """Whether a backfill is not completed yet: Airflow allows one a DAG at a time."""
-        answer = self._call("GET", "/api/v2/backfills", params={"dag_id": dag_id})
+        answer = self.call("GET", "/api/v2/backfills", params={"dag_id": dag_id})
         return any(backfill["completed_at"] is None for backfill in answer["backfills"])
 
     def task_states(self, dag_id: str, run_id: str) -> list[TaskState]:
-        answer = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
+        answer = self.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
         return [
             TaskState(ti["task_id"], ti["state"] or "waiting", ti["try_number"], ti["duration"])
             for ti in answer["task_instances"]
@@ -274,7 +274,8 @@ class Api:
         answer = self._request("GET", path)
         return None if answer.status_code == 404 else self._checked(answer)
 
-    def _call(self, method: str, path: str, **arguments: object) -> dict:
+    def call(self, method: str, path: str, **arguments: object) -> dict:
+        """One request of the REST API; its answer. Raises `StartupError` where it is refused."""
         return self._checked(self._request(method, path, **arguments))
 
     def _request(self, method: str, path: str, **arguments: object) -> httpx.Response:

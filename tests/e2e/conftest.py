@@ -12,10 +12,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from local.airflow import Api
-from local.settings import ROOT, Ports, Settings
+from local.settings import METADATA, ROOT, WAREHOUSE, Ports, Settings
 from local.stack import Stack
 from local.warehouse import connect, rows
 
@@ -67,6 +68,27 @@ class LocalCommands:
     def query(self, sql: str) -> list:
         with connect(self.settings) as connection:
             return [tuple(row) for row in rows(connection, sql)]
+
+    def dump(self) -> dict[str, bytes]:
+        """Every table of both databases as text, as PostgreSQL itself has it: `<database>.<table>`."""
+        tables = {}
+        for database in (METADATA, WAREHOUSE):
+            with psycopg.connect(
+                host="127.0.0.1",
+                port=self.ports["postgres"],
+                user="postgres",
+                password=self.settings.credentials.postgres_password,
+                dbname=database,
+            ) as connection:
+                names = connection.execute(
+                    "SELECT table_schema, table_name FROM information_schema.tables "
+                    "WHERE table_type = 'BASE TABLE' "
+                    "AND table_schema NOT IN ('pg_catalog', 'information_schema')"
+                ).fetchall()
+                for schema, name in names:
+                    with connection.cursor().copy(f'COPY "{schema}"."{name}" TO STDOUT') as rows_of_table:
+                        tables[f"{database}.{name}"] = b"".join(rows_of_table)
+        return tables
 
     def counts(self) -> dict[str, int]:
         tables = ("songplays", "users", "songs", "artists", "time", "rejected_rows")

@@ -1,20 +1,30 @@
 """The demo as a newcomer runs it, and what an engineer does next on the same stack."""
 
+import json
 import socket
 import time
 
 import pytest
 
 from local.airflow import RunFailedError
+from local.settings import BUCKET, CREDENTIALS_FILE, write_private
 from tests.support.receivers import SlackWebhook
 
 pytestmark = pytest.mark.e2e
 
 
+#: Secrets of a length that Airflow masks, and of one that it does not ([logging] min_length_masked_secret).
+SECRETS = {"redshift_password": "q~Z4", "aws_secret_access_key": "Kq7~wX" + "z9Qj" * 8 + "_X"}
+
+
 @pytest.fixture(scope="module")
 def demo(local_commands):
-    """A stack on which the demo has run once, with what it printed."""
+    """A stack on which the demo has run once, with what it printed; its lineage goes to a file."""
     commands = local_commands()
+    write_private(commands.state / CREDENTIALS_FILE, json.dumps(SECRETS))
+    commands.lineage = commands.state.parent / "lineage"
+    transport = {"type": "file", "log_file_path": str(commands.lineage), "append": True}
+    commands.environ |= {f"OPENLINEAGE__TRANSPORT__{k.upper()}": str(v) for k, v in transport.items()}
     commands.output = commands.ok("demo")
     return commands
 
@@ -118,6 +128,59 @@ def test_each_failed_task_is_told_through_the_connection_of_notifications(demo):
         assert "Window: cannot be resolved" in text
         assert "window_end is empty" in text
         assert f"<{demo.settings.ui_url}/dags/sparkify/runs/" in text
+
+
+def test_publishing_is_an_event_of_each_tables_asset(demo):
+    with demo.api() as api:
+        names = {asset["name"] for asset in api.call("GET", "/api/v2/assets")["assets"]}
+        of_publish = {"source_dag_id": "sparkify", "source_task_id": "publish", "limit": 1000}
+        events = api.call("GET", "/api/v2/assets/events", params=of_publish)
+    assert names == {f"sparkify/{table}" for table in ("songplays", "users", "songs", "artists", "time")}
+    assert {event["name"] for event in events["asset_events"]} == names
+
+
+def test_stage_load_and_publish_give_their_lineage(demo):
+    complete: dict[str, dict] = {}
+    for line in demo.lineage.read_text().splitlines():
+        event = json.loads(line)
+        if event["eventType"] == "COMPLETE":
+            complete.setdefault(event["job"]["name"], event)
+
+    def names(task, side):
+        return sorted(one["name"] for one in complete[f"sparkify.{task}"][side])
+
+    warehouse = f"redshift://127.0.0.1:{demo.ports['redshift']}"
+    [logs] = complete["sparkify.stage_events"]["inputs"]
+    assert (logs["namespace"], logs["name"]) == (f"s3://{BUCKET}", "log_data")
+    [landing] = complete["sparkify.stage_events"]["outputs"]
+    assert (landing["namespace"], landing["name"]) == (warehouse, "dev.staging.events")
+    assert landing["outputFacets"]["outputStatistics"]["rowCount"] == 7500
+    assert names("load_songplays", "inputs") == ["dev.staging.events", "dev.staging.songs"]
+    assert names("load_songplays", "outputs") == ["dev.staging.songplays_candidate"]
+    tables = ("artists", "songplays", "songs", "time", "users")
+    assert names("publish", "inputs") == [f"dev.staging.{table}_candidate" for table in tables]
+    assert names("publish", "outputs") == [f"dev.sparkify.{table}" for table in tables]
+
+
+def test_no_secret_is_in_anything_that_was_written(demo):
+    """Logs of tasks, of Airflow and of the stand-ins, rendered fields, XComs, tables, lineage."""
+    assert sorted(map(len, SECRETS.values())) == [4, 40]
+    settings = demo.settings
+    private = {settings.credentials_file, settings.passwords_file}
+    texts = {demo.lineage: demo.lineage.read_bytes()}
+    for path in demo.state.rglob("*"):
+        if path.is_file() and path not in private and not path.is_relative_to(settings.postgres_data):
+            texts[path] = path.read_bytes()
+    texts |= {f"table {name}": text for name, text in demo.dump().items()}
+    assert {"table airflow.rendered_task_instance_fields", "table airflow.xcom"} <= texts.keys()
+    assert any(str(path).endswith(".log") for path in texts)
+    found = [
+        f"{name} in {place}"
+        for place, text in texts.items()
+        for name, secret in SECRETS.items()
+        if secret.encode() in text
+    ]
+    assert found == []
 
 
 def test_demo_leaves_a_lake_with_other_data_alone(demo, tmp_path):
