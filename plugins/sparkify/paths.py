@@ -4,4 +4,5 @@ from pathlib import Path
 
 INCLUDE = Path(__file__).resolve().parents[2] / "include"
 SQL = INCLUDE / "sql"
+MIGRATIONS = SQL / "migrations"
 JSONPATHS = INCLUDE / "jsonpaths"

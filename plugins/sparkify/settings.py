@@ -26,6 +26,10 @@ VARIABLES = {
         "",
         "JSONPaths file on S3 (`s3://bucket/key`) to use in place of include/jsonpaths/log_json_path.json",
     ),
+    "sparkify_readers": (
+        "",
+        "who may read schema sparkify: `GROUP name` or `ROLE name`; granted by `sparkify_schema`",
+    ),
 }
 
 

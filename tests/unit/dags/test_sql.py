@@ -12,8 +12,9 @@ import yaml
 from sqlfluff.core import FluffConfig, Linter
 
 from sparkify.fingerprint import fingerprint_sql
+from sparkify.migrations import read_migrations
 from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_SONGS
-from sparkify.paths import SQL
+from sparkify.paths import MIGRATIONS, SQL
 from sparkify.warehouse import split_statements
 from tests.support.pipeline import PipelineRun, load_dag
 
@@ -89,10 +90,13 @@ def broken_rules(statement: str) -> list[str]:
 def rendered_scripts() -> dict[str, str]:
     """`<path> (<mode>)` to the SQL that the DAGs' own tasks run, for every file and check."""
     scripts: dict[str, str] = {}
-    schema = PipelineRun(load_dag("sparkify_schema"))
+    schema = PipelineRun(load_dag("sparkify_schema"), variables={"sparkify_readers": "ROLE analysts"})
     task, _ = schema.rendered("create_schema")
-    for path, sql in zip(schema.dag.get_task("create_schema").sql, task.sql, strict=True):
+    for path, sql in zip(schema.dag.get_task("create_schema").create_sql, task.create_sql, strict=True):
         scripts[path] = sql
+    scripts["grant.sql"] = task._grants()
+    for migration in read_migrations(MIGRATIONS):
+        scripts[f"migrations/{migration.name}.sql"] = migration.script
 
     for mode in MODES:
         params = {
