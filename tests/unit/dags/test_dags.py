@@ -15,7 +15,7 @@ from tests.support.pipeline import DAGS, PipelineRun, load_dag
 pytestmark = pytest.mark.unit
 
 DAG_FILES = sorted(DAGS.glob("*.py"))
-DAG_IDS = ("sparkify", "sparkify_schema", "sparkify_reconcile", "sparkify_maintenance")
+DAG_IDS = ("sparkify", "sparkify_schema", "sparkify_reconcile", "sparkify_maintenance", "sparkify_verify")
 HEAVY = ("airflow.providers", "boto3", "redshift_connector", "pandas", "yaml", "sqlparse", "requests")
 #: Airflow's own operators, and what they are compatible with.
 LIGHT = ("airflow.providers.standard", "airflow.providers.common.compat")

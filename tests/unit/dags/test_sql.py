@@ -125,6 +125,8 @@ def rendered_scripts() -> dict[str, str]:
             scripts[f"{path} ({mode})"] = sql
         for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS):
             scripts[path] = task.render_template(path, task._names(context))
+    copy, _ = PipelineRun(load_dag("sparkify_verify")).rendered("copy")
+    scripts["verify.sql"] = copy.copy_script("s3://work/verify.manifest")
     scripts["fingerprint.sql"] = fingerprint_sql()
     return scripts
 
