@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 
 import pytest
 
@@ -33,7 +35,19 @@ def test_no_policy_allows_more_than_it_names(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_documents_fill_in_every_placeholder(path):
+    """The shell function of docs/aws.md, run as it stands there."""
     document = (INCLUDE.parent / "docs" / "aws.md").read_text()
     assert f"include/aws/{path.name}" in document
-    for name in re.findall(r"\$\{(\w+)\}", path.read_text()):
-        assert f"\\${{{name}}}/" in document, name
+    names = re.findall(r"(\w+)=\S+", "\n".join(re.findall(r"^\$ export (.*)$", document, re.MULTILINE)))
+    function = re.search(r"^\$ (filled\(\) \{.*?\})$", document, re.MULTILINE | re.DOTALL)[1]
+    done = subprocess.run(
+        ["bash", "-c", f"{function}\nfilled {path.stem}"],
+        env={"PATH": os.environ["PATH"], **{name: name.lower() for name in names}},
+        cwd=INCLUDE.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)
+    assert "${" not in done.stdout
+    assert "arn:aws:s3:::bucket" in done.stdout or "bucket" not in path.read_text()
