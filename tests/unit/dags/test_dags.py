@@ -209,3 +209,34 @@ def test_a_variable_cannot_leave_its_literal(sparkify):
     run = PipelineRun(sparkify, variables={"sparkify_iam_role": "x' MAXERROR 100000 --"})
     with pytest.raises(ValueError, match="cannot be written into SQL"):
         run.rendered("stage_events")
+
+
+HOSTILE = ["Sparkify", "a'b", 'a"b', "a;b", "a--b", "a b", "-a", "{{ 1 }}", "a/../b", "", "a" * 64]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize(
+    ("dag_id", "param"),
+    [
+        *((dag_id, "cluster_identifier") for dag_id in CLUSTER_DAG_IDS),
+        ("sparkify_serverless_create", "name"),
+        ("sparkify_serverless_delete", "name"),
+    ],
+)
+def test_the_trigger_form_refuses_what_is_no_name_to_aws(dag_id, param, value):
+    with pytest.raises(ParamValidationError):
+        load_dag(dag_id).params.update({param: value})
+
+
+@pytest.mark.parametrize(
+    "dag_id", [dag_id for dag_id in DAG_IDS if "_cluster_" in dag_id or "_serverless_" in dag_id]
+)
+def test_no_password_is_a_param(dag_id):
+    assert "password" not in str(load_dag(dag_id).params.dump()).lower()
+
+
+def test_waiting_for_a_cluster_takes_no_worker():
+    for dag_id, task_id in (("create", "wait"), ("pause", "wait"), ("resume", "wait")):
+        assert load_dag(f"sparkify_cluster_{dag_id}").get_task(task_id).deferrable
+    for action in ("snapshot", "delete"):
+        assert load_dag(f"sparkify_cluster_{action}").get_task(action).partial_kwargs["deferrable"]
