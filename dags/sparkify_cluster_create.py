@@ -21,6 +21,7 @@ from airflow.providers.amazon.aws.operators.redshift_cluster import RedshiftCrea
 from airflow.providers.amazon.aws.sensors.redshift_cluster import RedshiftClusterSensor
 from airflow.sdk import DAG, Param, TriggerRule
 
+from sparkify import alerts
 from sparkify.operators.cluster import EnsureCopyRoleOperator, PlanClusterOperator, ReportClusterOperator
 from sparkify.settings import BUCKET, WORK, cluster_param, network_params, role_param
 
@@ -34,6 +35,7 @@ with DAG(
     max_active_runs=1,
     default_args={
         "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
         "retries": 2,
         "retry_delay": timedelta(seconds=30),
         "retry_exponential_backoff": True,

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from airflow.providers.amazon.aws.operators.redshift_cluster import RedshiftDeleteClusterOperator
 from airflow.sdk import DAG
 
+from sparkify import alerts
 from sparkify.operators.cluster import PlanClusterOperator
 from sparkify.settings import cluster_param, deletion_params
 
@@ -25,6 +26,7 @@ with DAG(
     max_active_runs=1,
     default_args={
         "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
         "retries": 2,
         "retry_delay": timedelta(seconds=30),
         "retry_exponential_backoff": True,

@@ -15,6 +15,7 @@ from airflow.providers.amazon.aws.operators.redshift_cluster import RedshiftPaus
 from airflow.providers.amazon.aws.sensors.redshift_cluster import RedshiftClusterSensor
 from airflow.sdk import DAG, TriggerRule
 
+from sparkify import alerts
 from sparkify.operators.cluster import PlanClusterOperator
 from sparkify.settings import cluster_param
 
@@ -26,6 +27,7 @@ with DAG(
     max_active_runs=1,
     default_args={
         "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
         "retries": 2,
         "retry_delay": timedelta(seconds=30),
         "retry_exponential_backoff": True,

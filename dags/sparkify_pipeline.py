@@ -11,7 +11,7 @@ line of every task's log says which, and why. Running a window again gives the s
 **Catching up.** `catchup` is off: a new or long-paused deployment starts with the last complete hour instead
 of queueing thousands of hourly runs. Load the past with one run over a long window, or with a backfill.
 
-**When it fails.**
+**When it fails.** The connection `sparkify_alerts`, if there is one, says who is told.
 
 - *stage tasks*: S3 or Redshift was not reached (retried three times), or a file holds rows that COPY refuses.
 - *run_quality_checks*: its log shows every check; nothing was published. Mend the files, clear the run.
@@ -23,6 +23,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
+from sparkify import alerts
 from sparkify.operators import (
     DataQualityOperator,
     LoadDimensionOperator,
@@ -37,6 +38,7 @@ from sparkify.settings import (
     DAILY_LOG_KEY,
     WORK,
     dimension_mode_param,
+    max_rejected_rows_param,
     variable,
     window_params,
 )
@@ -53,13 +55,14 @@ with DAG(
     dagrun_timeout=timedelta(hours=3),
     default_args={
         "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
         "retries": 3,
         "retry_delay": timedelta(seconds=30),
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=10),
         "execution_timeout": timedelta(hours=1),
     },
-    params={**window_params(), **dimension_mode_param()},
+    params={**window_params(), **dimension_mode_param(), **max_rejected_rows_param()},
     template_searchpath=[str(SQL)],
     tags=["sparkify", "redshift", "s3"],
     doc_md=__doc__,
@@ -73,6 +76,8 @@ with DAG(
         jsonpaths="log_json_path.json",
         jsonpaths_uri=variable("sparkify_log_json_path"),
         copy_options=["TIMEFORMAT 'epochmillisecs'"],
+        reject_sql="staging/events/reject.sql",
+        max_rejected_rows="{{ params.max_rejected_rows }}",
         **WORK,
         **COPY,
     )
@@ -81,6 +86,7 @@ with DAG(
         source="songs",
         s3_bucket=BUCKET,
         s3_prefix=variable("sparkify_song_prefix"),
+        max_rejected_rows="{{ params.max_rejected_rows }}",
         **WORK,
         **COPY,
     )
@@ -96,6 +102,7 @@ with DAG(
 
     run_quality_checks = DataQualityOperator(
         task_id="run_quality_checks",
+        sources=["events", "songs"],
         # A table before those whose publish.sql reads it.
         load_task_ids=["load_songs", "load_artists", "load_songplays", "load_users", "load_time"],
     )

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
 
+from sparkify import alerts
 from sparkify.operators import FindChangedDaysOperator, ReportChangesOperator
 from sparkify.settings import BUCKET, DAILY_LOG_KEY, variable
 
@@ -29,6 +30,7 @@ with DAG(
     max_active_runs=1,
     default_args={
         "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
         "retries": 3,
         "retry_delay": timedelta(seconds=30),
         "retry_exponential_backoff": True,

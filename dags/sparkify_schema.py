@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
+from sparkify import alerts
 from sparkify.operators import SchemaOperator
 from sparkify.paths import SQL
 from sparkify.settings import variable
@@ -32,6 +33,7 @@ FOLDERS = (
     "load_history",
     "quality_results",
     "rejected_rows",
+    "certified_windows",
 )
 
 with DAG(
@@ -42,6 +44,7 @@ with DAG(
     max_active_runs=1,
     default_args={
         "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
         "retries": 2,
         "retry_delay": timedelta(seconds=30),
         "retry_exponential_backoff": True,

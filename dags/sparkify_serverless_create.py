@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
+from sparkify import alerts
 from sparkify.operators.cluster import EnsureCopyRoleOperator
 from sparkify.operators.serverless import CreateServerlessOperator, ServerlessSensor
 from sparkify.settings import BUCKET, WORK, network_params, role_param, serverless_param
@@ -29,6 +30,7 @@ with DAG(
     max_active_runs=1,
     default_args={
         "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
         "retries": 2,
         "retry_delay": timedelta(seconds=30),
         "retry_exponential_backoff": True,

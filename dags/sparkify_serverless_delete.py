@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG
 
+from sparkify import alerts
 from sparkify.operators.serverless import DeleteServerlessOperator, ServerlessSensor
 from sparkify.settings import deletion_params, serverless_param
 
@@ -26,6 +27,7 @@ with DAG(
     max_active_runs=1,
     default_args={
         "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
         "retries": 2,
         "retry_delay": timedelta(seconds=30),
         "retry_exponential_backoff": True,

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG
 
+from sparkify import alerts
 from sparkify.operators.verify import (
     VerifyBucketsOperator,
     VerifyClocksOperator,
@@ -41,6 +42,7 @@ with DAG(
     max_active_runs=1,
     default_args={
         "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
         "retries": 2,
         "retry_delay": timedelta(seconds=5),
         "retry_exponential_backoff": True,

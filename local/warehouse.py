@@ -37,7 +37,7 @@ CHECKS = """
     ORDER BY status ASC, severity ASC
 """
 WINDOW = """
-    SELECT events_in_window, songplays, other_pages, rejected_rows, log_files, song_files
+    SELECT events_staged, songplays, duplicate_plays, other_pages, rejected_events, log_files, song_files
     FROM sparkify.load_history
     WHERE window_start = %s AND window_end = %s
 """
@@ -115,10 +115,10 @@ class Summary:
         console.print(
             f"Checks: {passed} of {total} passed" + (f", failed: {failed}" if failed else ""), highlight=False
         )
-        for events, plays, other, rejected, log_files, song_files in self.window:
+        for events, plays, duplicates, other, rejected, log_files, song_files in self.window:
             console.print(
-                f"Events: {events:,} in {log_files} log files = {plays:,} plays + {other:,} of other pages "
-                f"+ {rejected} rejected rows; {song_files:,} song files",
+                f"Events: {events:,} in {log_files} log files = {plays:,} plays + {duplicates} duplicates "
+                f"+ {other:,} of other pages + {rejected} rejected rows; {song_files:,} song files",
                 highlight=False,
                 soft_wrap=True,
             )

@@ -1,16 +1,25 @@
-"""Checks as declarations: `include/sql/<table>/checks.yaml` read, validated and judged."""
+"""Checks as declarations: `checks.yaml` beside a table's SQL, validated, turned into queries, judged.
+
+A check has a name, what it protects, a severity, and either a query of its own or one of the standard
+kinds, whose queries are in `include/sql/checks/`. Every query gives one row of two numbers: what was
+observed, and how many rows were looked at. `include/sql/checks/schema.json` says which fields there are.
+"""
 
 from __future__ import annotations
 
+import json
 import operator
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-SEVERITIES = ("warn", "error")
-FIELDS = {"name", "protects", "severity", "sql", "fail_if"}
+from sparkify.paths import SQL
+from sparkify.tables import text_table
+
+SCHEMA = SQL / "checks" / "schema.json"
+PASSED, WARNED, FAILED, SKIPPED = "passed", "warned", "failed", "skipped"
 COMPARISONS = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -19,103 +28,218 @@ COMPARISONS = {
     "=": operator.eq,
     "<>": operator.ne,
 }
+VIOLATIONS = "> 0"
+#: Fields that are the check's own; the others of a standard kind are for its query.
+OWN_FIELDS = {"name", "protects", "severity", "warn_if", "error_if", "min_rows", "explain", "kind", "sql"}
 
 
 @dataclass(frozen=True)
 class Check:
     """One check of one table.
 
-    :param sql: a query of one row and one numeric column, a Jinja template with the names of the load SQL.
-    :param threshold: `<comparison> <number>`: the check fails where the observed number satisfies it.
+    :param table: the folder of include/sql that declares it.
+    :param query: a Jinja template of the query, or the path of a standard kind's.
+    :param fields: what a standard kind's query is told: columns, values, relations. Templates too.
+    :param warn_if: a comparison with a number, or with a percentage of the rows looked at; as `> 0`, `< 1 %`.
+    :param error_if: as `warn_if`; judged first.
+    :param min_rows: fewer rows than this are not judged, unless a threshold in absolute numbers is broken.
+    :param explain: a query whose first rows tell more where the check does not pass.
     """
 
     table: str
     name: str
     protects: str
-    severity: str
-    sql: str
-    threshold: str
+    query: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    warn_if: str | None = None
+    error_if: str | None = None
+    min_rows: int = 1
+    explain: str | None = None
+
+    @property
+    def severity(self) -> str:
+        """The worst that the check can do."""
+        return "error" if self.error_if else "warn"
+
+    @property
+    def worst(self) -> str:
+        return FAILED if self.error_if else WARNED
 
     def judge(self, rows: Sequence[Sequence[Any]]) -> Result:
-        """The result for the rows that the query gave. No row, more than one value or NULL is a failure."""
-        observed = rows[0][0] if len(rows) == 1 and len(rows[0]) == 1 else None
+        """The result for the rows that the query gave.
+
+        Not one row, not two numbers, or NULL for one of them is the worst result: what cannot be judged does
+        not pass. No rows to look at is `skipped` and not `passed`.
+        """
+        if len(rows) != 1 or len(rows[0]) != 2 or rows[0][1] is None:
+            return Result(self, self.worst, detail=f"the query gave {list(map(tuple, rows))[:3]!r}")
+        observed, looked_at = rows[0]
         if observed is None:
-            return Result(self, None, passed=False)
-        comparison, number = self.threshold.split()
-        failed = COMPARISONS[comparison](float(observed), float(number))
-        return Result(self, float(observed), passed=not failed)
+            if looked_at == 0:
+                return Result(self, SKIPPED, None, 0)
+            return Result(self, self.worst, None, int(looked_at), "the query gave NULL")
+        result = Result(self, PASSED, float(observed), int(looked_at))
+        for threshold, status in ((self.error_if, FAILED), (self.warn_if, WARNED)):
+            if threshold and self._is_broken(threshold, result):
+                return result.turned(status)
+        return result if result.rows_checked >= self.min_rows else result.turned(SKIPPED)
+
+    def broken(self, error: Exception) -> Result:
+        """The result where the query itself failed."""
+        return Result(self, self.worst, detail=f"the query failed: {error}")
+
+    def _is_broken(self, threshold: str, result: Result) -> bool:
+        comparison, _, number = threshold.removesuffix("%").strip().partition(" ")
+        observed = result.observed
+        if threshold.endswith("%"):
+            if result.rows_checked < self.min_rows:
+                return False
+            observed = 100 * observed / result.rows_checked
+        return COMPARISONS[comparison](observed, float(number))
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a check observed, and whether it passed. `observed` is None where the query gave no number."""
+    """What a check observed, and what came of it.
+
+    :param status: passed, warned, failed, or skipped where there was nothing, or too little, to judge.
+    :param observed: None where the query gave no number.
+    :param rows_checked: the rows that were looked at; None where the query gave no number.
+    :param detail: why there is no number, or what `explain` found.
+    """
 
     check: Check
-    observed: float | None
-    passed: bool
+    status: str
+    observed: float | None = None
+    rows_checked: int | None = None
+    detail: str = ""
+
+    def turned(self, status: str, detail: str = "") -> Result:
+        return Result(self.check, status, self.observed, self.rows_checked, detail or self.detail)
+
+    @property
+    def thresholds(self) -> str:
+        check = self.check
+        named = (("error if", check.error_if), ("warn if", check.warn_if))
+        return ", ".join(f"{name} {threshold}" for name, threshold in named if threshold)
 
     def sentence(self) -> str:
         observed = "nothing" if self.observed is None else f"{self.observed:g}"
+        of = "" if self.rows_checked is None else f" of {self.rows_checked} row(s)"
+        detail = f": {self.detail}" if self.detail else ""
         return (
-            f"{self.check.table}.{self.check.name} observed {observed}, fails if {self.check.threshold} "
-            f"({self.check.protects})"
+            f"{self.check.table}.{self.check.name} observed {observed}{of}, {self.thresholds} "
+            f"({self.check.protects}){detail}"
         )
+
+
+def summary(results: Iterable[Result]) -> dict[str, int]:
+    """How many results there are of each status."""
+    counts = dict.fromkeys((PASSED, WARNED, FAILED, SKIPPED), 0)
+    for result in results:
+        counts[result.status] += 1
+    return counts
+
+
+def results_table(results: Sequence[Result]) -> str:
+    """The results as a text table, one line a check; what did not pass stands out by its capitals."""
+    return text_table(
+        ("table", "check", "observed", "rows", "thresholds", "status", "detail"),
+        [
+            (
+                result.check.table,
+                result.check.name,
+                "nothing" if result.observed is None else f"{result.observed:g}",
+                result.rows_checked,
+                result.thresholds,
+                result.status.upper() if result.status in (WARNED, FAILED) else result.status,
+                result.detail,
+            )
+            for result in results
+        ],
+    )
 
 
 def read_checks(path: Path) -> list[Check]:
     """The checks that a file declares.
 
-    :raises ValueError: names the file, the check and what is wrong with it.
+    :raises ValueError: names the file, the line, the check and what is wrong with it.
     """
     import yaml
 
-    declared = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(declared, list) or not declared:
-        raise ValueError(f"{path}: expected a list of checks, found {type(declared).__name__}")
-    checks = [_check(path, number, fields) for number, fields in enumerate(declared, 1)]
-    names = [check.name for check in checks]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"{path}: two checks are named {', '.join(sorted(twice))}")
-    return checks
+    text = path.read_text(encoding="utf-8")
+    try:
+        declared = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ValueError(f"{path}, line {line}: {error.problem}") from error
+    tree = yaml.compose(text, Loader=yaml.SafeLoader)
+    error = next(iter(sorted(_validator().iter_errors(declared), key=_depth)), None)
+    if error is not None:
+        steps = list(error.absolute_path)
+        check = declared[steps[0]] if steps else None
+        name = f" of check {check['name']}" if isinstance(check, dict) and "name" in check else ""
+        place = f"{'.'.join(map(str, steps[1:]))}{name}".strip()
+        raise ValueError(
+            f"{path}, line {_line(tree, steps)}: {place + ': ' if place else ''}{_message(error)}"
+        )
+    table = str(path.parent.relative_to(SQL)) if path.is_relative_to(SQL) else path.parent.name
+    lines: dict[str, int] = {}
+    for number, fields in enumerate(declared):
+        name, line = fields["name"], _line(tree, [number])
+        if name in lines:
+            raise ValueError(f"{path}, line {line}: the check of line {lines[name]} is named {name} too")
+        lines[name] = line
+    return [_check(table, fields) for fields in declared]
 
 
-def _check(path: Path, number: int, fields: Any) -> Check:
-    place = f"{path}: check {number}"
-    if not isinstance(fields, dict):
-        raise ValueError(f"{place} is a {type(fields).__name__}, expected the fields {sorted(FIELDS)}")
-    if wrong := FIELDS.symmetric_difference(fields):
-        raise ValueError(f"{place}: missing or unknown {sorted(wrong)}; a check has {sorted(FIELDS)}")
-    place = f"{place} ({fields['name']})"
-    if fields["severity"] not in SEVERITIES:
-        raise ValueError(f"{place}: severity {fields['severity']!r} is not one of {SEVERITIES}")
-    if not re.fullmatch(r"(>=?|<=?|=|<>) -?\d+(\.\d+)?", str(fields["fail_if"])):
-        raise ValueError(f"{place}: fail_if {fields['fail_if']!r} is not a comparison and a number, as '> 0'")
+def _check(table: str, fields: Mapping[str, Any]) -> Check:
+    thresholds = {name: fields.get(name) for name in ("warn_if", "error_if")}
+    if thresholds[f"{fields['severity']}_if"] is None:
+        thresholds[f"{fields['severity']}_if"] = VIOLATIONS
     return Check(
-        table=path.parent.name,
+        table=table,
         name=fields["name"],
         protects=fields["protects"],
-        severity=fields["severity"],
-        sql=fields["sql"],
-        threshold=fields["fail_if"],
+        query=fields["sql"] if "sql" in fields else f"checks/{fields['kind']}.sql",
+        fields={name: value for name, value in fields.items() if name not in OWN_FIELDS},
+        min_rows=fields.get("min_rows", 1),
+        explain=fields.get("explain"),
+        **thresholds,
     )
 
 
-def results_table(results: Sequence[Result]) -> str:
-    """The results as a text table, one line a check."""
-    lines = [("table", "check", "severity", "observed", "fails if", "status")]
-    lines += [
-        (
-            result.check.table,
-            result.check.name,
-            result.check.severity,
-            "nothing" if result.observed is None else f"{result.observed:g}",
-            result.check.threshold,
-            "passed" if result.passed else "FAILED",
-        )
-        for result in results
-    ]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def _depth(error: Any) -> tuple[bool, int]:
+    """The error that tells most: the deepest one, and an unknown field only where there is no other."""
+    return error.validator == "unevaluatedProperties", -len(error.absolute_path)
+
+
+def _message(error: Any) -> str:
+    if error.validator == "oneOf":
+        return "a check has either a kind or sql"
+    if error.validator == "not":
+        return "error_if needs severity error"
+    return error.message
+
+
+def _line(tree: Any, steps: Iterable[str | int]) -> int:
+    """The line of a value in a YAML document, from 1; of the nearest parent where it is missing."""
+    import yaml
+
+    node = tree
+    for step in steps:
+        if isinstance(node, yaml.SequenceNode):
+            node = node.value[step]
+        else:
+            found = [value for key, value in node.value if key.value == step]
+            if not found:
+                break
+            node = found[0]
+    return node.start_mark.line + 1 if node is not None else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -85,6 +85,45 @@ class Lake:
             day: [file for file in self.list_files(bucket, [key]) if file.object_key == key]
             for day, key in keys.items()
         }
+
+    def read(self, bucket: str, key: str, start: int = 0) -> bytes:
+        """An object's bytes; with a start, those of the whole lines behind it.
+
+        :raises LakeError: where the object is missing or access is denied.
+        """
+        part = {"Range": f"bytes={start}-"} if start else {}
+        try:
+            body = self.client.get_object(Bucket=bucket, Key=key, **part)["Body"].read()
+        except Exception as error:
+            raise self._explained(error, f"read s3://{bucket}/{key}") from error
+        return body.partition(b"\n")[2] if start else body
+
+    def check_readable(self, bucket: str, key: str) -> None:
+        """Whether `read` is allowed to, without reading.
+
+        :raises LakeError: as `read`.
+        """
+        try:
+            self.client.head_object(Bucket=bucket, Key=key)
+        except Exception as error:
+            raise self._explained(error, f"read s3://{bucket}/{key}") from error
+
+    def lines(self, bucket: str, key: str, numbers: Collection[int]) -> dict[int, bytes]:
+        """Some lines of an object, by their number from 1, without reading it all into memory.
+
+        :raises LakeError: as `read`.
+        """
+        found = {}
+        try:
+            body = self.client.get_object(Bucket=bucket, Key=key)["Body"]
+            for number, line in enumerate(body.iter_lines(), 1):
+                if number in numbers:
+                    found[number] = line
+                if number >= max(numbers):
+                    break
+        except Exception as error:
+            raise self._explained(error, f"read s3://{bucket}/{key}") from error
+        return found
 
     def write(self, bucket: str, key: str, body: bytes) -> str:
         """Put an object; returns its `s3://` URI."""

@@ -167,3 +167,18 @@ def deletion_params(what: str) -> dict[str, Param]:
             description=f"Enter {what} once more to confirm.",
         ),
     }
+
+
+def max_rejected_rows_param() -> dict[str, Param]:
+    """The budget of rows that a run may leave out."""
+    return {
+        "max_rejected_rows": Param(
+            0,
+            type="integer",
+            minimum=0,
+            maximum=99_999,
+            title="Rejected rows allowed",
+            description="How many source rows the run may leave out because they cannot be loaded. They are "
+            "kept in sparkify.rejected_rows with file, line and reason; one more fails the run.",
+        )
+    }

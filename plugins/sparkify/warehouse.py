@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN = "42P01", "3F000", "42703"
+#: The mutex of publishing: whoever writes to published tables takes it first.
+LOCK = "LOCK staging.publish_lock"
 DEADLOCK = "40P01"
+ROWS_AN_INSERT = 100
 #: What Redshift says of a transaction, or of a look into its catalog, that another transaction came between.
 CONFLICTS = ("1023", "1018")
 CONFLICT = re.compile(r"concurrent transaction|relation with OID \d+ does not exist")
@@ -64,8 +67,9 @@ class CommitUnknownError(ConnectionLostError):
 class Transaction:
     """Statements on one connection, in one transaction. Made by `Warehouse.transaction`."""
 
-    def __init__(self, cursor: Any, place: str) -> None:
-        self._cursor = cursor
+    def __init__(self, connection: Any, place: str) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor()
         self._place = place
 
     def execute(self, statement: str, parameters: Sequence[Any] = (), *, name: str = "") -> list[tuple]:
@@ -96,6 +100,21 @@ class Transaction:
         statements = split_statements(script)
         for number, statement in enumerate(statements, 1):
             self.execute(statement, name=f"{name} {number}/{len(statements)} {_verb(statement)}")
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows of values, sent beside the statement's text, a hundred at a time."""
+        row = f"({', '.join(['%s'] * len(columns))})"
+        for start in range(0, len(rows), ROWS_AN_INSERT):
+            some = rows[start : start + ROWS_AN_INSERT]
+            self.execute(
+                f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * len(some))}",
+                [value for one in some for value in one],
+                name=f"insert into {table}",
+            )
+
+    def notices(self) -> list[str]:
+        """What the server remarked so far, oldest first, beside the statements' results."""
+        return [notice.get(b"M", b"").decode(errors="replace") for notice in self._connection.notices]
 
 
 class Warehouse:
@@ -133,7 +152,7 @@ class Warehouse:
         """One transaction on a connection of its own: commits at the end, rolls back on any error."""
         connection = self._connect()
         try:
-            yield Transaction(connection.cursor(), self.place)
+            yield Transaction(connection, self.place)
             try:
                 connection.commit()
             except Exception as error:
@@ -149,7 +168,7 @@ class Warehouse:
         connection = self._connect()
         try:
             connection.autocommit = True
-            Transaction(connection.cursor(), self.place).execute(statement, name=name)
+            Transaction(connection, self.place).execute(statement, name=name)
         finally:
             _close(connection)
 

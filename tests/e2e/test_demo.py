@@ -6,8 +6,10 @@ import time
 import pytest
 from rich.console import Console
 
+from local.airflow import RunFailedError
 from local.runs import run_dag
 from local.steps import Steps
+from tests.support.receivers import SlackWebhook
 
 pytestmark = pytest.mark.e2e
 
@@ -41,12 +43,14 @@ def test_demo_shows_each_step_and_task_as_it_ends(demo):
 
 
 def test_every_check_passed_and_every_event_is_accounted_for(demo):
-    assert demo.query("SELECT COUNT(*) FROM sparkify.quality_results WHERE status <> 'passed'") == [(0,)]
-    ((events, plays, other, rejected),) = demo.query(
-        "SELECT events_in_window, songplays, other_pages, rejected_rows FROM sparkify.load_history "
-        "WHERE window_end = '2018-12-01'"
+    assert demo.query(
+        "SELECT DISTINCT status FROM sparkify.quality_results WHERE window_end = '2018-12-01'"
+    ) == [("passed",)]
+    ((events, plays, duplicates, other, rejected),) = demo.query(
+        "SELECT events_staged, songplays, duplicate_plays, other_pages, rejected_events "
+        "FROM sparkify.load_history WHERE window_end = '2018-12-01'"
     )
-    assert events == plays + other + rejected == 7500
+    assert events == plays + duplicates + other + rejected == 7500
 
 
 def test_demo_run_twice_works_twice_and_changes_nothing(demo):
@@ -99,6 +103,28 @@ def test_a_backfill_loads_the_hour_of_each_data_interval(demo):
         ("2018-11-02 17:00", "18:00"),
     ]
     assert demo.counts() == before
+
+
+def test_each_failed_task_is_told_through_the_connection_of_notifications(demo):
+    airflow = demo.stack.airflow
+    with SlackWebhook() as webhook:
+        added = airflow.run(
+            *("connections", "add", "sparkify_alerts", "--conn-type", "slackwebhook"),
+            *("--conn-password", webhook.connection["password"]),
+        )
+        assert added.returncode == 0, added.stdout + added.stderr
+        with demo.api() as api:
+            run_id = api.trigger("sparkify", {"window_start": "2018-11-01T00:00:00Z"})
+            with pytest.raises(RunFailedError):
+                api.wait_for_run("sparkify", run_id, deadline=120)
+        assert airflow.run("connections", "delete", "sparkify_alerts").returncode == 0
+    texts = sorted(message["text"] for message in webhook.messages)
+    assert len(texts) == 2
+    for text, task in zip(texts, ("stage_events", "stage_songs"), strict=True):
+        assert text.startswith(f"*sparkify.{task} failed*")
+        assert "Window: cannot be resolved" in text
+        assert "window_end is empty" in text
+        assert f"<{demo.settings.ui_url}/dags/sparkify/runs/" in text
 
 
 def test_demo_leaves_a_lake_with_other_data_alone(demo, tmp_path):

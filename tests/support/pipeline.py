@@ -35,6 +35,20 @@ class TaskInstance:
     run: PipelineRun
     task_id: str
     try_number: int = 1
+    map_index: int = -1
+    rendered_map_index: str | None = None
+
+    @property
+    def dag_id(self) -> str:
+        return self.run.dag.dag_id
+
+    @property
+    def run_id(self) -> str:
+        return self.run.run_id
+
+    @property
+    def log_url(self) -> str:
+        return f"http://airflow.example/dags/{self.dag_id}/runs/{self.run_id}/tasks/{self.task_id}"
 
     def xcom_pull(self, task_ids: str, key: str = "return_value", default: Any = None, **_: Any) -> Any:
         return self.run.xcoms.get((task_ids, key), default)

@@ -153,14 +153,21 @@ class RedshiftRelay(Relay):
             target.sendall(kind + (len(body) + 4).to_bytes(4) + body)
 
 
+INTERNAL_ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
 class S3Relay(Relay):
-    """In front of an S3 server: counts requests by method and path, and can hold an answer half-way."""
+    """In front of an S3 server: counts requests by method and path, and can hold or refuse an answer.
+
+    `failing` is a pattern of paths: a GET of one is answered by 500 Internal Server Error.
+    """
 
     REQUEST = re.compile(rb"^(GET|PUT|HEAD|POST|DELETE) (/[^ ]*) HTTP/1\.1\r$", re.MULTILINE)
 
     def __init__(self, target_port: int):
         super().__init__(target_port)
         self.requests: Counter[tuple[str, str]] = Counter()
+        self.failing = ""
         self._hold = ""
         self.held = threading.Event()
         self._released = threading.Event()
@@ -184,6 +191,9 @@ class S3Relay(Relay):
                 self.requests[method.decode(), path.decode()] += 1
                 if self._hold and method == b"GET" and re.search(self._hold, path.decode()):
                     state["hold"] = True
+                if self.failing and method == b"GET" and re.search(self.failing, path.decode()):
+                    source.sendall(INTERNAL_ERROR)
+                    return
             target.sendall(data)
 
     def downstream(self, state: dict[str, bool], source: socket.socket, target: socket.socket) -> None:

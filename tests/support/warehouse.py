@@ -35,18 +35,25 @@ class Pipeline:
         run = PipelineRun(load_dag("sparkify_schema"), params, run_id="schema")
         return run.run_task("create_schema")
 
-    def new_run(self, start: str, end: str, mode: str = "append", **variables: str) -> PipelineRun:
+    def new_run(
+        self, start: str, end: str, mode: str = "append", max_rejected_rows: int = 0, **variables: str
+    ) -> PipelineRun:
         """A run of `[start, end)`, given as `2018-11-01 00:00`."""
         return PipelineRun(
             load_dag("sparkify"),
-            {"window_start": start, "window_end": end, "dimension_mode": mode},
+            {
+                "window_start": start,
+                "window_end": end,
+                "dimension_mode": mode,
+                "max_rejected_rows": max_rejected_rows,
+            },
             variables={**self.variables, **variables},
             run_id=f"manual__{next(RUN_NUMBERS)}",
         )
 
-    def load(self, start: str, end: str, mode: str = "append", **variables: str) -> PipelineRun:
+    def load(self, start: str, end: str, mode: str = "append", **options: Any) -> PipelineRun:
         """Run every task for `[start, end)`."""
-        run = self.new_run(start, end, mode, **variables)
+        run = self.new_run(start, end, mode, **options)
         run.run()
         return run
 

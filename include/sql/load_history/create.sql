@@ -1,5 +1,8 @@
 -- One row a published window: what was loaded, from how many files, by which run. "Certified up to" is the end
--- of the last window here. DISTSTYLE ALL: small. SORTKEY window_start: read in its order.
+-- of the last window here. What was in the files adds up:
+--   events_staged = events_in_window + events_outside + rejected_events
+--   events_in_window = songplays + duplicate_plays + other_pages
+-- DISTSTYLE ALL: small. SORTKEY window_start: read in its order.
 CREATE TABLE IF NOT EXISTS sparkify.load_history (
     window_start TIMESTAMP NOT NULL,
     window_end TIMESTAMP NOT NULL,
@@ -8,9 +11,12 @@ CREATE TABLE IF NOT EXISTS sparkify.load_history (
     song_files BIGINT NOT NULL,
     events_staged BIGINT NOT NULL,
     events_in_window BIGINT NOT NULL,
+    events_outside BIGINT NOT NULL,
     songplays BIGINT NOT NULL,
+    duplicate_plays BIGINT NOT NULL,
     other_pages BIGINT NOT NULL,
-    rejected_rows BIGINT NOT NULL,
+    rejected_events BIGINT NOT NULL,
+    rejected_songs BIGINT NOT NULL,
     users BIGINT NOT NULL,
     songs BIGINT NOT NULL,
     artists BIGINT NOT NULL,

@@ -4,18 +4,37 @@ WHERE
     AND window_end <= TIMESTAMP '{{ window.end_sql }}';
 
 INSERT INTO sparkify.load_history (
-    window_start, window_end, run_id, log_files, song_files, events_staged, events_in_window,
-    songplays, other_pages, rejected_rows, users, songs, artists, time_rows, published_at
+    window_start, window_end, run_id, log_files, song_files, events_staged, events_in_window, events_outside,
+    songplays, duplicate_plays, other_pages, rejected_events, rejected_songs, users, songs, artists, time_rows,
+    published_at
 )
-WITH in_window AS (
+WITH staged AS (
     SELECT
-        COUNT(*) AS events,
-        NVL(SUM(CASE WHEN page = 'NextSong' THEN 0 ELSE 1 END), 0) AS other_pages,
-        COUNT(DISTINCT user_id) AS users
+        page,
+        user_id,
+        CASE
+            WHEN
+                ts >= TIMESTAMP '{{ window.start_sql }}'
+                AND ts < TIMESTAMP '{{ window.end_sql }}'
+                THEN 1
+            ELSE 0
+        END AS is_in_window
     FROM {{ work('events') }}
-    WHERE
-        ts >= TIMESTAMP '{{ window.start_sql }}'
-        AND ts < TIMESTAMP '{{ window.end_sql }}'
+),
+
+events AS (
+    SELECT
+        COUNT(*) AS staged,
+        NVL(SUM(is_in_window), 0) AS in_window,
+        NVL(SUM(CASE WHEN is_in_window = 1 AND page = 'NextSong' THEN 1 ELSE 0 END), 0) AS plays,
+        COUNT(DISTINCT CASE WHEN is_in_window = 1 THEN user_id END) AS users
+    FROM staged
+),
+
+counts AS (
+    SELECT
+        (SELECT COUNT(*) FROM {{ work('events_rejected') }}) AS rejected_events,
+        (SELECT COUNT(*) FROM {{ work('songplays_candidate') }}) AS songplays
 )
 
 SELECT
@@ -24,14 +43,18 @@ SELECT
     {{ quote(run_id) }},
     (SELECT COUNT(DISTINCT object_key) FROM {{ work('events_files') }}),
     (SELECT COUNT(*) FROM {{ work('songs_files') }}),
-    (SELECT COUNT(*) FROM {{ work('events') }}),
-    in_window.events,
-    (SELECT COUNT(*) FROM {{ work('songplays_candidate') }}),
-    in_window.other_pages,
-    0,
-    in_window.users,
+    events.staged + counts.rejected_events,
+    events.in_window,
+    events.staged - events.in_window,
+    counts.songplays,
+    events.plays - counts.songplays,
+    events.in_window - events.plays,
+    counts.rejected_events,
+    (SELECT COUNT(*) FROM {{ work('songs_rejected') }}),
+    events.users,
     (SELECT COUNT(*) FROM {{ work('songs_candidate') }}),
     (SELECT COUNT(DISTINCT artist_id) FROM {{ work('artists_candidate') }}),
     (SELECT COUNT(*) FROM {{ work('time_candidate') }}),
     GETDATE()
-FROM in_window;
+FROM events
+CROSS JOIN counts;

@@ -1,15 +1,20 @@
--- One row a source row that COPY refused. Today a run refuses to publish a window with such rows, so the table
--- stays empty. DISTSTYLE EVEN: appended to, joined to nothing. SORTKEY window_start: read by window.
+-- One row a source row that was not loaded, as the last run over its window found it. Hourly windows of one day
+-- read the same file, so a row that COPY refused stands here once for each.
+-- file_name, line_number: where the row ends; NULL where COPY took the row and the model did not, and it cannot be
+-- told. error_code: Redshift's ("Load error reference"), NULL where the model refused the row. raw_line: how the
+-- row begins.
+-- DISTSTYLE EVEN: appended to, joined to nothing. SORTKEY window_start: read by window.
 CREATE TABLE IF NOT EXISTS sparkify.rejected_rows (
     run_id VARCHAR(512) NOT NULL,
     window_start TIMESTAMP NOT NULL,
     window_end TIMESTAMP NOT NULL,
-    file_name VARCHAR(1024) NOT NULL,
-    line_number BIGINT NOT NULL,
+    source VARCHAR(16) NOT NULL,
+    file_name VARCHAR(1024),
+    line_number BIGINT,
     column_name VARCHAR(128),
-    error_code INTEGER NOT NULL,
+    error_code INTEGER,
     reason VARCHAR(512) NOT NULL,
-    raw_line VARCHAR(1024),
+    raw_line VARCHAR(4096),
     rejected_at TIMESTAMP NOT NULL
 )
 DISTSTYLE EVEN

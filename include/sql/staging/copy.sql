@@ -14,4 +14,5 @@ JSON 'auto'
 {% for option in stage.copy_options -%}
 {{ option }}
 {% endfor -%}
+MAXERROR {{ stage.max_errors }}
 COMPUPDATE OFF;

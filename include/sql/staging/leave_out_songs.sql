@@ -4,3 +4,5 @@ DELETE FROM {{ work('songs_candidate') }};
 DELETE FROM {{ work('artists_candidate') }};
 
 DELETE FROM {{ work('songs_files') }};
+
+DELETE FROM {{ work('songs_rejected') }};

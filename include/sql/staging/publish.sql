@@ -21,7 +21,16 @@ SELECT DISTINCT
     {{ quote(run_id) }},
     GETDATE()
 FROM {{ work(source ~ '_files') }}
-WHERE object_key IS NOT NULL;
+WHERE
+    object_key IS NOT NULL
+    {%- if source == 'songs' %}
+    -- A song file that was rejected is staged, and counted, by every run until it is mended.
+    AND {{ quote('s3://' ~ bucket ~ '/') }} || object_key NOT IN (
+        SELECT file_name
+        FROM {{ work('songs_rejected') }}
+        WHERE file_name IS NOT NULL
+    )
+    {%- endif %};
 {% endfor %}
 DELETE FROM staging.published_hours
 WHERE

@@ -12,17 +12,22 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.lake import Lake, LakeError
 from sparkify.operators.base import SparkifyOperator
-from sparkify.warehouse import CommitUnknownError, Transaction, TransientError, WarehouseError
+from sparkify.warehouse import LOCK, CommitUnknownError, Transaction, TransientError, WarehouseError
 from sparkify.work import Run
 
 log = logging.getLogger(__name__)
 
-LOCK = "LOCK staging.publish_lock"
-LEDGER = "staging/publish.sql"
+LEDGERS = ("rejected_rows/publish.sql", "load_history/publish.sql", "staging/publish.sql")
 SUPERSEDED = "staging/superseded.sql"
 SUPERSEDED_SONGS = "staging/superseded_songs.sql"
 LEAVE_OUT_SONGS = "staging/leave_out_songs.sql"
 LOG_PUBLISH = "INSERT INTO staging.publish_log (publish_id, run_id, published_at) VALUES (%s, %s, GETDATE())"
+SOURCES = ("events", "songs")
+HISTORY = (
+    *("log_files", "song_files", "events_staged", "events_in_window", "events_outside", "songplays"),
+    *("duplicate_plays", "other_pages", "rejected_events", "rejected_songs", "users", "songs", "artists"),
+    "time_rows",
+)
 ATTEMPTS = 5
 DROP_TIMEOUT_MS = 60_000
 
@@ -118,9 +123,10 @@ class PublishOperator(SparkifyOperator):
             **self._names(context),
             "rows": {candidate["table"]: candidate["rows"] for candidate in self.candidates},
             "run_id": run.run_id,
+            "sources": SOURCES,
         }
         files = [(f"{candidate['table']}/publish.sql", candidate) for candidate in self.candidates]
-        files += [(path, {"candidate": None, "mode": None}) for path in ("load_history/publish.sql", LEDGER)]
+        files += [(path, {"candidate": None, "mode": None}) for path in LEDGERS]
         return [
             (path, self.render_template(path, {**names, "candidate": of["candidate"], "mode": of["mode"]}))
             for path, of in files
@@ -189,15 +195,13 @@ class PublishOperator(SparkifyOperator):
         if transaction is None:
             with self.warehouse.transaction() as own:
                 return self._history(run, own)
-        columns = ("log_files", "song_files", "events_staged", "events_in_window", "songplays", "other_pages",
-                   "rejected_rows", "users", "songs", "artists", "time_rows")  # fmt: skip
         rows = transaction.execute(
-            f"SELECT {', '.join(columns)} FROM sparkify.load_history "
+            f"SELECT {', '.join(HISTORY)} FROM sparkify.load_history "
             "WHERE run_id = %s AND window_start = %s AND window_end = %s",
             [run.run_id, run.window.start_sql, run.window.end_sql],
             name="read the window's row of load_history",
         )
-        return dict(zip(columns, rows[0], strict=True)) if rows else {}
+        return dict(zip(HISTORY, rows[0], strict=True)) if rows else {}
 
     def _clean_up(self, run: Run) -> None:
         """Drop the work tables and objects, after the lock: whoever reads one of them holds up no other

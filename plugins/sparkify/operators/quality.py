@@ -3,82 +3,82 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from sparkify.checks import Result, read_checks, results_table
+from sparkify import alerts
+from sparkify.checks import FAILED, WARNED, Check, Result, read_checks, results_table, summary
 from sparkify.operators.base import SparkifyOperator
 from sparkify.paths import SQL
+from sparkify.warehouse import Transaction, TransientError, WarehouseError
 from sparkify.work import Run
 
 log = logging.getLogger(__name__)
 
+#: A check, its rendered query, and the rendered query that explains it.
+Statement = tuple[Check, str, str | None]
+SENTENCES = 20
+
 RESULT_COLUMNS = (
-    "run_id",
-    "window_start",
-    "window_end",
-    "table_name",
-    "check_name",
-    "severity",
-    "observed",
-    "threshold",
-    "status",
+    *("run_id", "window_start", "window_end", "table_name", "check_name", "severity", "status"),
+    *("observed", "rows_checked", "warn_if", "error_if", "detail"),
 )
+DETAIL_CHARACTERS = 1000
+EXPLAINED_ROWS = 5
 
 
 class DataQualityOperator(SparkifyOperator):
-    """Run every check of every candidate, keep all results, and only then fail if an error check failed.
+    """Run every check of the staged sources and the candidates, keep all results, and only then fail.
 
-    The checks of a table are in `include/sql/<table>/checks.yaml`. Results go to `sparkify.quality_results`
-    and, as a table, to the log.
+    The checks of a source are in `include/sql/staging/<source>/checks.yaml`, those of a table in
+    `include/sql/<table>/checks.yaml`. A check that cannot be run is a result too, and the next one runs.
+    Results go to `sparkify.quality_results` and, as a table, to the log.
 
+    :param sources: the sources whose landing tables are checked.
     :param load_task_ids: the load tasks whose candidates are checked, in the order to publish them in.
     :returns: (XCom) the descriptions of the candidates that passed; under the key `quality`, how many checks
-        passed, warned and failed.
+        passed, warned, failed and were skipped, and the sentences of those that warned or failed.
     :raises AirflowFailException: where a check of severity `error` failed: a retry would find the same rows.
     """
 
-    template_fields: Sequence[str] = (*SparkifyOperator.template_fields, "load_task_ids")
+    template_fields: Sequence[str] = (*SparkifyOperator.template_fields, "sources", "load_task_ids")
     ui_color = "#f3e1f4"
 
-    def __init__(self, *, load_task_ids: Sequence[str], **kwargs: Any) -> None:
+    def __init__(self, *, sources: Sequence[str], load_task_ids: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.sources = sources
         self.load_task_ids = load_task_ids
 
     def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
         run = self.begin(context)
         candidates = self._candidates(context)
-        names = self.sql_context(context)
-        results = []
-        with self.warehouse.transaction() as transaction:
-            for candidate in candidates:
-                for check in read_checks(SQL / candidate["table"] / "checks.yaml"):
-                    sql = self.render_template(check.sql, {**names, "candidate": candidate["candidate"]})
-                    rows = transaction.execute(sql, name=f"check {check.table}.{check.name}")
-                    results.append(check.judge(rows))
+        relations = {f"staging/{source}": run.table(source) for source in self.sources}
+        relations |= {candidate["table"]: candidate["candidate"] for candidate in candidates}
+        results = self._judge(self._statements(self.sql_context(context), relations))
         self._store(run, results)
         log.info("Quality of window %s:\n%s", run.window, results_table(results))
 
-        failed = [result for result in results if not result.passed and result.check.severity == "error"]
-        warned = [result for result in results if not result.passed and result.check.severity == "warn"]
+        warned = [result.sentence() for result in results if result.status == WARNED]
+        failed = [result.sentence() for result in results if result.status == FAILED]
         context["ti"].xcom_push(
-            key="quality",
-            value={
-                "passed": len(results) - len(failed) - len(warned),
-                "warned": len(warned),
-                "failed": len(failed),
-            },
+            key="quality", value={**summary(results), "sentences": [*failed, *warned][:SENTENCES]}
         )
-        for result in warned:
-            log.warning("%s", result.sentence())
+        for sentence in warned:
+            log.warning("%s", sentence)
+        if warned and not failed:
+            alerts.warned(context, warned)
         if failed:
             raise AirflowFailException(
                 f"{len(failed)} of {len(results)} checks failed, nothing was published for window "
-                f"{run.window}: " + "; ".join(result.sentence() for result in failed) + ". The candidates "
-                f"stay in schema staging, with names that end with __{run.suffix}. Mend the source files, "
-                f"then clear the run from its stage tasks on."
+                f"{run.window}: "
+                + "; ".join([*failed, *warned])
+                + ". The candidates stay in schema staging, with "
+                f"names that end with __{run.suffix}. Mend the source files, then clear the run from its "
+                f"stage tasks on."
             )
         return candidates
 
@@ -91,29 +91,64 @@ class DataQualityOperator(SparkifyOperator):
             )
         return candidates
 
+    def _statements(self, names: Mapping[str, Any], relations: Mapping[str, str]) -> Iterator[Statement]:
+        """Every check with its rendered queries."""
+        for folder, candidate in relations.items():
+            of_table = {**names, "candidate": candidate}
+            for check in read_checks(SQL / folder / "checks.yaml"):
+                fields = self.render_template({"relation": "{{ candidate }}", **check.fields}, of_table)
+                query = self.render_template(check.query, {**of_table, **fields})
+                explain = self.render_template(check.explain, of_table) if check.explain else None
+                thresholds = self.render_template(
+                    {"warn_if": check.warn_if, "error_if": check.error_if}, of_table
+                )
+                yield replace(check, **thresholds), query, explain
+
+    def _judge(self, statements: Iterable[Statement]) -> list[Result]:
+        """The result of every check, on one connection as long as no query fails."""
+        results: list[Result] = []
+        waiting = deque(statements)
+        while waiting:
+            try:
+                with self.warehouse.transaction() as transaction:
+                    while waiting:
+                        results.append(self._ask(transaction, *waiting[0]))
+                        waiting.popleft()
+            except TransientError:
+                raise
+            except QueryError as error:
+                check, _, _ = waiting.popleft()
+                results.append(check.broken(error.__cause__))
+        return results
+
+    def _ask(self, transaction: Transaction, check: Check, query: str, explain: str | None) -> Result:
+        name = f"check {check.table}.{check.name}"
+        try:
+            result = check.judge(transaction.execute(query.rstrip().rstrip(";"), name=name))
+            if explain and result.status in (WARNED, FAILED):
+                rows = transaction.execute(explain, name=f"explain {check.table}.{check.name}")
+                shown = "; ".join(", ".join(map(str, row)) for row in rows[:EXPLAINED_ROWS])
+                more = f"; and {len(rows) - EXPLAINED_ROWS} more" if len(rows) > EXPLAINED_ROWS else ""
+                result = result.turned(result.status, shown + more)
+            return result
+        except TransientError:
+            raise
+        except WarehouseError as error:
+            raise QueryError from error
+
     def _store(self, run: Run, results: Sequence[Result]) -> None:
-        if not results:
-            return
-        row = f"({', '.join(['%s'] * len(RESULT_COLUMNS))})"
-        values = [
-            value
-            for result in results
-            for value in (
-                run.run_id,
-                run.window.start_sql,
-                run.window.end_sql,
-                result.check.table,
-                result.check.name,
-                result.check.severity,
-                result.observed,
-                result.check.threshold,
-                "passed" if result.passed else "failed",
+        rows = [
+            (
+                *(run.run_id, run.window.start_sql, run.window.end_sql),
+                *(result.check.table, result.check.name, result.check.severity, result.status),
+                *(result.observed, result.rows_checked, result.check.warn_if, result.check.error_if),
+                result.detail[:DETAIL_CHARACTERS] or None,
             )
+            for result in results
         ]
         with self.warehouse.transaction() as transaction:
-            transaction.execute(
-                f"INSERT INTO sparkify.quality_results ({', '.join(RESULT_COLUMNS)}) VALUES "
-                + ", ".join([row] * len(results)),
-                values,
-                name="store the results in sparkify.quality_results",
-            )
+            transaction.insert("sparkify.quality_results", RESULT_COLUMNS, rows)
+
+
+class QueryError(Exception):
+    """A check's query failed, by its cause; its transaction is lost."""

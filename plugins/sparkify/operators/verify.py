@@ -87,7 +87,7 @@ class VerifyConnectionsOperator(VerifyOperator):
 
 
 class VerifyBucketsOperator(VerifyOperator):
-    """Airflow lists both buckets, writes to and deletes from the work bucket, and both are in the region.
+    """Airflow lists both buckets, reads one, writes to and deletes from the other; both are in the region.
 
     :param s3_bucket: bucket of the source files.
     :param s3_prefixes: their key prefixes. One without files is only reported: they may still come.
@@ -123,7 +123,8 @@ class VerifyBucketsOperator(VerifyOperator):
         for prefix in map(folder, self.s3_prefixes):
             first = next(self.lake.list_files(self.s3_bucket, [prefix]), None)
             if first:
-                log.info("s3://%s/%s can be listed; its first file is %s", self.s3_bucket, prefix,
+                self.lake.check_readable(self.s3_bucket, first.object_key)
+                log.info("s3://%s/%s can be listed and read; its first file is %s", self.s3_bucket, prefix,
                          first.object_key)  # fmt: skip
             else:
                 log.warning("s3://%s/%s can be listed but holds no file. Check the prefix in the Airflow "

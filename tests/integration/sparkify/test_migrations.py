@@ -97,6 +97,25 @@ def test_a_database_of_the_first_version_gets_the_columns_of_a_new_one(empty_pip
     assert applied(empty_pipeline) == versions == [m.version for m in read_migrations(MIGRATIONS)]
 
 
+def test_what_the_first_version_counted_and_checked_is_kept(empty_pipeline):
+    empty_pipeline.execute(
+        *split_statements(SCHEMA_0.read_text()),
+        "INSERT INTO sparkify.load_history VALUES (TIMESTAMP '2018-11-01 00:00:00', "
+        "TIMESTAMP '2018-11-01 01:00:00', 'r', 1, 2, 30, 20, 11, 8, 0, 3, 2, 1, 11, GETDATE())",
+        "INSERT INTO sparkify.quality_results VALUES ('r', TIMESTAMP '2018-11-01 00:00:00', "
+        "TIMESTAMP '2018-11-01 01:00:00', 'users', 'users_have_a_name', 'warn', 3, '> 0', 'failed', "
+        "GETDATE())",
+    )
+    empty_pipeline.create_schema()
+    assert empty_pipeline.query(
+        "SELECT run_id, events_staged, events_outside, songplays, duplicate_plays, other_pages "
+        "FROM sparkify.load_history"
+    ) == [("r", 30, 10, 11, 1, 8)]
+    assert empty_pipeline.query(
+        "SELECT status, observed, warn_if, error_if FROM sparkify.quality_results"
+    ) == [("warned", 3.0, "> 0", None)]
+
+
 def test_the_next_version_keeps_the_data_and_has_the_columns_of_a_new_database(pipeline, next_version):
     pipeline.put_events(event("2018-11-01 10:00"), event("2018-11-01 11:00", itemInSession=1))
     pipeline.put_songs(song())

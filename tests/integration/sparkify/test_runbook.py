@@ -61,18 +61,18 @@ def test_a_vanished_workers_session_is_found_and_ended(pipeline):
     assert len(pipeline.table("songplays")) == 1
 
 
-def test_a_window_is_unloaded_by_loading_it_without_its_files(pipeline):
+def test_a_window_is_unloaded_by_loading_it_from_empty_files(pipeline):
     kept, unloaded = event("2018-11-01 09:10"), event("2018-11-01 10:10", itemInSession=1, level="paid")
     pipeline.put_events(kept, unloaded)
     pipeline.load(*DAY)
     [key] = log_files([kept])
-    pipeline.s3.delete_object(Bucket=pipeline.bucket, Key=key)
+    pipeline.put({key: b""})
     pipeline.load("2018-11-01 10:00", "2018-11-01 11:00")
     assert pipeline.tables() == reference.tables([kept], [])
-    [(files,)] = pipeline.query(
-        "SELECT log_files FROM sparkify.load_history WHERE window_start = TIMESTAMP '2018-11-01 10:00:00'"
+    [(events,)] = pipeline.query(
+        "SELECT events_staged FROM sparkify.load_history WHERE window_start = TIMESTAMP '2018-11-01 10:00:00'"
     )
-    assert files == 0
+    assert events == 0
     pipeline.put_events(kept, unloaded)
     pipeline.load(*DAY)
     assert pipeline.tables() == reference.tables([kept, unloaded], [])

@@ -9,6 +9,7 @@ import pytest
 from airflow.sdk import CronDataIntervalTimetable
 from airflow.sdk.exceptions import ParamValidationError
 
+from sparkify import alerts
 from sparkify.window import resolve_window
 from tests.support.pipeline import DAGS, PipelineRun, load_dag
 
@@ -85,6 +86,12 @@ def test_every_dag_says_what_it_is_whose_it_is_and_what_to_do_when_it_fails(dag_
         assert task.retries >= 2
         assert task.retry_exponential_backoff
         assert timedelta(0) < task.execution_timeout <= timedelta(hours=6)
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_every_task_tells_when_it_failed(dag_id):
+    for task in load_dag(dag_id).tasks:
+        assert alerts.failed in task.on_failure_callback, task.task_id
 
 
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.name)

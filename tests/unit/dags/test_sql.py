@@ -8,13 +8,13 @@ from functools import cache
 import jinja2
 import pytest
 import sqlparse
-import yaml
 from sqlfluff.core import FluffConfig, Linter
 
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.migrations import read_migrations
 from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_SONGS
 from sparkify.paths import MIGRATIONS, SQL
+from sparkify.rejected import PROVISIONED, SERVERLESS
 from sparkify.warehouse import split_statements
 from tests.support.pipeline import PipelineRun, load_dag
 
@@ -110,15 +110,24 @@ def rendered_scripts() -> dict[str, str]:
             scripts[f"staging/{source}/create.sql"] = task.create_sql
             scripts[f"staging/copy.sql ({source})"] = task.copy_sql
             scripts[f"staging/copy_files.sql ({source})"] = task.copy_files_sql
+            scripts[f"staging/create_rejected.sql ({source})"] = task.create_rejected_sql
+            if task.reject_sql:
+                scripts[f"staging/{source}/reject.sql"] = task.reject_sql
+            run.xcoms[f"stage_{source}", "return_value"] = {"copied": 1, "values": 1, "objects": 1}
         candidates = []
         for table in ("songs", "artists", "songplays", "users", "time"):
             task, context = run.rendered(f"load_{table}")
             scripts[f"{table}/load.sql"] = task.sql
             candidate = task.sql_context(context)["candidate"]
             candidates.append({"table": table, "candidate": candidate, "mode": mode, "rows": 1})
-            for check in yaml.safe_load((SQL / table / "checks.yaml").read_text()):
-                sql = task.render_template(check["sql"], task.sql_context(context))
-                scripts[f"{table}/checks.yaml {check['name']}"] = sql
+        task, context = run.rendered("run_quality_checks")
+        relations = {f"staging/{source}": f"staging.{source}__1" for source in task.sources}
+        relations |= {candidate["table"]: candidate["candidate"] for candidate in candidates}
+        for check, query, explain in task._statements(task.sql_context(context), relations):
+            name = f"{check.table}/checks.yaml {check.name}"
+            scripts |= {name: query, **({f"{name} (explain)": explain} if explain else {})}
+            if check.query.endswith(".sql"):
+                scripts[f"{check.query} ({name})"] = query
         run.xcoms["run_quality_checks", "return_value"] = candidates
         task, context = run.rendered("publish")
         for path, sql in task._scripts(context, task.begin(context)):
@@ -127,6 +136,8 @@ def rendered_scripts() -> dict[str, str]:
             scripts[path] = task.render_template(path, task._names(context))
     copy, _ = PipelineRun(load_dag("sparkify_verify")).rendered("copy")
     scripts["verify.sql"] = copy.copy_script("s3://work/verify.manifest")
+    for path in (PROVISIONED, SERVERLESS):
+        scripts[path] = (SQL / path).read_text().replace("%s", "1")
     scripts["fingerprint.sql"] = fingerprint_sql()
     return scripts
 

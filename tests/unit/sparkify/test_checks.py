@@ -2,68 +2,142 @@
 
 import pytest
 
-from sparkify.checks import Check, read_checks, results_table
+from sparkify.checks import FAILED, PASSED, SKIPPED, WARNED, Check, read_checks, results_table, summary
 from sparkify.paths import SQL
 
 pytestmark = pytest.mark.unit
 
 
-def check(threshold="> 0"):
-    return Check("songplays", "natural_key_is_unique", "the grain", "error", "SELECT 1", threshold)
+def check(**fields):
+    return Check("songplays", "natural_key_is_unique", "the grain", "SELECT 1, 1", **fields)
 
 
 @pytest.mark.parametrize(
-    ("threshold", "rows", "passed"),
+    ("fields", "row", "status"),
     [
-        ("> 0", [(0,)], True),
-        ("> 0", [(1,)], False),
-        ("< 0.5", [("0.75",)], True),
-        ("<= 0.75", [(0.75,)], False),
-        ("= 0", [(0,)], False),
-        ("<> 3", [(3,)], True),
-        pytest.param("> 0", [(None,)], False, id="NULL never passes"),
-        pytest.param("> 0", [], False, id="no row never passes"),
-        pytest.param("> 0", [(0,), (0,)], False, id="two rows never pass"),
-        pytest.param("> 0", [(0, 0)], False, id="two columns never pass"),
+        ({"error_if": "> 0"}, (0, 10), PASSED),
+        ({"error_if": "> 0"}, (1, 10), FAILED),
+        ({"warn_if": "> 0"}, (1, 10), WARNED),
+        ({"warn_if": "> 0", "error_if": "> 5"}, (5, 10), WARNED),
+        ({"warn_if": "> 0", "error_if": "> 5"}, (6, 10), FAILED),
+        ({"error_if": "< 0.5"}, ("0.75", 1), PASSED),
+        ({"error_if": "<= 0.75"}, (0.75, 1), FAILED),
+        ({"error_if": "= 0"}, (0, 1), FAILED),
+        ({"error_if": "<> 3"}, (3, 1), PASSED),
+        ({"error_if": "> 5 %"}, (5, 100), PASSED),
+        ({"error_if": "> 5 %"}, (6, 100), FAILED),
+        ({"warn_if": "< 1%"}, (0, 100), WARNED),
+        ({"warn_if": "< -3"}, (-4, 1), WARNED),
     ],
 )
-def test_judgement(threshold, rows, passed):
-    assert check(threshold).judge(rows).passed is passed
+def test_thresholds(fields, row, status):
+    assert check(**fields).judge([row]).status == status
 
 
-VALID = "- {name: a, protects: b, severity: warn, sql: SELECT 0, fail_if: '> 0'}\n"
+@pytest.mark.parametrize(
+    ("fields", "row", "status"),
+    [
+        pytest.param({"error_if": "> 0"}, (0, 0), SKIPPED, id="an empty table is not passed"),
+        pytest.param({"error_if": "> 0"}, (None, 0), SKIPPED, id="the aggregate of an empty table"),
+        pytest.param({"error_if": "<> 0"}, (-3, 0), FAILED, id="parts of an empty whole"),
+        pytest.param({"warn_if": "< 1 %", "min_rows": 10}, (0, 9), SKIPPED, id="too few for a percentage"),
+        pytest.param({"warn_if": "< 1 %", "min_rows": 10}, (0, 10), WARNED, id="enough for a percentage"),
+        pytest.param({"error_if": "> 5 %"}, (0, 0), SKIPPED, id="a percentage of nothing"),
+    ],
+)
+def test_nothing_or_too_little_to_judge_is_skipped_and_not_passed(fields, row, status):
+    assert check(**fields).judge([row]).status == status
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param([], id="no row"),
+        pytest.param([(0, 1), (0, 1)], id="two rows"),
+        pytest.param([(0,)], id="one column"),
+        pytest.param([(0, 1, 2)], id="three columns"),
+        pytest.param([(None, 10)], id="NULL of some rows"),
+        pytest.param([(0, None)], id="NULL rows"),
+    ],
+)
+@pytest.mark.parametrize(("fields", "worst"), [({"error_if": "> 0"}, FAILED), ({"warn_if": "> 0"}, WARNED)])
+def test_what_cannot_be_judged_never_passes(fields, worst, rows):
+    result = check(**fields).judge(rows)
+    assert (result.status, result.observed) == (worst, None)
+    assert "the query gave" in result.sentence()
+
+
+VALID = "- {name: abc, protects: the grain, severity: warn, sql: 'SELECT 0, 1'}\n"
+UNIQUE = VALID.replace("sql: 'SELECT 0, 1'", "kind: unique, columns: [song_id]")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "expected a list of checks"),
-        ("name: a\n", "expected a list of checks"),
-        ("- a\n", "check 1 is a str"),
-        (VALID.replace("protects: b, ", ""), r"missing or unknown \['protects'\]"),
-        (VALID.replace("protects", "protect"), r"missing or unknown \['protect', 'protects'\]"),
-        (VALID + VALID.replace("name: a", "name: c").replace("warn", "fatal"), r"check 2 \(c\).*'fatal'"),
-        (VALID.replace("> 0", "more than 0"), "'more than 0' is not a comparison"),
-        (VALID + VALID, "two checks are named a"),
+        ("", "line 1: .*not of type 'array'"),
+        ("name: abc\n", "line 1: .*not of type 'array'"),
+        ("- abc\n", "line 1: 'abc' is not of type 'object'"),
+        ("- [\n", "line 2: "),
+        (
+            VALID + VALID.replace("protects: the grain, ", ""),
+            "line 2: of check abc: .protects. is",
+        ),
+        (VALID.replace("protects", "protect"), "line 1: of check abc: 'protects' is a required"),
+        (VALID.replace("sql:", "fail_if: '> 0', sql:"), "line 1: .*'fail_if' was unexpected"),
+        (
+            VALID + "\n" + VALID.replace("warn", "fatal"),
+            "line 3: severity of check abc: .fatal. is",
+        ),
+        (VALID.replace("sql:", "warn_if: more than 0, sql:"), "line 1: warn_if of check abc: 'more than 0'"),
+        (VALID.replace("sql:", "error_if: '> 0', sql:"), "line 1: error_if of check abc: .*severity error"),
+        (VALID.replace("sql: 'SELECT 0, 1'", "min_rows: 1"), "either a kind or sql"),
+        (UNIQUE.replace("kind:", "sql: SELECT 1, kind:"), "either a kind or sql"),
+        (UNIQUE.replace("unique", "uniq"), "line 1: kind of check abc: 'uniq' is not one of"),
+        (UNIQUE.replace("columns", "column"), "line 1: of check abc: 'columns' is a required property"),
+        (UNIQUE.replace("song_id", "song_id; DROP"), "line 1: columns.0 of check abc: 'song_id; DROP'"),
+        (VALID + "\n" + VALID, "line 3: the check of line 1 is named abc too"),
     ],
 )
-def test_a_wrong_declaration_is_named(tmp_path, text, message):
+def test_a_wrong_declaration_is_named_with_file_and_line(tmp_path, text, message):
     path = tmp_path / "checks.yaml"
     path.write_text(text)
     with pytest.raises(ValueError, match=message) as caught:
         read_checks(path)
-    assert str(path) in str(caught.value)
+    assert str(caught.value).startswith(str(path))
 
 
-@pytest.mark.parametrize("path", sorted(SQL.glob("*/checks.yaml")), ids=lambda path: path.parent.name)
-def test_the_projects_own_checks_are_valid(path):
-    assert len(read_checks(path)) >= 3
+def test_severity_alone_means_any_violation(tmp_path):
+    path = tmp_path / "checks.yaml"
+    path.write_text(VALID + UNIQUE.replace("warn", "error").replace("abc", "abd"))
+    first, second = read_checks(path)
+    assert (first.warn_if, first.error_if, first.severity) == ("> 0", None, "warn")
+    assert (second.warn_if, second.error_if, second.severity) == (None, "> 0", "error")
+    assert (second.query, second.fields) == ("checks/unique.sql", {"columns": ["song_id"]})
 
 
-def test_results_are_a_table_that_shows_failures():
-    table = results_table([check().judge([(0,)]), check().judge([(7,)]), check().judge([])])
-    assert [line.split()[3:] for line in table.splitlines()[1:]] == [
-        ["0", ">", "0", "passed"],
-        ["7", ">", "0", "FAILED"],
-        ["nothing", ">", "0", "FAILED"],
+FOLDERS = sorted(str(path.parent.relative_to(SQL)) for path in SQL.rglob("checks.yaml"))
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_projects_own_checks_are_valid(folder):
+    checks = read_checks(SQL / folder / "checks.yaml")
+    assert len(checks) >= 3
+    assert {check.table for check in checks} == {folder}
+
+
+def test_every_table_and_source_has_checks():
+    tables = {"songplays", "users", "songs", "artists", "time"}
+    assert set(FOLDERS) == tables | {"staging/events", "staging/songs"}
+
+
+def test_results_are_a_table_that_shows_what_did_not_pass():
+    one = check(error_if="> 0")
+    results = [one.judge([(0, 5)]), one.judge([(7, 9)]), one.judge([(0, 0)]), one.judge([])]
+    shown = [line.split()[2:8] for line in results_table(results).splitlines()[1:]]
+    assert shown == [
+        ["0", "5", "error", "if", ">", "0"],
+        ["7", "9", "error", "if", ">", "0"],
+        ["0", "0", "error", "if", ">", "0"],
+        ["nothing", "error", "if", ">", "0", "FAILED"],
     ]
+    assert summary(results) == {"passed": 1, "warned": 0, "failed": 2, "skipped": 1}

@@ -8,8 +8,8 @@ from sparkify.warehouse import Transaction, TransientError, WarehouseError, quot
 pytestmark = pytest.mark.unit
 
 
-class RefusingCursor:
-    """A cursor whose every statement fails as redshift_connector reports it."""
+class RefusingConnection:
+    """A connection, its own cursor, whose every statement fails as redshift_connector reports it."""
 
     description = None
     rowcount = -1
@@ -17,12 +17,15 @@ class RefusingCursor:
     def __init__(self, code, message, detail=""):
         self.fields = {"S": "ERROR", "C": code, "M": message, "D": detail}
 
+    def cursor(self):
+        return self
+
     def execute(self, statement, parameters):
         raise RuntimeError(self.fields)
 
 
 def refused(code, message, detail=""):
-    transaction = Transaction(RefusingCursor(code, message, detail), "connection 'c'")
+    transaction = Transaction(RefusingConnection(code, message, detail), "connection 'c'")
     with pytest.raises(WarehouseError) as caught:
         transaction.execute("SELECT 1", name="a script")
     return caught.value

@@ -1,5 +1,6 @@
 -- The landing table of the log events of one run, in the order of log_json_path.json. COPY does every conversion,
--- so a value that does not fit its type is refused with file and line. BACKUP NO: it lives for one run.
+-- so a value that does not fit its type is refused with file and line. NOT NULL: an event without ts belongs to no
+-- window, one without page to no table, so COPY refuses them too. BACKUP NO: it lives for one run.
 DROP TABLE IF EXISTS {{ work('events') }};
 CREATE TABLE {{ work('events') }} (
     artist VARCHAR(1024),
@@ -12,12 +13,12 @@ CREATE TABLE {{ work('events') }} (
     level VARCHAR(16),
     location VARCHAR(1024),
     method VARCHAR(16),
-    page VARCHAR(64),
+    page VARCHAR(64) NOT NULL,
     registration DOUBLE PRECISION,
     session_id BIGINT,
     song VARCHAR(1024),
     status INTEGER,
-    ts TIMESTAMP,
+    ts TIMESTAMP NOT NULL,
     user_agent VARCHAR(2048),
     user_id BIGINT
 )
@@ -25,3 +26,5 @@ BACKUP NO
 DISTSTYLE KEY
 DISTKEY (session_id);
 {% include 'staging/create_files.sql' %}
+{% include 'staging/create_rejected.sql' %}
+{% include 'staging/create_keys.sql' %}

@@ -1,18 +1,21 @@
 -- The landing table of the song files of one run, named like the keys of the JSON objects for JSON auto.
+-- NOT NULL: what a play finds its song by, and the keys; COPY refuses a song without one of them.
 DROP TABLE IF EXISTS {{ work('songs') }};
 CREATE TABLE {{ work('songs') }} (
     num_songs INTEGER,
-    artist_id VARCHAR(64),
+    artist_id VARCHAR(64) NOT NULL,
     artist_latitude DOUBLE PRECISION,
     artist_longitude DOUBLE PRECISION,
     artist_location VARCHAR(1024),
-    artist_name VARCHAR(1024),
-    song_id VARCHAR(64),
-    title VARCHAR(1024),
-    duration DOUBLE PRECISION,
+    artist_name VARCHAR(1024) NOT NULL,
+    song_id VARCHAR(64) NOT NULL,
+    title VARCHAR(1024) NOT NULL,
+    duration DOUBLE PRECISION NOT NULL,
     year INTEGER
 )
 BACKUP NO
 DISTSTYLE KEY
 DISTKEY (song_id);
 {% include 'staging/create_files.sql' %}
+{% include 'staging/create_rejected.sql' %}
+{% include 'staging/create_keys.sql' %}

@@ -1,0 +1,4 @@
+SELECT
+    COUNT(CASE WHEN {{ column }} NOT IN ({% for value in values %}{{ quote(value) }}{{ ', ' if not loop.last }}{% endfor %}) THEN 1 END) AS observed,
+    COUNT(*) AS rows_checked
+FROM {{ relation }};

@@ -1,0 +1,4 @@
+SELECT
+    COUNT({{ column }}) AS observed,
+    COUNT(*) AS rows_checked
+FROM {{ relation }};

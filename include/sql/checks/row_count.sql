@@ -1,0 +1,4 @@
+SELECT
+    COUNT(*) AS observed,
+    1 AS rows_checked
+FROM {{ relation }};

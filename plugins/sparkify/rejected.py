@@ -1,0 +1,191 @@
+"""Rejected rows: what COPY refused, read from Redshift's load-error tables, with file, line and raw text."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+from datetime import datetime
+
+from sparkify.paths import SQL
+from sparkify.tables import text_table
+from sparkify.warehouse import Transaction, TransientError, Warehouse, WarehouseError
+
+log = logging.getLogger(__name__)
+
+PROVISIONED = "staging/load_errors_provisioned.sql"
+SERVERLESS = "staging/load_errors_serverless.sql"
+#: How Redshift ends a COPY that met more bad rows than it may, and what it says of one that left some out.
+REFUSED = re.compile(r"Load into table '.*' failed\.\s+Check '")
+LEFT_OUT = re.compile(r"(\d+) record\(s\) could not be loaded")
+#: How long system tables may take to show what a COPY has written.
+DEADLINE_SECONDS = 60
+COLUMNS = ("file_name", "line_number", "column_name", "error_code", "reason", "raw_line")
+RAW_LINE_CHARACTERS = 1024
+#: How many rows the log shows.
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """One source row that was not loaded.
+
+    :param file_name: `s3://bucket/key`; None where it cannot be told.
+    :param line_number: the last line of the row, from 1; None where it cannot be told.
+    :param column_name: the landing table's column; empty where the row as a whole is at fault.
+    :param error_code: Redshift's; None where the model refused what COPY took.
+    :param raw_line: the beginning of the row; None where the warehouse does not keep it.
+    """
+
+    file_name: str | None
+    line_number: int | None
+    column_name: str
+    error_code: int | None
+    reason: str
+    raw_line: str | None
+
+    def with_raw_line(self, line: bytes | None) -> RejectedRow:
+        """The row with its text as it stands in the file, where the warehouse had none."""
+        if self.raw_line is not None or line is None:
+            return self
+        return replace(self, raw_line=line.decode(errors="replace")[:RAW_LINE_CHARACTERS])
+
+    def sentence(self) -> str:
+        place = self.file_name or "a file of the run"
+        line = "" if self.line_number is None else f", line {self.line_number}"
+        column = f", column {self.column_name}" if self.column_name else ""
+        code = "" if self.error_code is None else f" (error {self.error_code})"
+        raw = "" if self.raw_line is None else f": {self.raw_line}"
+        return f"{place}{line}{column}: {self.reason}{code}{raw}"
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The rejected rows of a run's files.
+
+    :param count: how many there are.
+    :param by_model: how many of them COPY had loaded.
+    :param first: the first of them, by file and line.
+    """
+
+    count: int
+    by_model: int
+    first: list[RejectedRow]
+
+    @classmethod
+    def read(cls, transaction: Transaction, table: str) -> Rejected:
+        """From a run's work table of rejected rows."""
+        [(count, by_model)] = transaction.execute(
+            f"SELECT COUNT(*), COUNT(CASE WHEN error_code IS NULL THEN 1 END) FROM {table}",
+            name=f"count {table}",
+        )
+        if not count:
+            return cls(0, 0, [])
+        rows = transaction.execute(
+            f"SELECT {', '.join(COLUMNS)} FROM {table} "
+            f"ORDER BY file_name, line_number, reason, raw_line LIMIT {SHOWN}",
+            name=f"read the first rows of {table}",
+        )
+        return cls(count, by_model, [RejectedRow(*row) for row in rows])
+
+
+class CopyRefusedError(Exception):
+    """COPY met more bad rows than it was allowed to leave out: `rows` are those that it recorded."""
+
+    def __init__(self, rows: list[RejectedRow]) -> None:
+        super().__init__(f"COPY refused {len(rows)} row(s)")
+        self.rows = rows
+
+
+@dataclass(frozen=True)
+class LoadSession:
+    """Where the load errors of one COPY are to be found.
+
+    :param process_id: of the session that ran it.
+    :param since: when it began at the earliest, by the warehouse's clock.
+    """
+
+    process_id: int
+    since: datetime
+
+    @classmethod
+    def begin(cls, transaction: Transaction) -> LoadSession:
+        """To be called before the COPY, on its own connection."""
+        [(process_id, since)] = transaction.execute(
+            "SELECT pg_backend_pid(), GETDATE()", name="note the session of the load"
+        )
+        return cls(process_id, since)
+
+    def read(self, warehouse: Warehouse, at_least: int) -> list[RejectedRow]:
+        """The rows that COPY refused, by file and line.
+
+        Redshift writes its system tables outside of transactions: the rows are there also after the COPY's
+        own was rolled back, but may come a moment later.
+
+        :param at_least: how many COPY said there are.
+        :raises WarehouseError: where fewer have come within a minute.
+        """
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        pause = 0.1
+        while True:
+            rows = self._look(warehouse)
+            if len(rows) >= at_least:
+                return rows
+            if time.monotonic() > deadline:
+                raise WarehouseError(
+                    f"COPY refused {at_least} row(s) at least, but the load-error tables show {len(rows)} of "
+                    f"session {self.process_id} since {self.since} after {DEADLINE_SECONDS} s. The role of "
+                    f"connection {warehouse.redshift_conn_id!r} sees its own loads only: check that it is "
+                    f"allowed to read stl_load_errors or sys_load_error_detail."
+                )
+            time.sleep(pause)
+            pause = min(2 * pause, 5)
+
+    def _look(self, warehouse: Warehouse) -> list[RejectedRow]:
+        try:
+            rows = self._query(warehouse, PROVISIONED)
+        except TransientError:
+            raise
+        except WarehouseError as error:
+            log.info("No STL tables here, as on Redshift Serverless (%s)", error.message)
+            rows = self._query(warehouse, SERVERLESS)
+        return [
+            RejectedRow(file, line, column, code, reason, raw and raw[:RAW_LINE_CHARACTERS])
+            for file, line, column, code, reason, raw in rows
+        ]
+
+    def _query(self, warehouse: Warehouse, path: str) -> list[tuple]:
+        with warehouse.transaction() as transaction:
+            return transaction.execute(
+                (SQL / path).read_text(encoding="utf-8").rstrip().rstrip(";"),
+                [self.process_id, self.since],
+                name=path,
+            )
+
+
+def refused_rows(error: WarehouseError) -> bool:
+    """Whether COPY failed for its rows, and not for the files, the options or the server."""
+    return REFUSED.search(error.message) is not None
+
+
+def left_out(notices: Sequence[str]) -> int:
+    """How many rows COPY says it left out, of the notices that it gave."""
+    return sum(int(found[1]) for notice in notices if (found := LEFT_OUT.search(notice)))
+
+
+def store(transaction: Transaction, table: str, rows: Sequence[RejectedRow]) -> None:
+    """Insert the rows into a run's work table of rejected rows."""
+    transaction.insert(table, COLUMNS, [astuple(row) for row in rows])
+
+
+def rows_table(rows: Sequence[RejectedRow]) -> str:
+    """The rows as a text table, one line a row."""
+    return text_table(
+        ("file", "line", "column", "error", "reason", "raw text"),
+        [
+            (row.file_name, row.line_number, row.column_name, row.error_code, row.reason, row.raw_line)
+            for row in rows
+        ],
+    )

@@ -1,0 +1,214 @@
+"""Every kind of bad input through the real COPY: what is loaded, what is rejected, and that it adds up."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from tests.support.corpus import CASES, HOME, PLAY, line
+from tests.support.source import event
+from tests.support.warehouse import Pipeline, new_buckets
+
+pytestmark = pytest.mark.integration
+
+DAY = ("2018-11-01 00:00", "2018-11-02 00:00")
+KEY = "log_data/2018/11/2018-11-01-events.json"
+HISTORY = (
+    "events_staged, events_in_window, events_outside, songplays, duplicate_plays, other_pages, "
+    "rejected_events"
+)
+
+
+def key(day: date) -> str:
+    return f"log_data/{day:%Y/%m/%Y-%m-%d}-events.json"
+
+
+def corpus_day(number: int) -> date:
+    return date(2018, 11, 1) + timedelta(days=number)
+
+
+#: A day for each case whose file a run over many days tells by itself.
+DAYS = {
+    case.name: (case, corpus_day(number))
+    for number, case in enumerate(case for case in CASES if not case.torn and not case.of_no_day)
+}
+REJECTED = "file_name, line_number, column_name, error_code, reason, raw_line"
+
+
+@dataclass
+class Loaded:
+    """The corpus after one run over it, a day a case."""
+
+    bucket: str
+    history: tuple
+    plays: dict[date, int]
+    rejected: dict[str, list[tuple]]
+
+
+@pytest.fixture(scope="module")
+def corpus(redshift, s3_client, airflow_connections) -> Loaded:
+    pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
+    pipeline.execute("DROP SCHEMA IF EXISTS sparkify CASCADE", "DROP SCHEMA IF EXISTS staging CASCADE")
+    pipeline.create_schema()
+    pipeline.put({key(day): case.body(day) for case, day in DAYS.values()})
+    end = max(day for _, day in DAYS.values()) + timedelta(days=1)
+    pipeline.load(f"{corpus_day(0)} 00:00", f"{end} 00:00", max_rejected_rows=len(DAYS))
+    rejected = defaultdict(list)
+    for file, *rest in pipeline.query(f"SELECT {REJECTED} FROM sparkify.rejected_rows"):
+        rejected[file].append(tuple(rest))
+    return Loaded(
+        pipeline.bucket,
+        pipeline.query(f"SELECT {HISTORY} FROM sparkify.load_history")[0],
+        dict(pipeline.query("SELECT TRUNC(start_time), COUNT(*) FROM sparkify.songplays GROUP BY 1")),
+        rejected,
+    )
+
+
+@pytest.mark.parametrize("name", DAYS)
+def test_every_row_is_loaded_or_rejected_by_rule(corpus, name):
+    case, day = DAYS[name]
+    assert corpus.plays.get(day, 0) == case.good[0] + case.plays
+    rejected = corpus.rejected[f"s3://{corpus.bucket}/{key(day)}"]
+    assert len(rejected) == case.rejected
+    for number, column, code, reason, raw in rejected:
+        assert (column, code) == (case.column, case.code)
+        assert number == (None if case.code is None else case.bad_line)
+        assert re.search(case.reason, reason)
+        assert raw
+
+
+def test_the_counts_of_the_whole_corpus_add_up(corpus):
+    cases = [case for case, _ in DAYS.values()]
+    plays = sum(case.good[0] + case.plays for case in cases)
+    others = sum(case.good[1] + case.other_pages for case in cases)
+    duplicates = sum(case.duplicates for case in cases)
+    rejected = sum(case.rejected for case in cases)
+    in_window = plays + duplicates + others
+    assert rejected > 15
+    assert corpus.history == (in_window + rejected, in_window, 0, plays, duplicates, others, rejected)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.of_no_day], ids=lambda case: case.name)
+def test_an_event_of_another_day_than_its_files_is_rejected(pipeline, case):
+    pipeline.put({KEY: case.body()})
+    row = pipeline.load(*DAY, max_rejected_rows=1).xcoms["publish", "return_value"]
+    assert (row["events_staged"], row["songplays"], row["rejected_events"]) == (3, 1, 1)
+    [(file, column, reason)] = pipeline.query(
+        "SELECT file_name, column_name, reason FROM sparkify.rejected_rows"
+    )
+    assert (file, column) == (f"s3://{pipeline.bucket}/{KEY}", case.column)
+    assert case.reason in reason
+
+
+def test_a_gzip_file_without_gzip_is_rejected_whole(pipeline):
+    pipeline.put({KEY: gzip.compress(b"\n".join([line(), line(sessionId=3)]), mtime=0)})
+    row = pipeline.load(*DAY, max_rejected_rows=99).xcoms["publish", "return_value"]
+    assert row["songplays"] == 0
+    assert row["events_staged"] == row["rejected_events"] > 0
+
+
+def test_a_torn_row_does_not_hide_what_follows_it(pipeline):
+    for case in CASES:
+        if case.torn:
+            pipeline.put({KEY: case.body()})
+            with pytest.raises(AirflowFailException, match=r"every_value_is_read observed 1 of 3 row\(s\)"):
+                pipeline.load(*DAY, max_rejected_rows=5)
+            assert pipeline.table("songplays") == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "place"),
+    [
+        (line(sessionId="many"), r", line 2, column session_id: .* \(error 1207\): \{.*many"),
+        (
+            line(level="gold"),
+            r", column level: level is neither free nor paid: ts 2018-11-01 12:00:00.000, .*gold",
+        ),
+    ],
+)
+def test_over_budget_the_first_bad_row_is_shown_and_nothing_is_published(pipeline, bad, place):
+    pipeline.put({KEY: b"\n".join([line(sessionId=5), bad])})
+    run = pipeline.new_run(*DAY)
+    with pytest.raises(AirflowFailException, match=f"s3://{pipeline.bucket}/{KEY}{place}"):
+        run.run()
+    assert pipeline.table("songplays") == []
+    assert len(pipeline.query("SELECT * FROM sparkify.rejected_rows")) == 1
+
+    with pytest.raises(AirflowFailException):
+        run.run_task("stage_events", try_number=2)
+    assert len(pipeline.query("SELECT * FROM sparkify.rejected_rows")) == 1
+
+
+def test_a_mended_file_clears_its_rows(pipeline):
+    pipeline.put({KEY: b"\n".join([line(sessionId=5), line(level="gold"), line(ts="noon")])})
+    pipeline.load(*DAY, max_rejected_rows=2)
+    assert len(pipeline.query("SELECT * FROM sparkify.rejected_rows")) == 2
+    pipeline.put({KEY: line(sessionId=5)})
+    pipeline.load("2018-11-01 00:00", "2018-11-03 00:00")
+    assert pipeline.query("SELECT * FROM sparkify.rejected_rows") == []
+
+
+def test_the_budget_is_of_the_run_and_not_of_each_source(pipeline):
+    pipeline.put({KEY: line(level="gold")})
+    pipeline.put({"song_data/A/TRX.json": b'{"song_id": "SO1"}'})
+    with pytest.raises(AirflowFailException, match=r"rejected_rows_are_within_the_budget observed 2 of 1"):
+        pipeline.load(*DAY, max_rejected_rows=1)
+    pipeline.load(*DAY, max_rejected_rows=2)
+
+
+def test_a_rejected_song_file_is_tried_again_by_every_run_until_it_is_mended(pipeline):
+    pipeline.put({"song_data/A/TRX.json": b'{"song_id": "SO1", "title": null}'})
+    for _ in range(2):
+        pipeline.load(*DAY, max_rejected_rows=1)
+        [(source, file, code)] = pipeline.query(
+            "SELECT source, file_name, error_code FROM sparkify.rejected_rows"
+        )
+        assert (source, file) == ("songs", f"s3://{pipeline.bucket}/song_data/A/TRX.json")
+        assert code == 1213
+    pipeline.put_songs()
+    pipeline.s3.delete_object(Bucket=pipeline.bucket, Key="song_data/A/TRX.json")
+    pipeline.load(*DAY)
+    assert pipeline.query("SELECT * FROM sparkify.rejected_rows") == []
+
+
+def test_a_play_of_a_later_hour_is_left_to_its_own_window(pipeline):
+    pipeline.put_events(PLAY, HOME, event("2018-11-01 11:30", sessionId=9))
+    row = pipeline.load("2018-11-01 10:00", "2018-11-01 11:00").xcoms["publish", "return_value"]
+    assert (row["songplays"], row["events_outside"], row["rejected_events"]) == (1, 2, 0)
+    pipeline.load("2018-11-01 11:00", "2018-11-01 12:00")
+    assert len(pipeline.table("songplays")) == 2
+
+
+def test_the_same_play_in_two_files_counts_once(pipeline):
+    pipeline.put({KEY: line(), KEY.replace("-01-events", "-02-events"): line()})
+    row = pipeline.load("2018-11-01 00:00", "2018-11-03 00:00").xcoms["publish", "return_value"]
+    assert (row["songplays"], row["duplicate_plays"]) == (1, 1)
+
+
+def test_what_is_no_daily_file_is_not_read(pipeline):
+    pipeline.put({KEY: line(), f"{KEY}.bak": b"not json", "song_data/readme.txt": b"not json"})
+    assert pipeline.load(*DAY).xcoms["publish", "return_value"]["events_staged"] == 1
+
+
+def test_unknown_and_missing_keys_are_reported_with_their_rows_and_first_file(pipeline):
+    pipeline.put({KEY: b"\n".join([line(mood="happy"), line(mood="sad", sessionId=3)])})
+    pipeline.put({"song_data/A/TRX.json": b'{"song_id": "SO1", "title": "T", "artist_id": "AR1", '
+                  b'"artist_name": "A", "duration": 1.5, "num_songs": 1, "tempo": 120}'})  # fmt: skip
+    run = pipeline.load(*DAY)
+    quality = run.xcoms["run_quality_checks", "quality"]
+    assert quality["warned"] == 3
+    assert any(f"mood in 2 row(s), first in s3://{pipeline.bucket}/{KEY}" in s for s in quality["sentences"])
+    details = dict(
+        pipeline.query(
+            "SELECT table_name || '.' || check_name, detail FROM sparkify.quality_results "
+            "WHERE status = 'warned'"
+        )
+    )
+    assert details["staging/songs.keys_are_known"].startswith("tempo in 1 row(s)")
+    assert details["staging/songs.known_keys_are_there"].startswith("artist_latitude missing in 1 row(s)")

@@ -1,0 +1,193 @@
+"""Mutated log files, a thousand in CI: no crash, no hang, and no row is lost.
+
+Every row is published, of another page, outside the window, or in `rejected_rows`; or the file holds a torn
+row, and the run says so and publishes nothing. SPARKIFY_FUZZ_FILES and SPARKIFY_FUZZ_SEED choose others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from tests.support.source import event, page
+
+pytestmark = pytest.mark.integration
+
+FILES = int(os.environ.get("SPARKIFY_FUZZ_FILES", "1000"))
+SEED = int(os.environ.get("SPARKIFY_FUZZ_SEED", "20181101"))
+FILES_A_RUN = 100
+FIRST_DAY = date(2018, 1, 1)
+ALL = 99_999
+OTHER_TYPES = [None, True, -1, 1.5, 10**12, "", "text", "é" * 700, [], {}, [1, 2], {"a": 1}]
+
+
+@dataclass
+class LogFile:
+    """A mutated daily log file.
+
+    :param intact: the (session, item) of the plays whose lines were left alone.
+    """
+
+    day: date
+    body: bytes
+    intact: set[tuple[int, int]]
+    other_pages: int
+
+    @property
+    def key(self) -> str:
+        return f"log_data/{self.day:%Y/%m/%Y-%m-%d}-events.json"
+
+    @property
+    def window(self) -> tuple[str, str]:
+        return f"{self.day} 00:00", f"{self.day + timedelta(days=1)} 00:00"
+
+
+def log_file(chance: random.Random, number: int) -> LogFile:
+    day = FIRST_DAY + timedelta(days=number % FILES_A_RUN)
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    rows = []
+    for item in range(chance.randint(2, 8)):
+        ts = int(start.timestamp() * 1000) + chance.randrange(86_400_000)
+        row = (event if chance.random() < 0.7 else page)(ts, chance.randint(1, 9))
+        rows.append(row | {"sessionId": number, "itemInSession": item})
+    lines = [json.dumps(row).encode() for row in rows]
+    touched = set(chance.sample(range(len(lines)), chance.randint(1, 2)))
+    for index in touched:
+        lines[index] = mutated(chance, rows[index], lines[index])
+    intact = [row for index, row in enumerate(rows) if index not in touched]
+    plays = {(row["sessionId"], row["itemInSession"]) for row in intact if row["page"] == "NextSong"}
+    return LogFile(day, b"\n".join(lines), plays, len(intact) - len(plays))
+
+
+def mutated(chance: random.Random, row: dict, line: bytes) -> bytes:
+    kind = chance.choice(
+        ["flip", "flip", "flip", "drop", "insert", "cut", "type", "type", "type", "key", "twice"]
+    )
+    at = chance.randrange(len(line))
+    match kind:
+        case "flip":
+            return line[:at] + bytes([line[at] ^ 1 << chance.randrange(8)]) + line[at + 1 :]
+        case "drop":
+            return line[:at] + line[at + 1 :]
+        case "insert":
+            return line[:at] + bytes([chance.randrange(256)]) + line[at:]
+        case "cut":
+            return line[:at]
+        case "type":
+            return json.dumps(row | {chance.choice(list(row)): chance.choice(OTHER_TYPES)}).encode()
+        case "key":
+            gone = chance.choice(list(row))
+            return json.dumps({key: value for key, value in row.items() if key != gone}).encode()
+        case "twice":
+            return line + chance.choice([b"", b" ", b"\n"]) + line
+    raise AssertionError(kind)
+
+
+def values(line: bytes) -> int | None:
+    """The root-level values of a line; None where one of them goes on behind its end."""
+    count, depth, in_string, is_junk, skip = 0, 0, False, False, False
+    for byte in line.replace(b"\r", b" "):
+        char = chr(byte)
+        if skip:
+            skip = False
+        elif in_string:
+            skip = char == "\\"
+            in_string = char != '"'
+        elif depth:
+            in_string = char == '"'
+            depth += (char in "{[") - (char in "}]")
+        elif char in "{[":
+            count, depth, is_junk = count + 1, 1, False
+        elif not is_junk and not char.isspace():
+            count, is_junk = count + 1, True
+    return None if depth or in_string else count
+
+
+def untorn(file: LogFile) -> int | None:
+    """The values of a file; None where a line is torn."""
+    counts = [values(line) for line in file.body.split(b"\n")]
+    return None if None in counts else sum(counts)
+
+
+def fuzzed() -> Iterator[LogFile]:
+    chance = random.Random(SEED)
+    for number in range(FILES):
+        yield log_file(chance, number)
+
+
+def published(pipeline) -> set[tuple[int, int]]:
+    return set(pipeline.query("SELECT session_id, item_in_session FROM sparkify.songplays"))
+
+
+def failed_checks(pipeline) -> set[str]:
+    rows = pipeline.query("SELECT check_name FROM sparkify.quality_results WHERE status = 'failed'")
+    return {name for (name,) in rows}
+
+
+def history(pipeline, run) -> dict[str, int]:
+    row = run.xcoms["publish", "return_value"]
+    assert row["events_staged"] == row["events_in_window"] + row["events_outside"] + row["rejected_events"]
+    assert row["events_in_window"] == row["songplays"] + row["duplicate_plays"] + row["other_pages"]
+    kept = pipeline.query("SELECT COUNT(*) FROM sparkify.rejected_rows")[0][0]
+    assert kept == row["rejected_events"]
+    return row
+
+
+def empty(pipeline, files) -> None:
+    for file in files:
+        pipeline.s3.delete_object(Bucket=pipeline.bucket, Key=file.key)
+    pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
+
+
+def test_no_row_of_a_mutated_file_is_lost(pipeline):
+    files = list(fuzzed())
+    counts = {file.body: untorn(file) for file in files}
+    whole = [file for file in files if counts[file.body] is not None]
+    assert len(whole) > FILES / 2
+    rejected = 0
+    for start in range(0, len(whole), FILES_A_RUN):
+        batch = {file.day: file for file in whole[start : start + FILES_A_RUN]}
+        # Two files of one day: the second waits for the end of its batch.
+        for some in (
+            list(batch.values()),
+            [f for f in whole[start : start + FILES_A_RUN] if batch[f.day] is not f],
+        ):
+            if not some:
+                continue
+            pipeline.put({file.key: file.body for file in some})
+            run = pipeline.load(f"{FIRST_DAY} 00:00", "2018-07-01 00:00", max_rejected_rows=ALL)
+            row = history(pipeline, run)
+            assert row["events_staged"] == sum(counts[file.body] for file in some)
+            assert set().union(*(file.intact for file in some)) <= published(pipeline)
+            assert row["other_pages"] >= sum(file.other_pages for file in some)
+            rejected += row["rejected_events"]
+            empty(pipeline, some)
+    assert rejected > FILES / 10
+
+
+def test_a_torn_row_is_rejected_or_stops_the_run(pipeline):
+    torn = [file for file in fuzzed() if untorn(file) is None][: max(20, FILES // 40)]
+    stopped = 0
+    for file in torn:
+        pipeline.put({file.key: file.body})
+        run = pipeline.new_run(*file.window, max_rejected_rows=ALL)
+        run.run(before="run_quality_checks")
+        try:
+            run.run(since="run_quality_checks")
+        except AirflowFailException:
+            assert failed_checks(pipeline) == {"every_value_is_read"}
+            assert published(pipeline) == set()
+            stopped += 1
+        else:
+            row = history(pipeline, run)
+            assert file.intact <= published(pipeline)
+            assert row["other_pages"] >= file.other_pages
+        empty(pipeline, [file])
+    assert 0 < stopped < len(torn)

@@ -1,0 +1,168 @@
+"""Bad input: one case a kind, each a line of bytes between good rows of a daily log file.
+
+docs/bad-input.md is tested against it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from tests.support.source import event, page
+
+DAY = date(2018, 11, 1)
+MILLISECOND = timedelta(milliseconds=1)
+PLAY = event(f"{DAY} 10:00", sessionId=1)
+HOME = page(f"{DAY} 11:00", sessionId=1, itemInSession=1)
+NOON = event(f"{DAY} 12:00")["ts"]
+
+
+def line(**fields: Any) -> bytes:
+    """A play at noon with other fields."""
+    return json.dumps(event(f"{DAY} 12:00", sessionId=2) | fields).encode()
+
+
+def without(*keys: str) -> bytes:
+    row = event(f"{DAY} 12:00", sessionId=2)
+    return json.dumps({key: value for key, value in row.items() if key not in keys}).encode()
+
+
+@dataclass(frozen=True)
+class BadInput:
+    """What stands between a play and a Home event, and what has to come of it beside these two.
+
+    :param rule: what the documentation says of it.
+    :param bad: the bytes.
+    :param column: of each rejected row, as in `sparkify.rejected_rows`; its error code and reason too.
+    :param torn: COPY takes what follows for a part of the bad row: the window is not published.
+    :param alone: the bytes are the whole file.
+    :param of_no_day: the row is of no day of the window, so its file is known only where there is one.
+    """
+
+    name: str
+    rule: str
+    bad: bytes
+    plays: int = 0
+    duplicates: int = 0
+    other_pages: int = 0
+    rejected: int = 0
+    column: str = ""
+    code: int | None = None
+    reason: str = ""
+    torn: bool = False
+    alone: bool = False
+    of_no_day: bool = False
+
+    def body(self, day: date = DAY) -> bytes:
+        """The file of that day."""
+        body = self.bad
+        if not self.alone:
+            body = b"\n".join([json.dumps(PLAY).encode(), self.bad, json.dumps(HOME).encode()])
+        for ts in (PLAY["ts"], HOME["ts"], NOON):
+            body = body.replace(b"%d" % ts, b"%d" % (ts + (day - DAY) // MILLISECOND))
+        return body
+
+    @property
+    def good(self) -> tuple[int, int]:
+        """The plays and the other pages that are good rows of the file."""
+        return (0, 0) if self.alone else (1, 1)
+
+    @property
+    def bad_line(self) -> int:
+        return (1 if self.alone else 2) + self.bad.count(b"\n")
+
+
+def refused(name: str, rule: str, bad: bytes, column: str, code: int, reason: str) -> BadInput:
+    """A row that COPY refuses."""
+    return BadInput(name, rule, bad, rejected=1, column=column, code=code, reason=reason)
+
+
+def taken_out(name: str, rule: str, bad: bytes, column: str, reason: str) -> BadInput:
+    """A row that COPY takes and reject.sql takes out again."""
+    of_no_day = "UTC day" in reason
+    return BadInput(name, rule, bad, rejected=1, column=column, reason=reason, of_no_day=of_no_day)
+
+
+REFUSED = "rejected by COPY"
+TAKEN_OUT = "rejected by the model"
+WRONG_TYPES = [
+    refused("wrong type: " + key, REFUSED, line(**{key: value}), column, code, "")
+    for key, value, column, code in [
+        ("itemInSession", "many", "item_in_session", 1207),
+        ("length", "long", "length", 1208),
+        ("registration", "yesterday", "registration", 1208),
+        ("sessionId", "many", "session_id", 1207),
+        ("status", "OK", "status", 1207),
+        ("ts", "noon", "ts", 1206),
+        ("userId", "Ava", "user_id", 1207),
+    ]
+]
+
+CASES = [
+    BadInput(
+        "truncated JSON in the middle of a file",
+        "COPY takes the rest of the file for a part of the torn row: the window is not published",
+        line()[:200],
+        torn=True,
+    ),
+    BadInput(
+        "truncated JSON at the end of a file",
+        REFUSED,
+        json.dumps(PLAY).encode() + b"\n" + line()[:200],
+        plays=1,
+        rejected=1,
+        code=1216,
+        reason="Invalid value",
+        alone=True,
+    ),
+    refused("a JSON array at the root", REFUSED, b"[" + line() + b"]", "", 1216, "Member is not an object"),
+    refused("text that is no JSON", REFUSED, b"12:00 play", "", 1216, "Invalid value"),
+    BadInput("two objects on one line", "both are loaded", line() + line(sessionId=3), plays=2),
+    BadInput(
+        "an object over several lines", "loaded", json.dumps(json.loads(line()), indent=1).encode(), plays=1
+    ),
+    refused(
+        "an object over 4 MB", REFUSED, line(extra="x" * 4 * 1024 * 1024), "", 1216, "exceeds the maximum"
+    ),
+    refused("invalid UTF-8", REFUSED, line(song="SONG").replace(b"SONG", b"\xa4ong"), "song", 1220, "UTF-8"),
+    refused("a NUL character", REFUSED, line(song="a\0b"), "song", 1220, ""),
+    refused(
+        "a value longer than its column in bytes",
+        REFUSED,
+        json.dumps(json.loads(line(song="é" * 513)), ensure_ascii=False).encode(),
+        "song",
+        1204,
+        "String length exceeds DDL length",
+    ),
+    *WRONG_TYPES,
+    BadInput("a missing key", "loaded as NULL; warns known_keys_are_there", without("song"), plays=1),
+    BadInput("an unknown key", "loaded without it; warns keys_are_known", line(mood="happy"), plays=1),
+    BadInput("a null value", "loaded as NULL", line(song=None), plays=1),
+    refused("ts is null", REFUSED, line(ts=None), "ts", 1213, "Missing data for not-null field"),
+    refused("page is missing", REFUSED, without("page"), "page", 1213, "Missing data for not-null field"),
+    BadInput(
+        "an empty file", "nothing to load; warns logs_hold_events where the day has no other", b"", alone=True
+    ),
+    BadInput("a file of blank lines", "nothing to load, as an empty file", b"\n \n\n", alone=True),
+    BadInput(
+        "the same play twice", "counts once; warns plays_stand_once", json.dumps(PLAY).encode(), duplicates=1
+    ),
+    taken_out("an event of another day", TAKEN_OUT, line(ts=NOON + 86_400_000), "ts", "not in the UTC day"),
+    taken_out("ts is 0", TAKEN_OUT, line(ts=0), "ts", "not in the UTC day"),
+    taken_out("ts is negative", TAKEN_OUT, line(ts=-1), "ts", "not in the UTC day"),
+    taken_out("a play without userId", TAKEN_OUT, line(userId=""), "userId", "without userId"),
+    taken_out("a play without sessionId", TAKEN_OUT, line(sessionId=None), "sessionId", "without sessionId"),
+    taken_out(
+        "a play without itemInSession", TAKEN_OUT, line(itemInSession=None), "itemInSession", "without item"
+    ),
+    BadInput(
+        "a logged-in event of another page without userId",
+        "counts as another page, no user is known of it; warns users_of_logged_in_events_are_known",
+        line(page="Settings", userId=""),
+        other_pages=1,
+    ),
+    taken_out("an unknown level", TAKEN_OUT, line(level="gold"), "level", "neither free nor paid"),
+    taken_out("a play without level", TAKEN_OUT, line(level=None), "level", "neither free nor paid"),
+]
