@@ -1,12 +1,16 @@
 """
 # sparkify_schema: the tables that the pipeline needs
 
-Creates the schemas `sparkify` (published) and `staging` (internal) and the tables that are missing. What is
-there stays as it is, so it may be run at any time; run it once before the first load, and whenever a task
-says that a table is missing.
+Creates the schemas `sparkify` (published) and `staging` (internal) and the tables that are missing, and
+brings the tables of an earlier version to this one by the migrations that they have not seen. Data stays as
+it is, so it may be run at any time; run it once before the first load, after each deployment, and whenever a
+task says that a table is missing. Readers are granted the published tables (Variable `sparkify_readers`).
 
 With `drop_existing`, and `DROP sparkify` entered as `confirm_drop`, both schemas are dropped first, with all
 data and also the ledger of loaded files: the next runs load everything again.
+
+**When it fails.** A migration that fails is rolled back, and those before it stay: mend what its error names
+and clear the task. A group or role that does not exist must be created first.
 """
 
 from datetime import datetime, timedelta
@@ -16,8 +20,10 @@ from airflow.sdk import DAG, Param
 from sparkify import alerts
 from sparkify.operators import SchemaOperator
 from sparkify.paths import SQL
+from sparkify.settings import variable
 
 FOLDERS = (
+    "migrations",
     "staging",
     "songplays",
     "users",
@@ -64,7 +70,8 @@ with DAG(
 ) as dag:
     create_schema = SchemaOperator(
         task_id="create_schema",
-        sql=[f"{folder}/create.sql" for folder in FOLDERS],
+        create_sql=[f"{folder}/create.sql" for folder in FOLDERS],
+        readers=variable("sparkify_readers"),
         drop_existing="{{ params.drop_existing }}",
         confirmation="{{ params.confirm_drop }}",
     )

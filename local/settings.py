@@ -217,7 +217,11 @@ class Settings:
                     "extra": {
                         "endpoint_url": self.s3_url,
                         "region_name": REGION,
-                        "config_kwargs": {"s3": {"addressing_style": "path"}},
+                        # rclone answers a part of an object with the checksum of all of it.
+                        "config_kwargs": {
+                            "s3": {"addressing_style": "path"},
+                            "response_checksum_validation": "when_required",
+                        },
                     },
                 }
             ),

@@ -317,13 +317,28 @@ SELECT
     NULL::text AS schema_option
 FROM pg_catalog.pg_namespace WHERE nspname <> 'redshift';
 
+CREATE OR REPLACE VIEW pg_catalog.svv_transactions AS
+SELECT
+    a.usename::text AS txn_owner,
+    a.datname::text AS txn_db,
+    a.backend_xid::text::bigint AS xid,
+    l.pid,
+    a.xact_start AT TIME ZONE 'UTC' AS txn_start,
+    l.mode AS lock_mode,
+    l.locktype AS lockable_object_type,
+    l.relation::integer AS relation,
+    l.granted
+FROM pg_catalog.pg_locks AS l
+JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype IN ('relation', 'transactionid') AND a.datname = current_database();
+
 DO $do$
 DECLARE
     name text;
 BEGIN
     FOR name IN
         SELECT viewname FROM pg_catalog.pg_views
-        WHERE schemaname = 'pg_catalog' AND viewname ~ '^(stl|stv|svv|sys)_(load|loaderror|db_iso|table|columns|redshift|all)'
+        WHERE schemaname = 'pg_catalog' AND viewname ~ '^(stl|stv|svv|sys)_(load|loaderror|db_iso|table|columns|redshift|all|transactions)'
     LOOP
         EXECUTE format('GRANT SELECT ON pg_catalog.%I TO PUBLIC', name);
     END LOOP;

@@ -375,6 +375,13 @@ def _explain(edits: Edits, plan: Plan, status: bytes) -> None:
         raise unsupported("EXPLAIN ANALYZE", "EXPLAIN takes VERBOSE only.")
 
 
+def _grant(edits: Edits, plan: Plan, status: bytes) -> None:
+    """A role is a grantee of its own kind on Redshift, and any role is one to PostgreSQL."""
+    for index in range(1, len(edits)):
+        if edits.key(index) == "ROLE" and edits.key(index - 1) in ("GRANT", "REVOKE", "TO", "FROM", ","):
+            edits.remove(index, index + 1)
+
+
 def _prepare_transaction(edits: Edits, plan: Plan, status: bytes) -> None:
     if edits.key(1) == "TRANSACTION":
         raise unsupported("PREPARE TRANSACTION", "it has no two-phase commit.")
@@ -393,5 +400,7 @@ STATEMENTS: dict[str, Callable[[Edits, Plan, bytes], None]] = {
     "RESET": _reset,
     "MERGE": _merge,
     "EXPLAIN": _explain,
+    "GRANT": _grant,
+    "REVOKE": _grant,
     "PREPARE": _prepare_transaction,
 }

@@ -98,6 +98,16 @@ class Lake:
             raise self._explained(error, f"read s3://{bucket}/{key}") from error
         return body.partition(b"\n")[2] if start else body
 
+    def check_readable(self, bucket: str, key: str) -> None:
+        """Whether `read` is allowed to, without reading.
+
+        :raises LakeError: as `read`.
+        """
+        try:
+            self.client.head_object(Bucket=bucket, Key=key)
+        except Exception as error:
+            raise self._explained(error, f"read s3://{bucket}/{key}") from error
+
     def lines(self, bucket: str, key: str, numbers: Collection[int]) -> dict[int, bytes]:
         """Some lines of an object, by their number from 1, without reading it all into memory.
 

@@ -11,6 +11,9 @@ from airflow.sdk import Param
 # Airflow does not enforce the format date-time without a further package; the form shows a picker for it.
 WHOLE_HOUR = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:00(:00(\.0+)?)?(Z|[+-]\d{2}:?\d{2})?$"
 
+#: "Cluster, namespace and workgroup names" of the Redshift Management Guide.
+AWS_NAME = r"^[a-z](?!.*--)[a-z0-9-]{1,61}[a-z0-9]$"
+
 VARIABLES = {
     "sparkify_bucket": ("sparkify", "bucket of the log and song files"),
     "sparkify_log_prefix": (
@@ -25,6 +28,10 @@ VARIABLES = {
     "sparkify_log_json_path": (
         "",
         "JSONPaths file on S3 (`s3://bucket/key`) to use in place of include/jsonpaths/log_json_path.json",
+    ),
+    "sparkify_readers": (
+        "",
+        "who may read schema sparkify: `GROUP name` or `ROLE name`; granted by `sparkify_schema`",
     ),
 }
 
@@ -44,10 +51,10 @@ WORK = {
     "work_bucket": variable("sparkify_work_bucket"),
     "work_prefix": variable("sparkify_work_prefix"),
 }
+COPY = {"iam_role": variable("sparkify_iam_role"), "region": variable("sparkify_region")}
 STAGE = {
     **WORK,
-    "iam_role": variable("sparkify_iam_role"),
-    "region": variable("sparkify_region"),
+    **COPY,
     "max_rejected_rows": "{{ params.max_rejected_rows }}",
 }
 
@@ -87,5 +94,84 @@ def run_params() -> dict[str, Param]:
             title="Rejected rows allowed",
             description="How many source rows the run may leave out because they cannot be loaded. They are "
             "kept in sparkify.rejected_rows with file, line and reason; one more fails the run.",
+        ),
+    }
+
+
+def cluster_param() -> dict[str, Param]:
+    """Which provisioned cluster a run is about."""
+    return {
+        "cluster_identifier": Param(
+            "sparkify",
+            type="string",
+            pattern=AWS_NAME,
+            title="Cluster",
+            description="Identifier of the Redshift cluster: lower case letters, digits and hyphens.",
+        )
+    }
+
+
+def serverless_param() -> dict[str, Param]:
+    """Which namespace and workgroup a run is about."""
+    return {
+        "name": Param(
+            "sparkify",
+            type="string",
+            pattern=AWS_NAME,
+            title="Namespace and workgroup",
+            description="Name of both: lower case letters, digits and hyphens.",
+        )
+    }
+
+
+def role_param() -> dict[str, Param]:
+    """The role that COPY reads S3 with."""
+    return {
+        "role_name": Param(
+            "sparkify-copy",
+            type="string",
+            pattern=r"^[\w+=,.@-]{1,64}$",
+            title="Role of COPY",
+            description="IAM role to make or bring up to date: it reads the two buckets and nothing else.",
+        )
+    }
+
+
+def network_params() -> dict[str, Param]:
+    """Where in the account's network a warehouse is, and who reaches it."""
+    return {
+        "publicly_accessible": Param(
+            False,
+            type="boolean",
+            title="Publicly accessible",
+            description="Gives the warehouse an address on the internet. The security groups still decide.",
+        ),
+        "security_group_ids": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            title="Security groups",
+            description="VPC security groups that let the workers in at port 5439; empty for the default.",
+        ),
+    }
+
+
+def deletion_params(what: str) -> dict[str, Param]:
+    """What a deletion asks for.
+
+    :param what: what must be entered to confirm it.
+    """
+    return {
+        "final_snapshot": Param(
+            True,
+            type="boolean",
+            title="Final snapshot",
+            description="Keeps the data in a snapshot that a new warehouse can be restored from.",
+        ),
+        "confirm_delete": Param(
+            "",
+            type="string",
+            title="Confirmation of the deletion",
+            description=f"Enter {what} once more to confirm.",
         ),
     }

@@ -132,26 +132,43 @@ class Warehouse:
 
         return RedshiftSQLHook(redshift_conn_id=self.redshift_conn_id)
 
+    @property
+    def place(self) -> str:
+        """What errors call it."""
+        return f"connection {self.redshift_conn_id!r}"
+
+    def _connect(self) -> Any:
+        try:
+            return self.hook.get_conn()
+        except Exception as error:
+            raise WarehouseError(
+                f"Cannot connect to Redshift by Airflow {self.place}: {error}. Check host, port, login and "
+                f"password of the connection, that its extra fields are arguments of redshift_connector, and "
+                f"that the cluster is available."
+            ) from error
+
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """One transaction on a connection of its own: commits at the end, rolls back on any error."""
-        place = f"connection {self.redshift_conn_id!r}"
+        connection = self._connect()
         try:
-            connection = self.hook.get_conn()
-        except Exception as error:
-            raise WarehouseError(
-                f"Cannot connect to Redshift by Airflow {place}: {error}. Check host, port, login and "
-                f"password of the connection, and that the cluster is available."
-            ) from error
-        try:
-            yield Transaction(connection, place)
+            yield Transaction(connection, self.place)
             try:
                 connection.commit()
             except Exception as error:
-                explained = _explained(error, "COMMIT", place)
+                explained = _explained(error, "COMMIT", self.place)
                 if isinstance(explained, ConnectionLostError):
                     raise CommitUnknownError(str(explained)) from error
                 raise explained from error
+        finally:
+            _close(connection)
+
+    def execute_alone(self, statement: str, name: str) -> None:
+        """Run one statement outside of any transaction, for those that Redshift does not run in one."""
+        connection = self._connect()
+        try:
+            connection.autocommit = True
+            Transaction(connection, self.place).execute(statement, name=name)
         finally:
             _close(connection)
 
@@ -183,7 +200,8 @@ def quote(value: str) -> str:
 
 def _verb(statement: str) -> str:
     """What a statement does and to which table: `CREATE TABLE staging.events__2018110100_1h_0123`."""
-    return " ".join(_without_comment_lines(statement).partition("(")[0].split()[:3])
+    words = re.sub(r"\bIF (NOT )?EXISTS\b", "", _without_comment_lines(statement)).partition("(")[0].split()
+    return " ".join(words[:3])
 
 
 def _without_comment_lines(statement: str) -> str:

@@ -5,9 +5,12 @@ import socket
 import time
 
 import pytest
+from rich.console import Console
 
 from local.airflow import RunFailedError
+from local.runs import run_dag
 from local.settings import BUCKET, CREDENTIALS_FILE, write_private
+from local.steps import Steps
 from tests.support.receivers import SlackWebhook
 
 pytestmark = pytest.mark.e2e
@@ -78,6 +81,11 @@ def test_airflow_imports_every_dag_file(demo):
     assert result.returncode == 0, result.stdout + result.stderr
     # Warnings of libraries stand before it, on the same stream.
     assert result.stdout.splitlines()[-1] == "[]", result.stdout
+
+
+def test_the_local_stack_is_a_good_installation(demo):
+    with demo.api() as api:
+        run_dag(Steps(Console(quiet=True)), api, "sparkify_verify", {}, "Run sparkify_verify", deadline=180)
 
 
 def test_a_backfill_loads_the_hour_of_each_data_interval(demo):

@@ -59,6 +59,10 @@ def aws_connection(s3: LocalS3, port: int = 0) -> dict:
         "extra": {
             "endpoint_url": f"http://127.0.0.1:{port or s3.port}",
             "region_name": s3.region,
-            "config_kwargs": {"s3": {"addressing_style": "path"}},
+            # rclone answers a part of an object with the checksum of all of it.
+            "config_kwargs": {
+                "s3": {"addressing_style": "path"},
+                "response_checksum_validation": "when_required",
+            },
         },
     }

@@ -1,6 +1,4 @@
 -- Internals that belong to no one table of the model. Readers need no privilege on schema staging.
-CREATE SCHEMA IF NOT EXISTS staging;
-CREATE SCHEMA IF NOT EXISTS sparkify;
 
 -- The mutex of publishing. LOCK is ACCESS EXCLUSIVE on Redshift and would stop readers of a published table,
 -- so what is locked is this table, which nobody reads.

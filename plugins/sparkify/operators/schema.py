@@ -1,52 +1,80 @@
-"""SchemaOperator: the schema of the warehouse, created or, when confirmed, dropped and created again."""
+"""SchemaOperator: the warehouse's schema created, upgraded or, when confirmed, dropped and created again."""
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from sparkify.warehouse import Warehouse
+from sparkify.migrations import Migration, read_migrations, record, upgrade
+from sparkify.paths import MIGRATIONS
+from sparkify.warehouse import Transaction, Warehouse
 
 log = logging.getLogger(__name__)
 
 CONFIRMATION = "DROP sparkify"
 SCHEMAS = ("sparkify", "staging")
+#: An identifier of Redshift's, at most 127 bytes ("Names and identifiers").
+READERS = re.compile(r"(GROUP|ROLE) +([A-Za-z_][A-Za-z0-9_$]{0,126})", re.IGNORECASE)
 
 
 class SchemaOperator(BaseOperator):
-    """Create the schemas and tables that are missing; what is there stays as it is.
+    """Bring the schema to this version of the code; what is there stays as it is.
 
-    :param sql: the `create.sql` files, in order.
+    A database without tables gets those of `create_sql`. One that an earlier version made gets the migrations
+    that it has not seen, each in a transaction of its own, and then the tables that are missing. At the end
+    the readers are granted what there is.
+
+    :param create_sql: the `create.sql` files, in order; the first creates the schemas and
+        `staging.schema_migrations`.
+    :param grant_sql: what `readers` are granted.
+    :param readers: who reads the schema `sparkify`: `GROUP name`, `ROLE name`, or empty for nobody.
+    :param migrations: the folder of the numbered migrations.
     :param drop_existing: drop the schemas `sparkify` and `staging` first, with everything in them.
     :param confirmation: must then be `DROP sparkify`.
     :param redshift_conn_id: an Airflow connection of type `redshift`.
     :returns: (XCom) the tables that are there now.
-    :raises AirflowFailException: for a drop without its confirmation; nothing was changed.
+    :raises AirflowFailException: for a drop without its confirmation, readers that are no group or role, a
+        database of a later version; nothing was changed.
     """
 
-    template_fields: Sequence[str] = ("redshift_conn_id", "sql", "drop_existing", "confirmation")
+    template_fields: Sequence[str] = (
+        "redshift_conn_id", "create_sql", "readers", "drop_existing", "confirmation",
+    )  # fmt: skip
     template_ext: Sequence[str] = (".sql",)
-    template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 Airflow's own form
+    template_fields_renderers = {"create_sql": "sql"}  # noqa: RUF012 Airflow's own form
     ui_color = "#eeeeee"
 
     def __init__(
         self,
         *,
-        sql: Sequence[str],
+        create_sql: Sequence[str],
+        grant_sql: str = "grant.sql",
+        readers: str = "",
+        migrations: Path = MIGRATIONS,
         drop_existing: bool | str = False,
         confirmation: str = "",
         redshift_conn_id: str = "redshift_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.sql = sql
+        self.create_sql = create_sql
+        self.grant_sql = grant_sql
+        self.readers = readers
+        self.migrations = migrations
         self.drop_existing = drop_existing
         self.confirmation = confirmation
         self.redshift_conn_id = redshift_conn_id
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(self.redshift_conn_id)
 
     def execute(self, context: Mapping[str, Any]) -> list[str]:
         drop = str(self.drop_existing).lower() == "true"
@@ -55,18 +83,56 @@ class SchemaOperator(BaseOperator):
                 f"drop_existing is set but confirm_drop is {self.confirmation!r}, so nothing was changed. To "
                 f"drop the schemas {' and '.join(SCHEMAS)} with all their data, enter {CONFIRMATION!r} there."
             )
-        with Warehouse(self.redshift_conn_id).transaction() as transaction:
+        grants = self._grants()
+        migrations = read_migrations(Path(self.migrations))
+        if not drop:
+            self._upgrade(migrations)
+        with self.warehouse.transaction() as transaction:
             if drop:
                 for schema in SCHEMAS:
                     transaction.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-            for script in self.sql:
-                transaction.run_script(script, script.partition("CREATE ")[2].partition("(")[0].strip())
-            rows = transaction.execute(
-                "SELECT table_schema || '.' || table_name FROM information_schema.tables "
-                "WHERE table_schema IN (%s, %s)",
-                SCHEMAS,
-                name="list the tables",
-            )
-        tables = sorted(name for (name,) in rows if "__" not in name)
-        log.info("%s tables: %s", "Dropped and created" if drop else "Present", ", ".join(tables))
+            is_new = not _tables(transaction)
+            for script in self.create_sql:
+                transaction.run_script(script, "create.sql")
+            if is_new:
+                record(transaction, migrations)
+            transaction.run_script(grants, "grant.sql")
+            tables = _tables(transaction)
+        log.info("Schema version %d, %s tables: %s", len(migrations), "dropped and created" if drop else
+                 "created" if is_new else "present", ", ".join(tables))  # fmt: skip
         return tables
+
+    def _upgrade(self, migrations: list[Migration]) -> None:
+        """Apply what a database of an earlier version has not seen; one without tables needs nothing."""
+        with self.warehouse.transaction() as transaction:
+            if not _tables(transaction):
+                return
+            transaction.run_script(self.create_sql[0], "migrations/create.sql")
+        applied = upgrade(self.warehouse, migrations)
+        log.info("Migrations applied: %s", ", ".join(applied) or "none was pending")
+
+    def _grants(self) -> str:
+        """The rendered grants; empty without readers.
+
+        :raises AirflowFailException: where readers is anything but a group or a role.
+        """
+        if not self.readers:
+            return ""
+        match = READERS.fullmatch(self.readers.strip())
+        if match is None:
+            raise AirflowFailException(
+                f"The Airflow Variable sparkify_readers is {self.readers!r}, so nothing was changed. Enter "
+                f"GROUP or ROLE and its name, such as GROUP analysts, or leave it empty."
+            )
+        return self.render_template(self.grant_sql, {"readers": f'{match[1].upper()} "{match[2].lower()}"'})
+
+
+def _tables(transaction: Transaction) -> list[str]:
+    """The tables and views of the two schemas, those of single runs left out."""
+    rows = transaction.execute(
+        "SELECT table_schema || '.' || table_name FROM information_schema.tables "
+        "WHERE table_schema IN (%s, %s)",
+        SCHEMAS,
+        name="list the tables",
+    )
+    return sorted(name for (name,) in rows if "__" not in name)

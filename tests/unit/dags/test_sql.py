@@ -11,8 +11,9 @@ import sqlparse
 from sqlfluff.core import FluffConfig, Linter
 
 from sparkify.fingerprint import fingerprint_sql
+from sparkify.migrations import read_migrations
 from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_SONGS
-from sparkify.paths import SQL
+from sparkify.paths import MIGRATIONS, SQL
 from sparkify.rejected import PROVISIONED, SERVERLESS
 from sparkify.warehouse import split_statements
 from tests.support.pipeline import PipelineRun, load_dag
@@ -89,10 +90,13 @@ def broken_rules(statement: str) -> list[str]:
 def rendered_scripts() -> dict[str, str]:
     """`<path> (<mode>)` to the SQL that the DAGs' own tasks run, for every file and check."""
     scripts: dict[str, str] = {}
-    schema = PipelineRun(load_dag("sparkify_schema"))
+    schema = PipelineRun(load_dag("sparkify_schema"), variables={"sparkify_readers": "ROLE analysts"})
     task, _ = schema.rendered("create_schema")
-    for path, sql in zip(schema.dag.get_task("create_schema").sql, task.sql, strict=True):
+    for path, sql in zip(schema.dag.get_task("create_schema").create_sql, task.create_sql, strict=True):
         scripts[path] = sql
+    scripts["grant.sql"] = task._grants()
+    for migration in read_migrations(MIGRATIONS):
+        scripts[f"migrations/{migration.name}.sql"] = migration.script
 
     for mode in MODES:
         params = {
@@ -130,6 +134,8 @@ def rendered_scripts() -> dict[str, str]:
             scripts[f"{path} ({mode})"] = sql
         for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS):
             scripts[path] = task.render_template(path, task._names(context))
+    copy, _ = PipelineRun(load_dag("sparkify_verify")).rendered("copy")
+    scripts["verify.sql"] = copy.copy_script("s3://work/verify.manifest")
     for path in (PROVISIONED, SERVERLESS):
         scripts[path] = (SQL / path).read_text().replace("%s", "1")
     scripts["fingerprint.sql"] = fingerprint_sql()

@@ -212,6 +212,13 @@ MERGE = (
         ("START TRANSACTION READ ONLY", "START TRANSACTION READ ONLY"),
         ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SET redshift.isolation TO 'ignored'"),
         ("LOCK t, u", "LOCK t, u"),
+        ("GRANT SELECT ON t TO ROLE a, ROLE b", "GRANT SELECT ON t TO a, b"),
+        (
+            "GRANT SELECT ON ALL TABLES IN SCHEMA s TO GROUP g",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA s TO GROUP g",
+        ),
+        ("REVOKE USAGE ON SCHEMA s FROM ROLE a", "REVOKE USAGE ON SCHEMA s FROM a"),
+        ("GRANT ROLE a TO u", "GRANT a TO u"),
         ("VACUUM FULL t TO 99 PERCENT", "VACUUM t"),
         ("VACUUM", "VACUUM"),
         ("ANALYZE VERBOSE t PREDICATE COLUMNS", "ANALYZE t"),

@@ -1,0 +1,107 @@
+"""
+# sparkify_cluster_create: a Redshift cluster for the pipeline
+
+Makes the IAM role that COPY reads the two buckets with, and a cluster with that role as its default:
+encrypted, and not reachable from the internet unless asked for. Waits until it is available, then says its
+address. What exists already stays as it is, and the log says so; the role is brought to the policies of this
+version.
+
+The master user, the password and the database are login, password and schema of the Airflow connection
+`redshift_default`: create it first, without a host. The password is 8 to 64 characters with an upper case
+letter, a lower case letter and a digit.
+
+**When it fails.** The error is AWS's own: most often a permission (include/aws/cluster-policy.json lists
+them) or a quota. Mend it and run the DAG again. A role that was just made may be unknown to Redshift for some
+seconds: the retries cover that.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.providers.amazon.aws.operators.redshift_cluster import RedshiftCreateClusterOperator
+from airflow.providers.amazon.aws.sensors.redshift_cluster import RedshiftClusterSensor
+from airflow.sdk import DAG, Param, TriggerRule
+
+from sparkify import alerts
+from sparkify.operators.cluster import EnsureCopyRoleOperator, PlanClusterOperator, ReportClusterOperator
+from sparkify.settings import BUCKET, WORK, cluster_param, network_params, role_param
+
+CLUSTER = "{{ params.cluster_identifier }}"
+
+with DAG(
+    dag_id="sparkify_cluster_create",
+    schedule=None,
+    start_date=datetime(2018, 11, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "execution_timeout": timedelta(hours=2),
+    },
+    params={
+        **cluster_param(),
+        "node_type": Param(
+            "ra3.large",
+            type="string",
+            pattern=r"^[a-z0-9]+\.[a-z0-9]+$",
+            title="Node type",
+            description="ra3.large is the smallest; see Amazon's list of node types for the others.",
+        ),
+        "number_of_nodes": Param(
+            1,
+            type="integer",
+            minimum=1,
+            maximum=128,
+            title="Nodes",
+            description="Number of compute nodes.",
+        ),
+        "subnet_group": Param(
+            None,
+            type=["null", "string"],
+            title="Subnet group",
+            description="Cluster subnet group; empty for the default VPC's.",
+        ),
+        **network_params(),
+        **role_param(),
+    },
+    tags=["sparkify", "redshift", "aws"],
+    doc_md=__doc__,
+) as dag:
+    ensure_copy_role = EnsureCopyRoleOperator(
+        task_id="ensure_copy_role",
+        role_name="{{ params.role_name }}",
+        s3_bucket=BUCKET,
+        work_bucket=WORK["work_bucket"],
+    )
+    plan = PlanClusterOperator(
+        task_id="plan",
+        action="create",
+        arguments={
+            "node_type": "{{ params.node_type }}",
+            "default_iam_role_arn": ensure_copy_role.output,
+        },
+    )
+    create = RedshiftCreateClusterOperator.partial(
+        task_id="create",
+        map_index_template="{{ task.cluster_identifier }}",
+        master_username="{{ conn.redshift_default.login }}",
+        master_user_password="{{ conn.redshift_default.password }}",
+        db_name="{{ conn.redshift_default.schema or 'dev' }}",
+        encrypted=True,
+    ).expand_kwargs(plan.output)
+    wait = RedshiftClusterSensor(
+        task_id="wait",
+        cluster_identifier=CLUSTER,
+        target_status="{{ ti.xcom_pull(task_ids='plan', key='target') }}",
+        deferrable=True,
+        poke_interval=30,
+        timeout=3600,
+        # Also where there was nothing to create.
+        trigger_rule=TriggerRule.NONE_FAILED,
+    )
+    report = ReportClusterOperator(task_id="report", cluster_identifier=CLUSTER)
+
+    plan >> create >> wait >> report

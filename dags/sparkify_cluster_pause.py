@@ -1,0 +1,55 @@
+"""
+# sparkify_cluster_pause: a cluster that costs no compute
+
+Pauses the cluster and waits until it is paused: storage is charged on, compute is not. A cluster that is
+paused already stays so, and the log says so. Pause `sparkify` and the other scheduled DAGs first: their runs
+would fail and be retried.
+
+**When it fails.** The log of `plan` says in which state the cluster is. A state that passes, such as
+modifying, is looked at again by the retries; else run the DAG again later.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.providers.amazon.aws.operators.redshift_cluster import RedshiftPauseClusterOperator
+from airflow.providers.amazon.aws.sensors.redshift_cluster import RedshiftClusterSensor
+from airflow.sdk import DAG, TriggerRule
+
+from sparkify import alerts
+from sparkify.operators.cluster import PlanClusterOperator
+from sparkify.settings import cluster_param
+
+with DAG(
+    dag_id="sparkify_cluster_pause",
+    schedule=None,
+    start_date=datetime(2018, 11, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "execution_timeout": timedelta(hours=2),
+    },
+    params=cluster_param(),
+    tags=["sparkify", "redshift", "aws"],
+    doc_md=__doc__,
+) as dag:
+    plan = PlanClusterOperator(task_id="plan", action="pause")
+    pause = RedshiftPauseClusterOperator.partial(
+        task_id="pause", map_index_template="{{ task.cluster_identifier }}"
+    ).expand_kwargs(plan.output)
+    wait = RedshiftClusterSensor(
+        task_id="wait",
+        cluster_identifier="{{ params.cluster_identifier }}",
+        target_status="{{ ti.xcom_pull(task_ids='plan', key='target') }}",
+        deferrable=True,
+        poke_interval=30,
+        timeout=3600,
+        # Also where there was nothing to pause.
+        trigger_rule=TriggerRule.NONE_FAILED,
+    )
+
+    plan >> pause >> wait

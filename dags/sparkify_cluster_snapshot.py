@@ -1,0 +1,60 @@
+"""
+# sparkify_cluster_snapshot: a manual snapshot of the cluster
+
+Takes a snapshot and waits until it is there. It is kept until somebody deletes it; Redshift's automatic ones
+go after a day. A snapshot of that name that exists already stays as it is, and the log says so.
+
+**When it fails.** The log of `plan` says in which state the cluster is: it must be available.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.providers.amazon.aws.operators.redshift_cluster import RedshiftCreateClusterSnapshotOperator
+from airflow.sdk import DAG, Param
+
+from sparkify import alerts
+from sparkify.operators.cluster import PlanClusterOperator
+from sparkify.settings import cluster_param
+
+with DAG(
+    dag_id="sparkify_cluster_snapshot",
+    schedule=None,
+    start_date=datetime(2018, 11, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "execution_timeout": timedelta(hours=2),
+    },
+    params={
+        **cluster_param(),
+        "snapshot_identifier": Param(
+            "",
+            type="string",
+            pattern=r"^([a-zA-Z](?!.*--)[a-zA-Z0-9-]{0,253}[a-zA-Z0-9])?$",
+            title="Snapshot",
+            description="Name of the snapshot; empty for the cluster's name and the time.",
+        ),
+    },
+    tags=["sparkify", "redshift", "aws"],
+    doc_md=__doc__,
+) as dag:
+    plan = PlanClusterOperator(
+        task_id="plan",
+        action="snapshot",
+        arguments={
+            "snapshot_identifier": "{{ params.snapshot_identifier or "
+            "params.cluster_identifier ~ dag_run.run_after.strftime('-%Y-%m-%d-%H-%M-%S') }}"
+        },
+    )
+    snapshot = RedshiftCreateClusterSnapshotOperator.partial(
+        task_id="snapshot",
+        map_index_template="{{ task.snapshot_identifier }}",
+        deferrable=True,
+        poll_interval=30,
+        max_attempt=120,
+    ).expand_kwargs(plan.output)

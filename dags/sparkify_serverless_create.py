@@ -1,0 +1,103 @@
+"""
+# sparkify_serverless_create: Redshift Serverless for the pipeline
+
+Makes the IAM role that COPY reads the two buckets with, a namespace with that role as its default, and a
+workgroup, both of the name `name`: encrypted, and not reachable from the internet unless asked for. Waits
+until they are available, and says the address. What exists already stays as it is, and the log says so.
+
+The administrator's password is made and kept by AWS, in Secrets Manager. Serverless pauses by itself.
+
+**When it fails.** The error is AWS's own: most often a permission (include/aws/cluster-policy.json lists
+them), too few subnets or a quota. Mend it and run the DAG again.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, Param
+
+from sparkify import alerts
+from sparkify.operators.cluster import EnsureCopyRoleOperator
+from sparkify.operators.serverless import CreateServerlessOperator, ServerlessSensor
+from sparkify.settings import BUCKET, WORK, network_params, role_param, serverless_param
+
+NAME = "{{ params.name }}"
+
+with DAG(
+    dag_id="sparkify_serverless_create",
+    schedule=None,
+    start_date=datetime(2018, 11, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "execution_timeout": timedelta(hours=1),
+    },
+    params={
+        **serverless_param(),
+        "database": Param(
+            "dev",
+            type="string",
+            pattern=r"^[a-z_][a-z0-9_]{0,126}$",
+            title="Database",
+            description="The namespace's first database.",
+        ),
+        "base_capacity": Param(
+            8,
+            type="integer",
+            minimum=4,
+            maximum=1024,
+            title="Base capacity",
+            description="In Redshift Processing Units: what a query begins with, and what is charged.",
+        ),
+        "subnet_ids": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            title="Subnets",
+            description="Subnets of the workgroup; empty for those of the default VPC.",
+        ),
+        **network_params(),
+        **role_param(),
+    },
+    # Numbers and lists stay what they are. No secret is rendered here.
+    render_template_as_native_obj=True,
+    tags=["sparkify", "redshift", "aws"],
+    doc_md=__doc__,
+) as dag:
+    ensure_copy_role = EnsureCopyRoleOperator(
+        task_id="ensure_copy_role",
+        role_name="{{ params.role_name }}",
+        s3_bucket=BUCKET,
+        work_bucket=WORK["work_bucket"],
+    )
+    create_namespace = CreateServerlessOperator(
+        task_id="create_namespace",
+        resource="namespace",
+        name=NAME,
+        settings={
+            "dbName": "{{ params.database }}",
+            "manageAdminPassword": True,
+            "iamRoles": [ensure_copy_role.output],
+            "defaultIamRoleArn": ensure_copy_role.output,
+        },
+    )
+    wait_namespace = ServerlessSensor(task_id="wait_namespace", resource="namespace", name=NAME)
+    create_workgroup = CreateServerlessOperator(
+        task_id="create_workgroup",
+        resource="workgroup",
+        name=NAME,
+        settings={
+            "namespaceName": NAME,
+            "baseCapacity": "{{ params.base_capacity }}",
+            "publiclyAccessible": "{{ params.publicly_accessible }}",
+            "subnetIds": "{{ params.subnet_ids }}",
+            "securityGroupIds": "{{ params.security_group_ids }}",
+        },
+    )
+    wait_workgroup = ServerlessSensor(task_id="wait_workgroup", resource="workgroup", name=NAME)
+
+    create_namespace >> wait_namespace >> create_workgroup >> wait_workgroup

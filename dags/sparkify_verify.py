@@ -1,0 +1,62 @@
+"""
+# sparkify_verify: is this installation ready?
+
+Run it first, and whenever something about AWS or the connections has changed. It changes nothing: it writes a
+probe to the work bucket and deletes it again.
+
+- *connections*: the Airflow connections exist, give credentials, and Redshift lets the user in.
+- *buckets*: Airflow lists both buckets and writes to the work bucket; both are in the region that COPY names.
+- *copy*: the role of COPY reads both buckets (one file, NOLOAD).
+- *schema*: the tables are those that this version needs.
+- *clocks*: those of the worker, the warehouse and S3 agree.
+
+**When it fails.** The last line of the failed task's log says what was found and what to do. Mend that, then
+clear the task.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG
+
+from sparkify import alerts
+from sparkify.operators.verify import (
+    VerifyBucketsOperator,
+    VerifyClocksOperator,
+    VerifyConnectionsOperator,
+    VerifyCopyOperator,
+    VerifySchemaOperator,
+)
+from sparkify.paths import SQL
+from sparkify.settings import BUCKET, COPY, WORK, variable
+
+SOURCE = {
+    "s3_bucket": BUCKET,
+    "s3_prefixes": [variable("sparkify_song_prefix"), variable("sparkify_log_prefix")],
+}
+
+with DAG(
+    dag_id="sparkify_verify",
+    schedule=None,
+    start_date=datetime(2018, 11, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
+        "retries": 2,
+        "retry_delay": timedelta(seconds=5),
+        "retry_exponential_backoff": True,
+        "execution_timeout": timedelta(minutes=5),
+    },
+    template_searchpath=[str(SQL)],
+    tags=["sparkify", "redshift", "maintenance"],
+    doc_md=__doc__,
+) as dag:
+    connections = VerifyConnectionsOperator(task_id="connections")
+    buckets = VerifyBucketsOperator(task_id="buckets", region=COPY["region"], **SOURCE, **WORK)
+    copy = VerifyCopyOperator(task_id="copy", **SOURCE, **WORK, **COPY)
+    schema = VerifySchemaOperator(task_id="schema")
+    clocks = VerifyClocksOperator(task_id="clocks", s3_bucket=BUCKET)
+
+    connections >> [buckets, schema, clocks]
+    buckets >> copy

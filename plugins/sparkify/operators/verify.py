@@ -1,0 +1,300 @@
+"""The checks of an installation: each fails with what was observed and what to do about it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseHook, BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+
+from sparkify.lake import Lake, SourceFile, folder, manifest
+from sparkify.migrations import applied_versions, read_migrations
+from sparkify.paths import MIGRATIONS
+from sparkify.warehouse import Warehouse, WarehouseError, quote
+
+log = logging.getLogger(__name__)
+
+PROBE, MANIFEST = "verify.json", "verify.manifest"
+#: How many keys of a prefix are looked at to find a small file: one page of a listing.
+KEYS = 1000
+MAX_SKEW = timedelta(seconds=10)
+
+
+class VerifyOperator(BaseOperator):
+    """Base of the checks: the two connections.
+
+    :param redshift_conn_id: an Airflow connection of type `redshift`.
+    :param aws_conn_id: an Airflow connection of type `aws`.
+    """
+
+    template_fields: Sequence[str] = ("redshift_conn_id", "aws_conn_id")
+    template_ext: Sequence[str] = (".sql",)
+    ui_color = "#fdf3d8"
+
+    def __init__(
+        self, *, redshift_conn_id: str = "redshift_default", aws_conn_id: str = "aws_default", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.redshift_conn_id = redshift_conn_id
+        self.aws_conn_id = aws_conn_id
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(self.redshift_conn_id)
+
+    @cached_property
+    def lake(self) -> Lake:
+        return Lake(self.aws_conn_id)
+
+
+class VerifyConnectionsOperator(VerifyOperator):
+    """Both connections are there, hold credentials, and Redshift lets the user in.
+
+    :returns: (XCom) the user's name in Redshift.
+    """
+
+    def execute(self, context: Mapping[str, Any]) -> str:
+        for conn_id, conn_type in ((self.aws_conn_id, "aws"), (self.redshift_conn_id, "redshift")):
+            try:
+                found = BaseHook.get_connection(conn_id).conn_type
+            except AirflowNotFoundException as error:
+                raise AirflowFailException(
+                    f"There is no Airflow connection {conn_id!r}. Create it with the type {conn_type!r}, as "
+                    f"docs/aws.md shows, in the UI, in the environment or in the secrets backend."
+                ) from error
+            if found != conn_type:
+                raise AirflowFailException(
+                    f"Airflow connection {conn_id!r} has the type {found!r}. Give it the type {conn_type!r}."
+                )
+        credentials = self.lake.hook.get_session().get_credentials()
+        if credentials is None:
+            raise AirflowFailException(
+                f"Airflow connection {self.aws_conn_id!r} gives no AWS credentials, and neither does the "
+                f"worker. Give the worker a role, or enter an access key as login and its secret as password."
+            )
+        log.info("Connection %s: credentials by %s", self.aws_conn_id, credentials.method)
+        with self.warehouse.transaction() as transaction:
+            [(user, version)] = transaction.execute("SELECT CURRENT_USER, VERSION()", name="ask who we are")
+        log.info("Connection %s: user %s of %s", self.redshift_conn_id, user, version)
+        return user
+
+
+class VerifyBucketsOperator(VerifyOperator):
+    """Airflow lists both buckets, reads one, writes to and deletes from the other; both are in the region.
+
+    :param s3_bucket: bucket of the source files.
+    :param s3_prefixes: their key prefixes. One without files is only reported: they may still come.
+    :param work_bucket: bucket of the COPY manifests.
+    :param work_prefix: their key prefix; may be empty.
+    :param region: the buckets' AWS region, as COPY names it.
+    :raises LakeError: where a bucket is missing or a request is denied.
+    :raises AirflowFailException: where a bucket is in another region.
+    """
+
+    template_fields: Sequence[str] = (
+        *VerifyOperator.template_fields, "s3_bucket", "s3_prefixes", "work_bucket", "work_prefix", "region",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        s3_bucket: str,
+        s3_prefixes: Sequence[str],
+        work_bucket: str,
+        work_prefix: str,
+        region: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.s3_bucket = s3_bucket
+        self.s3_prefixes = s3_prefixes
+        self.work_bucket = work_bucket
+        self.work_prefix = work_prefix
+        self.region = region
+
+    def execute(self, context: Mapping[str, Any]) -> None:
+        for prefix in map(folder, self.s3_prefixes):
+            first = next(self.lake.list_files(self.s3_bucket, [prefix]), None)
+            if first:
+                self.lake.check_readable(self.s3_bucket, first.object_key)
+                log.info("s3://%s/%s can be listed and read; its first file is %s", self.s3_bucket, prefix,
+                         first.object_key)  # fmt: skip
+            else:
+                log.warning("s3://%s/%s can be listed but holds no file. Check the prefix in the Airflow "
+                            "Variables, or wait for the first file.", self.s3_bucket, prefix)  # fmt: skip
+        key = folder(self.work_prefix) + PROBE
+        self.lake.write(self.work_bucket, key, b"{}")
+        self.lake.delete(self.work_bucket, key)
+        log.info("s3://%s/%s can be written and deleted", self.work_bucket, key)
+        for bucket in (self.s3_bucket, self.work_bucket):
+            region = _headers(self.lake, bucket).get("x-amz-bucket-region", self.region)
+            if region != self.region:
+                raise AirflowFailException(
+                    f"Bucket {bucket} is in region {region}, and COPY would look for it in {self.region}. "
+                    f"Set the Airflow Variable sparkify_region to {region}; both buckets must be in one."
+                )
+
+
+class VerifyCopyOperator(VerifyOperator):
+    """Redshift's role reads both buckets: a COPY of one source file by a manifest, with NOLOAD.
+
+    :param s3_bucket: bucket of the source files.
+    :param s3_prefixes: their key prefixes; the smallest file near the beginning of the first that has one.
+    :param work_bucket: bucket of the COPY manifests.
+    :param work_prefix: their key prefix; may be empty.
+    :param iam_role: `default`, or the ARN of the role that COPY reads S3 with.
+    :param region: the buckets' AWS region.
+    :param copy_sql: the statements.
+    :returns: (XCom) the key of the file.
+    :raises AirflowFailException: where there is no file to read.
+    :raises WarehouseError: where COPY fails.
+    """
+
+    template_fields: Sequence[str] = (
+        *VerifyOperator.template_fields,
+        "s3_bucket", "s3_prefixes", "work_bucket", "work_prefix", "iam_role", "region",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        s3_bucket: str,
+        s3_prefixes: Sequence[str],
+        work_bucket: str,
+        work_prefix: str,
+        iam_role: str,
+        region: str,
+        copy_sql: str = "verify.sql",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.s3_bucket = s3_bucket
+        self.s3_prefixes = s3_prefixes
+        self.work_bucket = work_bucket
+        self.work_prefix = work_prefix
+        self.iam_role = iam_role
+        self.region = region
+        self.copy_sql = copy_sql
+
+    def execute(self, context: Mapping[str, Any]) -> str:
+        file = self._smallest_file()
+        key = folder(self.work_prefix) + MANIFEST
+        uri = self.lake.write(self.work_bucket, key, manifest(self.s3_bucket, [file]))
+        try:
+            with self.warehouse.transaction() as transaction:
+                transaction.run_script(self.copy_script(uri), self.copy_sql)
+        except WarehouseError as error:
+            raise WarehouseError(
+                f"{error}. COPY was to read {uri} and s3://{self.s3_bucket}/{file.object_key} by IAM_ROLE "
+                f"{self.iam_role}. Check that the role is attached to the cluster or namespace (as its "
+                f"default, where the Airflow Variable sparkify_iam_role is `default`), that it trusts "
+                f"redshift.amazonaws.com, and that its policy is include/aws/copy-role-policy.json for these "
+                f"two buckets."
+            ) from error
+        finally:
+            self.lake.delete(self.work_bucket, key)
+        log.info("COPY reads s3://%s/%s by IAM_ROLE %s", self.s3_bucket, file.object_key, self.iam_role)
+        return file.object_key
+
+    def copy_script(self, manifest_uri: str) -> str:
+        """The rendered statements."""
+        names = {"manifest": manifest_uri, "iam_role": self.iam_role, "region": self.region, "quote": quote}
+        return self.render_template(self.copy_sql, names)
+
+    def _smallest_file(self) -> SourceFile:
+        for prefix in map(folder, self.s3_prefixes):
+            files = list(islice(self.lake.list_files(self.s3_bucket, [prefix]), KEYS))
+            if files:
+                return min(files, key=lambda file: (file.size_bytes, file.object_key))
+        raise AirflowFailException(
+            f"There is no file below {' or '.join(map(folder, self.s3_prefixes))} of s3://{self.s3_bucket} "
+            f"to try COPY with. Correct the Airflow Variables sparkify_bucket, sparkify_song_prefix and "
+            f"sparkify_log_prefix, or upload a first file, and clear this task."
+        )
+
+
+class VerifySchemaOperator(VerifyOperator):
+    """The schema's version is the one that this code was written for.
+
+    :param migrations: the folder of the numbered migrations.
+    :returns: (XCom) the version.
+    :raises AirflowFailException: where it is another, or there is no schema.
+    """
+
+    def __init__(self, *, migrations: Path = MIGRATIONS, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.migrations = migrations
+
+    def execute(self, context: Mapping[str, Any]) -> int:
+        code = len(read_migrations(Path(self.migrations)))
+        with self.warehouse.transaction() as transaction:
+            database = max(applied_versions(transaction), default=0)
+        if database != code:
+            raise AirflowFailException(
+                f"The warehouse has schema version {database}, this code needs {code}. "
+                + (
+                    "Run the DAG sparkify_schema."
+                    if database < code
+                    else "Deploy the version of the code that the schema was upgraded by."
+                )
+            )
+        log.info("Schema version %d", database)
+        return database
+
+
+class VerifyClocksOperator(VerifyOperator):
+    """The clocks of the worker, of the warehouse and of S3 agree, and the warehouse's sessions are in UTC.
+
+    :param s3_bucket: a bucket; S3's time is the Date of its answer.
+    :returns: (XCom) seconds by which the warehouse's clock and S3's are ahead of the worker's.
+    :raises AirflowFailException: where one is further away than `MAX_SKEW`.
+    """
+
+    template_fields: Sequence[str] = (*VerifyOperator.template_fields, "s3_bucket")
+
+    def __init__(self, *, s3_bucket: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.s3_bucket = s3_bucket
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, float]:
+        with self.warehouse.transaction() as transaction:
+            # The first query of a connection is slower than the next.
+            transaction.execute("SELECT GETDATE()", name="ask for the time")
+            before = now()
+            [(moment,)] = transaction.execute("SELECT GETDATE()", name="ask for the time")
+            skews = {"Redshift": _ahead(moment.replace(tzinfo=UTC), before)}
+        before = now()
+        skews["S3"] = _ahead(parsedate_to_datetime(_headers(self.lake, self.s3_bucket)["date"]), before)
+        for clock, skew in skews.items():
+            log.info("The clock of %s is %+.1f s ahead of this worker's", clock, skew.total_seconds())
+        wrong = {clock: skew for clock, skew in skews.items() if abs(skew) > MAX_SKEW}
+        if wrong:
+            raise AirflowFailException(
+                "; ".join(f"{c}'s clock is {s.total_seconds():+.0f} s ahead" for c, s in wrong.items())
+                + f" of this worker's, more than {MAX_SKEW.seconds} s. Synchronise the worker's clock "
+                f"(chrony, systemd-timesyncd). Whole hours of Redshift alone are a time zone: ALTER USER … "
+                f"SET timezone TO 'UTC' for the connection's user."
+            )
+        return {clock: skew.total_seconds() for clock, skew in skews.items()}
+
+
+def now() -> datetime:
+    """The worker's clock."""
+    return datetime.now(UTC)
+
+
+def _ahead(moment: datetime, before: datetime) -> timedelta:
+    """How far a clock that was asked between `before` and now is ahead of the worker's."""
+    return moment - before - (now() - before) / 2
+
+
+def _headers(lake: Lake, bucket: str) -> Mapping[str, str]:
+    """The headers of S3's answer to a listing of one key."""
+    return lake.client.list_objects_v2(Bucket=bucket, MaxKeys=1)["ResponseMetadata"]["HTTPHeaders"]

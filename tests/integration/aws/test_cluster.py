@@ -1,0 +1,226 @@
+"""The cluster DAGs: the provider's operators and boto3 against moto's server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
+
+from sparkify.operators.cluster import policy
+from tests.integration.aws.conftest import PASSWORD
+from tests.support.pipeline import PipelineRun, load_dag
+
+pytestmark = pytest.mark.integration
+
+
+def execute(task, context):
+    """Execute a task; where it defers itself, wait for its trigger as the triggerer does."""
+    task.render_template_fields(context)
+    try:
+        return task.execute(context)
+    except TaskDeferred as deferred:
+        return resume(task, context, deferred)
+
+
+def resume(task, context, deferred):
+    async def first_event():
+        async for event in deferred.trigger.run():
+            return event
+        return None
+
+    event = asyncio.run(asyncio.wait_for(first_event(), 60))
+    return getattr(task, deferred.method_name)(context, event.payload, **(deferred.kwargs or {}))
+
+
+def run(dag_id: str, **params) -> PipelineRun:
+    """Run every task of the DAG; a mapped one for each of the arguments that the plan gave."""
+    run = PipelineRun(load_dag(dag_id), params, variables={"sparkify_bucket": "lake"})
+    for task in run.dag.topological_sort():
+        if task.is_mapped:
+            for arguments in run.xcoms["plan", "return_value"]:
+                operator = task.unmap(arguments)
+                execute(operator, with_connections(run.context(operator)))
+        else:
+            operator = task.prepare_for_execution()
+            run.xcoms[task.task_id, "return_value"] = execute(operator, run.context(operator))
+    return run
+
+
+def with_connections(context):
+    """The context's `conn`, as Airflow's own has it."""
+    from airflow.sdk.execution_time.context import ConnectionAccessor
+
+    return {**context, "conn": ConnectionAccessor()}
+
+
+def cluster(aws, name="sparkify"):
+    [found] = aws("redshift").describe_clusters(ClusterIdentifier=name)["Clusters"]
+    return found
+
+
+def snapshots(aws):
+    names = [s["SnapshotIdentifier"] for s in aws("redshift").describe_cluster_snapshots()["Snapshots"]]
+    return [name for name in names if not name.startswith("rs:")]
+
+
+def test_a_cluster_is_encrypted_private_and_has_the_role_of_copy_as_its_default(aws):
+    created = run("sparkify_cluster_create")
+    found, arn = cluster(aws), created.xcoms["ensure_copy_role", "return_value"]
+    assert (found["Encrypted"], found["PubliclyAccessible"], found["ClusterStatus"]) == (
+        True,
+        False,
+        "available",
+    )
+    assert (found["NodeType"], found["NumberOfNodes"], found["DBName"]) == ("ra3.large", 1, "dev")
+    assert found["MasterUsername"] == "awsuser"
+    assert [role["IamRoleArn"] for role in found["IamRoles"]] == [arn]
+    report = created.xcoms["report", "return_value"]
+    assert report["host"] == found["Endpoint"]["Address"]
+    assert report["status"] == "available"
+
+
+def test_the_default_role_and_the_nodes_are_passed_on(aws):
+    run("sparkify_cluster_create", number_of_nodes=2, security_group_ids=["sg-1"], subnet_group="private")
+    created = PipelineRun(
+        load_dag("sparkify_cluster_create"), {"cluster_identifier": "other", "number_of_nodes": 2}
+    )
+    created.xcoms["ensure_copy_role", "return_value"] = "arn:aws:iam::123456789012:role/sparkify-copy"
+    [arguments] = created.run_task("plan")
+    assert arguments == {
+        "cluster_identifier": "other",
+        "node_type": "ra3.large",
+        "number_of_nodes": 2,
+        "cluster_type": "multi-node",
+        "publicly_accessible": False,
+        "iam_roles": ["arn:aws:iam::123456789012:role/sparkify-copy"],
+        "default_iam_role_arn": "arn:aws:iam::123456789012:role/sparkify-copy",
+        "vpc_security_group_ids": [],
+        "cluster_subnet_group_name": None,
+    }
+    assert cluster(aws)["NumberOfNodes"] == 2
+
+
+def test_the_role_reads_the_two_buckets_and_nothing_else(aws):
+    for _ in range(2):
+        run("sparkify_cluster_create")
+    iam = aws("iam")
+    trust = iam.get_role(RoleName="sparkify-copy")["Role"]["AssumeRolePolicyDocument"]
+    services = trust["Statement"][0]["Principal"]["Service"]
+    assert services == ["redshift.amazonaws.com", "redshift-serverless.amazonaws.com"]
+    [name] = iam.list_role_policies(RoleName="sparkify-copy")["PolicyNames"]
+    statements = iam.get_role_policy(RoleName="sparkify-copy", PolicyName=name)["PolicyDocument"]["Statement"]
+    assert {action for s in statements for action in [s["Action"]] if isinstance(action, str)} == {
+        "s3:GetObject"
+    }
+    assert {resource for s in statements for resource in s["Resource"]} == {
+        "arn:aws:s3:::lake", "arn:aws:s3:::lake/*",
+        "arn:aws:s3:::sparkify-work", "arn:aws:s3:::sparkify-work/*",
+    }  # fmt: skip
+
+
+def test_what_is_done_already_is_a_success_and_is_said(aws, caplog):
+    run("sparkify_cluster_create")
+    for dag_id, said in (
+        ("sparkify_cluster_create", "Nothing to create: cluster sparkify is available"),
+        ("sparkify_cluster_resume", "Nothing to resume: cluster sparkify is available"),
+        ("sparkify_cluster_pause", ""),
+        ("sparkify_cluster_pause", "Nothing to pause: cluster sparkify is paused"),
+        ("sparkify_cluster_create", "sparkify_cluster_resume wakes it"),
+        ("sparkify_cluster_resume", ""),
+        ("sparkify_cluster_delete", ""),
+        ("sparkify_cluster_delete", "Nothing to delete: cluster sparkify is not there"),
+    ):
+        caplog.clear()
+        run(dag_id, confirm_delete="sparkify") if "delete" in dag_id else run(dag_id)
+        assert said in caplog.text
+
+
+def test_pause_and_resume_change_the_cluster(aws):
+    run("sparkify_cluster_create")
+    run("sparkify_cluster_pause")
+    assert cluster(aws)["ClusterStatus"] == "paused"
+    run("sparkify_cluster_resume")
+    assert cluster(aws)["ClusterStatus"] == "available"
+
+
+def test_the_wait_is_deferred_until_the_cluster_is_there(aws):
+    run("sparkify_cluster_create")
+    waiting = PipelineRun(load_dag("sparkify_cluster_pause"))
+    waiting.xcoms["plan", "target"] = "paused"
+    task, context = waiting.rendered("wait")
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context)
+    aws("redshift").pause_cluster(ClusterIdentifier="sparkify")
+    resume(task, context, deferred.value)
+
+
+def test_a_snapshot_is_taken_once_and_needs_an_available_cluster(aws, caplog):
+    run("sparkify_cluster_create")
+    for _ in range(2):
+        run("sparkify_cluster_snapshot", snapshot_identifier="before-the-move")
+    assert snapshots(aws) == ["before-the-move"]
+    assert "snapshot before-the-move exists" in caplog.text
+    run("sparkify_cluster_snapshot")
+    assert "sparkify-2018-12-01-00-30-00" in snapshots(aws)
+    run("sparkify_cluster_pause")
+    with pytest.raises(AirflowFailException, match=r"it is paused.*sparkify_cluster_resume first"):
+        run("sparkify_cluster_snapshot")
+
+
+def test_a_deletion_keeps_a_final_snapshot_unless_told_otherwise(aws):
+    run("sparkify_cluster_create")
+    run("sparkify_cluster_delete", confirm_delete="sparkify")
+    assert snapshots(aws) == ["sparkify-final-2018-12-01-00-30-00"]
+    run("sparkify_cluster_create", cluster_identifier="other")
+    run("sparkify_cluster_delete", cluster_identifier="other", confirm_delete="other", final_snapshot=False)
+    assert len(snapshots(aws)) == 1
+    assert aws("redshift").describe_clusters()["Clusters"] == []
+
+
+@pytest.mark.parametrize("confirmation", ["", "yes", "Sparkify"])
+def test_a_deletion_is_confirmed(aws, confirmation):
+    run("sparkify_cluster_create")
+    with pytest.raises(AirflowFailException, match=r"confirm_delete.*nothing was changed.*enter 'sparkify'"):
+        run("sparkify_cluster_delete", confirm_delete=confirmation)
+    assert cluster(aws)["ClusterStatus"] == "available"
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "snapshot"])
+def test_a_cluster_that_is_not_there_is_named(aws, action):
+    with pytest.raises(AirflowFailException, match=f"Cannot {action} cluster sparkify: it is not there"):
+        run(f"sparkify_cluster_{action}")
+
+
+def test_a_state_that_passes_is_looked_at_again(aws, monkeypatch):
+    task, context = PipelineRun(load_dag("sparkify_cluster_pause")).rendered("plan")
+    monkeypatch.setattr(task, "_status", lambda cluster: "modifying")
+    with pytest.raises(AirflowException, match="Run this again when it is settled") as raised:
+        task.execute(context)
+    assert not isinstance(raised.value, AirflowFailException)
+
+
+def test_the_password_is_in_no_param_and_no_xcom(aws):
+    created = run("sparkify_cluster_create")
+    assert PASSWORD not in str(created.xcoms)
+    assert "password" not in str(created.dag.params.dump()).lower()
+
+
+@pytest.mark.parametrize("password", ["Ab1d", "Marker-0123456789-0123456789-0123456789x"])
+def test_the_password_is_masked_in_the_rendered_fields(aws, monkeypatch, password):
+    from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
+
+    connection = {"conn_type": "redshift", "login": "awsuser", "password": password}
+    monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps(connection))
+    created = PipelineRun(load_dag("sparkify_cluster_create"))
+    task = created.dag.get_task("create").unmap({"cluster_identifier": "sparkify", "node_type": "ra3.large"})
+    task.render_template_fields(with_connections(created.context(task)))
+    assert task.master_user_password == password
+    assert password not in json.dumps(_serialize_rendered_fields(task))
+
+
+@pytest.mark.parametrize("name", ['lake","arn:aws:s3:::*', "lake/*", "", "a" * 65, "${role}"])
+def test_a_name_cannot_widen_a_policy(name):
+    with pytest.raises(ValueError, match="is no plain name"):
+        policy("copy-role-policy", bucket=name, work_bucket="work")

@@ -1,0 +1,131 @@
+"""The checks of an installation: what they pass, and what each failure says."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from sparkify.lake import LakeError
+from sparkify.operators import verify
+from sparkify.warehouse import SchemaMissingError, WarehouseError
+from tests.support.pipeline import PipelineRun, load_dag
+from tests.support.source import event, song
+
+pytestmark = pytest.mark.integration
+
+
+def run(pipeline, **variables) -> PipelineRun:
+    return PipelineRun(load_dag("sparkify_verify"), variables={**pipeline.variables, **variables})
+
+
+def fails(pipeline, task_id: str, expected: str, error: type = AirflowFailException, **variables) -> None:
+    with pytest.raises(error, match=expected):
+        run(pipeline, **variables).run_task(task_id)
+
+
+def test_a_good_installation_passes_and_nothing_is_left(pipeline):
+    pipeline.put_songs(song())
+    pipeline.put_events(event("2018-11-01 10:00"))
+    verified = run(pipeline)
+    verified.run()
+    assert verified.xcoms["copy", "return_value"].startswith("song_data/")
+    assert verified.xcoms["connections", "return_value"] == pipeline.redshift.user
+    assert pipeline.work_objects() == []
+    assert pipeline.table("songs") == []
+
+
+def test_a_missing_connection_is_to_be_created(pipeline, monkeypatch):
+    monkeypatch.delenv("AIRFLOW_CONN_REDSHIFT_DEFAULT")
+    fails(pipeline, "connections", r"no Airflow connection 'redshift_default'.*docs/aws.md")
+
+
+def test_a_connection_of_another_type_is_named(pipeline, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "http"}))
+    fails(pipeline, "connections", r"'aws_default' has the type 'http'.*type 'aws'")
+
+
+def test_without_credentials_the_worker_needs_a_role(pipeline, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws"}))
+    for name, value in {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+        "AWS_CONFIG_FILE": "/nonexistent",
+    }.items():
+        monkeypatch.setenv(name, value)
+    fails(pipeline, "connections", r"gives no AWS credentials.*Give the worker a role")
+
+
+def test_an_extra_field_that_the_driver_does_not_know_is_named(pipeline, monkeypatch):
+    connection = {"conn_type": "redshift", "host": "127.0.0.1", "extra": {"sslmoode": "disable"}}
+    monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps(connection))
+    fails(pipeline, "connections", r"sslmoode.*extra", WarehouseError)
+
+
+@pytest.mark.parametrize("variable", ["sparkify_bucket", "sparkify_work_bucket"])
+def test_a_missing_bucket_is_named(pipeline, variable):
+    fails(
+        pipeline,
+        "buckets",
+        r"s3://no-such-bucket.*Airflow Variables",
+        LakeError,
+        **{variable: "no-such-bucket"},
+    )
+
+
+def test_a_bucket_of_another_region_is_named(pipeline, monkeypatch):
+    monkeypatch.setattr(verify, "_headers", lambda lake, bucket: {"x-amz-bucket-region": "eu-west-1"})
+    fails(pipeline, "buckets", r"region eu-west-1.*sparkify_region to eu-west-1")
+
+
+def test_an_empty_prefix_is_reported_and_copy_needs_a_file(pipeline, caplog):
+    run(pipeline).run_task("buckets")
+    assert "holds no file" in caplog.text
+    fails(pipeline, "copy", r"no file below song_data/ or log_data/.*upload a first file")
+
+
+def test_a_role_that_may_not_read_is_explained(pipeline, monkeypatch):
+    """The manifest names a file that is not there: to the role, any failure of S3 looks the same."""
+    pipeline.put_songs(song())
+    monkeypatch.setattr(verify, "manifest", lambda bucket, files: json.dumps({"entries": [
+        {"url": f"s3://{bucket}/gone", "mandatory": True}]}).encode())  # fmt: skip
+    fails(
+        pipeline,
+        "copy",
+        r"(?s)S3ServiceException.*trusts redshift.amazonaws.com.*copy-role-policy",
+        WarehouseError,
+    )
+    assert pipeline.work_objects() == []
+
+
+def test_without_a_schema_the_dag_to_run_is_named(empty_pipeline):
+    fails(empty_pipeline, "schema", "sparkify_schema", SchemaMissingError)
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"), [("0001_a", "Run the DAG sparkify_schema"), ("", "Deploy")]
+)
+def test_another_version_of_the_schema_is_told(pipeline, tmp_path, versions, expected):
+    code = [f"{n:04}_x" for n in range(1, 99)] if versions else []
+    for name in code:
+        (tmp_path / f"{name}.sql").write_text("SELECT 1;")
+    if not code:
+        pipeline.execute("INSERT INTO staging.schema_migrations VALUES (99, '0099_later', GETDATE())")
+    task = verify.VerifySchemaOperator(task_id="schema", migrations=tmp_path)
+    with pytest.raises(AirflowFailException, match=rf"needs {len(code)}\. {expected}"):
+        task.execute({})
+
+
+@pytest.mark.parametrize(
+    ("ahead", "expected"), [(-20, r"\+(20|19) s"), (20, "-2[01] s"), (7200, "-720[01] s")]
+)
+def test_a_clock_that_is_wrong_is_told(pipeline, monkeypatch, ahead, expected):
+    monkeypatch.setattr(verify, "now", lambda: datetime.now(UTC) + timedelta(seconds=ahead))
+    fails(
+        pipeline,
+        "clocks",
+        rf"Redshift's clock is {expected}.*S3's clock is {expected}.*chrony",
+        AirflowException,
+    )
