@@ -169,3 +169,13 @@ def superuser(pipeline, statement: str) -> None:
         dbname=server.database, options="-c allow_system_table_mods=on",
     ) as connection:  # fmt: skip
         connection.execute(statement)
+
+
+def test_of_a_large_file_the_end_is_looked_at_from_its_first_whole_line_on(pipeline):
+    rows = [line(sessionId=number, userAgent="x" * 1000) for number in range(7000)]
+    pipeline.put({KEY: b"\n".join([*rows, line(mood="happy")])})
+    row = stage(pipeline)
+    assert (row["rows"], row["values"], row["objects"]) == (7001, None, None)
+    assert pipeline.query(
+        f"SELECT problem, key_name, row_count FROM {row['table'].replace('__', '_keys__', 1)}"
+    ) == [("unknown", "mood", 1)]
