@@ -45,6 +45,10 @@ class SchemaMissingError(WarehouseError, AirflowFailException):
     """The schema is not there or not the one this version needs; a retry would not help."""
 
 
+class UnreachableError(WarehouseError):
+    """No connection could be made."""
+
+
 class TransientError(WarehouseError):
     """Nothing of the transaction stays, for no fault of its own: it may be tried again as a whole.
 
@@ -67,6 +71,11 @@ class Transaction:
     def __init__(self, cursor: Any, place: str) -> None:
         self._cursor = cursor
         self._place = place
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns that the last statement gave."""
+        return [name for name, *_ in self._cursor.description or ()]
 
     def execute(self, statement: str, parameters: Sequence[Any] = (), *, name: str = "") -> list[tuple]:
         """Run one statement; returns its rows, `[]` where it has none.
@@ -116,23 +125,45 @@ class Warehouse:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """One transaction on a connection of its own: commits at the end, rolls back on any error."""
-        place = f"connection {self.redshift_conn_id!r}"
-        try:
-            connection = self.hook.get_conn()
-        except Exception as error:
-            raise WarehouseError(
-                f"Cannot connect to Redshift by Airflow {place}: {error}. Check host, port, login and "
-                f"password of the connection, and that the cluster is available."
-            ) from error
-        try:
-            yield Transaction(connection.cursor(), place)
+        with self._connection() as connection:
+            yield Transaction(connection.cursor(), self._place)
             try:
                 connection.commit()
             except Exception as error:
-                explained = _explained(error, "COMMIT", place)
+                explained = _explained(error, "COMMIT", self._place)
                 if isinstance(explained, ConnectionLostError):
                     raise CommitUnknownError(str(explained)) from error
                 raise explained from error
+
+    @contextmanager
+    def read_only_transaction(self, timeout_s: int) -> Iterator[Transaction]:
+        """One transaction that cannot write, on a connection of its own; rolled back at the end.
+
+        :param timeout_s: the server ends a statement that takes longer.
+        """
+        with self._connection() as connection:
+            # Without it the driver would begin a transaction that may write.
+            connection.autocommit = True
+            transaction = Transaction(connection.cursor(), self._place)
+            transaction.execute(f"SET statement_timeout TO {timeout_s * 1000}")
+            transaction.execute("BEGIN READ ONLY")
+            yield transaction
+
+    @property
+    def _place(self) -> str:
+        return f"connection {self.redshift_conn_id!r}"
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        try:
+            connection = self.hook.get_conn()
+        except Exception as error:
+            raise UnreachableError(
+                f"Cannot connect to Redshift by Airflow {self._place}: {error}. Check host, port, login and "
+                f"password of the connection, and that the cluster is available."
+            ) from error
+        try:
+            yield connection
         finally:
             _close(connection)
 

@@ -11,6 +11,7 @@ import sqlparse
 import yaml
 from sqlfluff.core import FluffConfig, Linter
 
+from sparkify.analytics import Period, questions
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_SONGS
 from sparkify.paths import SQL
@@ -20,6 +21,7 @@ from tests.support.pipeline import PipelineRun, load_dag
 pytestmark = pytest.mark.unit
 
 MODES = ("append", "truncate")
+NOVEMBER = Period.parse("2018-11-01", "2018-12-01")
 
 # What sqlfluff's Redshift dialect lets through although Redshift refuses it, or this project forbids it.
 RULES = {
@@ -122,6 +124,8 @@ def rendered_scripts() -> dict[str, str]:
         for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS):
             scripts[path] = task.render_template(path, task._names(context))
     scripts["fingerprint.sql"] = fingerprint_sql()
+    for question in questions().values():
+        scripts[f"analytics/{question.name}.sql"] = question.sql(NOVEMBER, 20)
     return scripts
 
 

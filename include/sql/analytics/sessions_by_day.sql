@@ -1,0 +1,27 @@
+-- Sessions, by the day they began
+-- One row a UTC day. A session is a user's plays under one session id, from the start of the first to the end of the
+-- last song, pauses included; half of the day's sessions were longer than median_minutes. A session that crosses an
+-- edge of the period counts with its plays inside.
+WITH sessions AS (
+    SELECT
+        user_id,
+        session_id,
+        MIN(start_time) AS began_at,
+        MAX(DATEADD(second, CAST(NVL(song_length, 0) AS INTEGER), start_time)) AS ended_at,
+        COUNT(*) AS plays
+    FROM sparkify.songplays
+    WHERE
+        start_time >= TIMESTAMP '{{ period_start }}'
+        AND start_time < TIMESTAMP '{{ period_end }}'
+    GROUP BY user_id, session_id
+)
+
+SELECT
+    TRUNC(began_at) AS day,
+    COUNT(*) AS sessions,
+    CAST(MEDIAN(DATEDIFF(second, began_at, ended_at) / 60.0) AS DECIMAL(12, 1)) AS median_minutes,
+    ROUND(1.0 * SUM(plays) / COUNT(*), 1) AS plays_per_session
+FROM sessions
+GROUP BY TRUNC(began_at)
+ORDER BY day ASC
+LIMIT {{ row_limit }};
