@@ -7,11 +7,12 @@ line a statement, and the two errors that an operator of the pipeline can act on
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -125,7 +126,7 @@ class Warehouse:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """One transaction on a connection of its own: commits at the end, rolls back on any error."""
-        with self._connection() as connection:
+        with self._connection(lambda: self.hook.get_conn()) as connection:
             yield Transaction(connection.cursor(), self._place)
             try:
                 connection.commit()
@@ -137,11 +138,13 @@ class Warehouse:
 
     @contextmanager
     def read_only_transaction(self, timeout_s: int) -> Iterator[Transaction]:
-        """One transaction that cannot write, on a connection of its own; rolled back at the end.
+        """One transaction that cannot write, on a connection of its own, tried once; rolled back at the end.
 
         :param timeout_s: the server ends a statement that takes longer.
         """
-        with self._connection() as connection:
+        # The hook tries to connect for 15 seconds, which a person who waits would take for a page that hangs.
+        connect_once = inspect.unwrap(type(self.hook).get_conn)
+        with self._connection(lambda: connect_once(self.hook)) as connection:
             # Without it the driver would begin a transaction that may write.
             connection.autocommit = True
             transaction = Transaction(connection.cursor(), self._place)
@@ -154,9 +157,9 @@ class Warehouse:
         return f"connection {self.redshift_conn_id!r}"
 
     @contextmanager
-    def _connection(self) -> Iterator[Any]:
+    def _connection(self, connect: Callable[[], Any]) -> Iterator[Any]:
         try:
-            connection = self.hook.get_conn()
+            connection = connect()
         except Exception as error:
             raise UnreachableError(
                 f"Cannot connect to Redshift by Airflow {self._place}: {error}. Check host, port, login and "
