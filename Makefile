@@ -35,6 +35,10 @@ up: $(STAMP) ## Start everything, load nothing
 status: $(STAMP) ## Show what runs
 	@$(RUN) -m local status || test $$? -eq 3
 
+.PHONY: report
+report: $(STAMP) ## Write what users listen to into sparkify-report.html, from the local stack
+	@eval "$$($(RUN) -m local env)" && PYTHONPATH=plugins $(RUN) -m sparkify.report
+
 .PHONY: test
 test: $(STAMP) ## Run every test: unit, integration and end to end
 	$(RUN) -m pytest

@@ -14,6 +14,11 @@ MOST_LABELS = 4
 
 
 @dataclass(frozen=True)
+class Figures:
+    """Each value of a single row by itself."""
+
+
+@dataclass(frozen=True)
 class Bars:
     """A bar for each row, in the table itself.
 

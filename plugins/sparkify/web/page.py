@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from sparkify.analytics import Answer, Period, Question, ask, questions
 from sparkify.warehouse import SchemaMissingError, UnreachableError, Warehouse, WarehouseError
-from sparkify.web.charts import DAY, Bars, Columns, words
+from sparkify.web.charts import DAY, Bars, Columns, Figures, words
 
 if TYPE_CHECKING:
     import jinja2
+    from markupsafe import Markup
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ QUERY_CANCELED = "57014"
 LAST_MOMENT = DAY - timedelta(microseconds=1)
 NOTHING = "\N{EN DASH}"
 
+#: An answer with more columns takes the page's whole width.
+MOST_COLUMNS = 6
 TOP_ROWS = 20
 SERIES_ROWS = 1000
 LOG_ROWS = 200
@@ -42,7 +45,7 @@ class Entry:
     """A question on the page, with its chart and how many rows it shows at most."""
 
     name: str
-    chart: Bars | Columns | None = None
+    chart: Figures | Bars | Columns | None = None
     rows: int = TOP_ROWS
 
     @property
@@ -64,7 +67,7 @@ TOPICS = (
         "songs",
         "Songs and artists",
         (
-            Entry("totals"),
+            Entry("totals", Figures(), 1),
             Entry("top_songs", Bars("plays")),
             Entry("top_songs_in_catalogue", Bars("plays")),
             Entry("top_artists", Bars("plays")),
@@ -104,7 +107,7 @@ TOPICS = (
         "data",
         "The data itself",
         (
-            Entry("data_freshness"),
+            Entry("data_freshness", Figures(), 1),
             Entry("certified_hours"),
             Entry("missing_hours"),
             Entry("last_loads"),
@@ -246,8 +249,10 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(words=words, cell=_cell, moment=_moment)
-    environment.tests.update(columns=lambda chart: isinstance(chart, Columns))
+    environment.filters.update(words=words, cell=_cell, moment=_moment, kind=_kind, width=_width)
+    environment.tests.update(
+        columns=lambda chart: isinstance(chart, Columns), figures=lambda chart: isinstance(chart, Figures)
+    )
     return environment
 
 
@@ -260,6 +265,24 @@ def _cell(value: Any, column: str) -> str:
     if isinstance(value, bool | str | date) or column.endswith("_id") or column in ("year", "line_number"):
         return str(value)
     return f"{value:,}"
+
+
+def _kind(value: Any) -> Markup:
+    """The class of a value's cell, as an attribute."""
+    from markupsafe import Markup
+
+    if isinstance(value, date):
+        return Markup(' class="moment"')
+    return Markup("") if isinstance(value, str | None) else Markup(' class="number"')
+
+
+def _width(section: Section) -> Markup:
+    """The class of a section that needs the page's whole width, as an attribute."""
+    from markupsafe import Markup
+
+    figures = isinstance(section.entry.chart, Figures)
+    wide = section.answer is not None and section.answer.rows and len(section.answer.columns) > MOST_COLUMNS
+    return Markup(' class="wide"') if figures or wide else Markup("")
 
 
 def _moment(value: datetime | None) -> str:

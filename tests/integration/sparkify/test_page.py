@@ -55,8 +55,12 @@ class Page(HTMLParser):
         self.inline += [f"{tag} {k}" for k, _ in attributes if k == "style" or k.startswith("on")]
         if tag == "h3":
             self._question = given["id"]
+        elif tag == "dl":
+            self.tables[self._question] = [[], []]
         elif tag == "tr":
             self.tables.setdefault(self._question, []).append([])
+        elif tag in ("dt", "dd"):
+            self.tables[self._question][tag == "dd"].append("")
         elif tag in ("td", "th"):
             self.tables[self._question][-1].append("")
 
@@ -65,8 +69,9 @@ class Page(HTMLParser):
             assert self._open.pop() == tag
 
     def handle_data(self, data):
-        if self._open and self._open[-1] in ("td", "th"):
-            self.tables[self._question][-1][-1] += data.strip()
+        if self._open and self._open[-1] in ("td", "th", "dt", "dd"):
+            row = 0 if self._open[-1] == "dt" else -1
+            self.tables[self._question][row][-1] += data.strip()
         if self._open and self._open[-1] in ("h1", "h2", "h3"):
             self.headings.append(data)
 
