@@ -8,7 +8,7 @@ WITH sessions AS (
         DATEDIFF(
             second,
             MIN(start_time),
-            MAX(DATEADD(second, CAST(NVL(song_length, 0) AS INTEGER), start_time))
+            MAX(start_time + CAST(NVL(song_length, 0) AS INTEGER) * INTERVAL '1 second')
         ) AS seconds,
         COUNT(*) AS plays
     FROM sparkify.songplays

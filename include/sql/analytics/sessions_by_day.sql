@@ -7,7 +7,7 @@ WITH sessions AS (
         user_id,
         session_id,
         MIN(start_time) AS began_at,
-        MAX(DATEADD(second, CAST(NVL(song_length, 0) AS INTEGER), start_time)) AS ended_at,
+        MAX(start_time + CAST(NVL(song_length, 0) AS INTEGER) * INTERVAL '1 second') AS ended_at,
         COUNT(*) AS plays
     FROM sparkify.songplays
     WHERE
