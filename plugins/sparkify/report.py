@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +43,7 @@ def main() -> int:
     options = parser.parse_args()
     if bool(options.start) != bool(options.end):
         parser.error("give both --start and --end, or neither")
+    logging.getLogger("sparkify").setLevel(logging.WARNING)
     try:
         period = Period.parse(options.start, options.end) if options.start else None
         html = report(Warehouse(options.connection), period)

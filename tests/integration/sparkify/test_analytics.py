@@ -9,6 +9,7 @@ import pytest
 
 from sparkify.analytics import Period, ask, questions
 from sparkify.warehouse import Warehouse, WarehouseError
+from tests.support.documents import sql_blocks
 from tests.support.source import event, page, song
 from tests.support.warehouse import Pipeline, new_buckets
 
@@ -119,6 +120,25 @@ ANSWERS = {
     "missing_hours": [(when("2018-11-13"), when("2018-11-20"), 168)],
     "rejected_rows": [],
 }
+#: Of the worked questions in docs/analysts.md, by number.
+WORKED = {
+    1: [(9, 3)],
+    6: [("free", 6, 3, Decimal("2.0")), ("paid", 3, 2, Decimal("1.5"))],
+    7: [("free", 2), ("paid", 1)],
+    8: [
+        (1, "Ava", "Robinson", "paid", 5),
+        (2, "Ava", "Robinson", "free", 2),
+        (3, "First3", "Last3", "free", 2),
+    ],
+    9: [(1, "Ava", "Robinson", 3), (2, "Ava", "Robinson", 1), (3, "First3", "Last3", 1)],
+    11: [(1, when("2018-11-02 11:00"), 2)],
+    12: [(1, 4, 4, 4)],
+    14: [(2018, 44, 3, 8), (2018, 45, 1, 1)],
+    16: [("free", 4, Decimal("1.5")), ("paid", 2, Decimal("1.5"))],
+    17: [("Not There", "Nobody", 2)],
+    18: [(day(1), 1), (day(2), 1)],
+    19: [(3, 1, Decimal("33.3"))],
+}
 #: Their rows hold when and by which run something was done.
 DATED = ("data_freshness", "last_loads", "quality_results")
 
@@ -151,6 +171,28 @@ def test_there_is_an_answer_for_every_question():
 @pytest.mark.parametrize("name", ANSWERS)
 def test_the_answer_is_the_hand_counted_one(asked, name):
     assert list(asked(name).rows) == ANSWERS[name]
+
+
+@pytest.mark.parametrize("number", range(1, 21))
+def test_a_worked_question_has_an_answer(pipeline, number):
+    rows = pipeline.query(sql_blocks("analysts.md")[number - 1])
+    assert rows == WORKED.get(number, rows)
+    assert rows
+
+
+def test_every_worked_question_is_tested():
+    assert len(sql_blocks("analysts.md")) == 20
+
+
+def test_the_join_with_the_span_of_a_level_counts_each_play_once(pipeline):
+    rows = pipeline.query(sql_blocks("analysts.md")[4])
+    assert [(row[1], row[3]) for row in rows] == [
+        *[("Ava", "free")] * 4,
+        ("First3", "paid"),
+        ("Ava", "free"),
+        *[("Ava", "paid")] * 2,
+        ("First3", "free"),
+    ]
 
 
 def test_freshness_tells_the_ends_the_gap_and_the_latest_play(asked):

@@ -16,6 +16,7 @@ from sparkify.fingerprint import fingerprint_sql
 from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_SONGS
 from sparkify.paths import SQL
 from sparkify.warehouse import split_statements
+from tests.support.documents import sql_blocks
 from tests.support.pipeline import PipelineRun, load_dag
 
 pytestmark = pytest.mark.unit
@@ -126,6 +127,8 @@ def rendered_scripts() -> dict[str, str]:
     scripts["fingerprint.sql"] = fingerprint_sql()
     for question in questions().values():
         scripts[f"analytics/{question.name}.sql"] = question.sql(NOVEMBER, 20)
+    for number, sql in enumerate(sql_blocks("analysts.md"), 1):
+        scripts[f"docs/analysts.md {number}"] = sql
     return scripts
 
 
