@@ -5,11 +5,8 @@ WITH sessions AS (
     SELECT
         user_id,
         session_id,
-        DATEDIFF(
-            second,
-            MIN(start_time),
-            MAX(start_time + CAST(NVL(song_length, 0) AS INTEGER) * INTERVAL '1 second')
-        ) AS seconds,
+        MIN(start_time) AS began_at,
+        MAX(start_time + CAST(NVL(song_length, 0) AS INTEGER) * INTERVAL '1 second') AS ended_at,
         COUNT(*) AS plays
     FROM sparkify.songplays
     WHERE
@@ -21,11 +18,11 @@ WITH sessions AS (
 spans AS (
     SELECT
         CASE
-            WHEN seconds < 600 THEN 1
-            WHEN seconds < 1800 THEN 2
-            WHEN seconds < 3600 THEN 3
-            WHEN seconds < 7200 THEN 4
-            WHEN seconds < 14400 THEN 5
+            WHEN ended_at < began_at + INTERVAL '10 minutes' THEN 1
+            WHEN ended_at < began_at + INTERVAL '30 minutes' THEN 2
+            WHEN ended_at < began_at + INTERVAL '1 hour' THEN 3
+            WHEN ended_at < began_at + INTERVAL '2 hours' THEN 4
+            WHEN ended_at < began_at + INTERVAL '4 hours' THEN 5
             ELSE 6
         END AS span_number,
         COUNT(*) AS sessions,

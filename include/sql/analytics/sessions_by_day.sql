@@ -1,7 +1,7 @@
 -- Sessions, by the day they began
 -- One row a UTC day. A session is a user's plays under one session id, from the start of the first to the end of the
--- last song, pauses included; half of the day's sessions were longer than median_minutes. A session that crosses an
--- edge of the period counts with its plays inside.
+-- last song, pauses included; long_sessions lasted an hour or more. A session that crosses an edge of the period counts
+-- with its plays inside.
 WITH sessions AS (
     SELECT
         user_id,
@@ -19,7 +19,7 @@ WITH sessions AS (
 SELECT
     TRUNC(began_at) AS day,
     COUNT(*) AS sessions,
-    CAST(MEDIAN(DATEDIFF(second, began_at, ended_at) / 60.0) AS DECIMAL(12, 1)) AS median_minutes,
+    SUM(CASE WHEN ended_at >= began_at + INTERVAL '1 hour' THEN 1 ELSE 0 END) AS long_sessions,
     ROUND(1.0 * SUM(plays) / COUNT(*), 1) AS plays_per_session
 FROM sessions
 GROUP BY TRUNC(began_at)

@@ -103,9 +103,9 @@ ANSWERS = {
         ("Friday", Decimal("3.0"), 6, 2),
     ],
     "sessions_by_day": [
-        (day(1), 2, Decimal("4.2"), Decimal("2.0")),
-        (day(2), 2, Decimal("106.7"), Decimal("2.0")),
-        (day(9), 1, Decimal("3.3"), Decimal("1.0")),
+        (day(1), 2, 0, Decimal("2.0")),
+        (day(2), 2, 1, Decimal("2.0")),
+        (day(9), 1, 0, Decimal("1.0")),
     ],
     "session_lengths": [("under 10 minutes", 4, 6), ("2 to 4 hours", 1, 3)],
     "level_changes": [(day(2), 1, 0), (day(9), 0, 1)],
