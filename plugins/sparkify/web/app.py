@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import HTMLResponse, Response
@@ -97,7 +99,7 @@ def _page(topic: Topic, start: str, end: str) -> Response:
         topics=TOPICS,
         content=content,
         problem=problem,
-        query=f"start={start}&end={end}" if content else "",
+        query=urlencode({"start": start, "end": end}) if start and end else "",
         start=start[:10],
         end=end[:10],
     )
