@@ -35,6 +35,12 @@ up: $(STAMP) ## Start everything, load nothing
 status: $(STAMP) ## Show what runs
 	@$(RUN) -m local status || test $$? -eq 3
 
+REPORT ?= sparkify-report.html
+
+.PHONY: report
+report: $(STAMP) ## Write the local stack's answers into one HTML file: REPORT=sparkify-report.html
+	@eval "$$($(RUN) -m local env)" && PYTHONPATH=plugins $(RUN) -m sparkify.report --output $(REPORT)
+
 .PHONY: test
 test: $(STAMP) ## Run every test: unit, integration and end to end
 	$(RUN) -m pytest

@@ -7,11 +7,12 @@ line a statement, and the two errors that an operator of the pipeline can act on
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,10 @@ class SchemaMissingError(WarehouseError, AirflowFailException):
     """The schema is not there or not the one this version needs; a retry would not help."""
 
 
+class UnreachableError(WarehouseError):
+    """No connection could be made."""
+
+
 class TransientError(WarehouseError):
     """Nothing of the transaction stays, for no fault of its own: it may be tried again as a whole.
 
@@ -71,6 +76,11 @@ class Transaction:
         self._connection = connection
         self._cursor = connection.cursor()
         self._place = place
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns that the last statement gave."""
+        return [name for name, *_ in self._cursor.description or ()]
 
     def execute(self, statement: str, parameters: Sequence[Any] = (), *, name: str = "") -> list[tuple]:
         """Run one statement; returns its rows, `[]` where it has none.
@@ -137,21 +147,10 @@ class Warehouse:
         """What errors call it."""
         return f"connection {self.redshift_conn_id!r}"
 
-    def _connect(self) -> Any:
-        try:
-            return self.hook.get_conn()
-        except Exception as error:
-            raise WarehouseError(
-                f"Cannot connect to Redshift by Airflow {self.place}: {error}. Check host, port, login and "
-                f"password of the connection, that its extra fields are arguments of redshift_connector, and "
-                f"that the cluster is available."
-            ) from error
-
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """One transaction on a connection of its own: commits at the end, rolls back on any error."""
-        connection = self._connect()
-        try:
+        with self._connection(lambda: self.hook.get_conn()) as connection:
             yield Transaction(connection, self.place)
             try:
                 connection.commit()
@@ -160,15 +159,41 @@ class Warehouse:
                 if isinstance(explained, ConnectionLostError):
                     raise CommitUnknownError(str(explained)) from error
                 raise explained from error
-        finally:
-            _close(connection)
+
+    @contextmanager
+    def read_only_transaction(self, timeout_s: int) -> Iterator[Transaction]:
+        """One transaction that cannot write, on a connection of its own, tried once; rolled back at the end.
+
+        :param timeout_s: the server ends a statement that takes longer.
+        """
+        # The hook tries to connect for 15 seconds, which a person who waits would take for a page that hangs.
+        connect_once = inspect.unwrap(type(self.hook).get_conn)
+        with self._connection(lambda: connect_once(self.hook)) as connection:
+            # Without it the driver would begin a transaction that may write.
+            connection.autocommit = True
+            transaction = Transaction(connection, self.place)
+            transaction.execute(f"SET statement_timeout TO {timeout_s * 1000}")
+            transaction.execute("BEGIN READ ONLY")
+            yield transaction
 
     def execute_alone(self, statement: str, name: str) -> None:
         """Run one statement outside of any transaction, for those that Redshift does not run in one."""
-        connection = self._connect()
-        try:
+        with self._connection(lambda: self.hook.get_conn()) as connection:
             connection.autocommit = True
             Transaction(connection, self.place).execute(statement, name=name)
+
+    @contextmanager
+    def _connection(self, connect: Callable[[], Any]) -> Iterator[Any]:
+        try:
+            connection = connect()
+        except Exception as error:
+            raise UnreachableError(
+                f"Cannot connect to Redshift by Airflow {self.place}: {error}. Check host, port, login and "
+                f"password of the connection, that its extra fields are arguments of redshift_connector, and "
+                f"that the cluster is available."
+            ) from error
+        try:
+            yield connection
         finally:
             _close(connection)
 

@@ -2,8 +2,11 @@
 
 import json
 import socket
+import subprocess
+import sys
 import time
 
+import httpx
 import pytest
 from rich.console import Console
 
@@ -12,6 +15,8 @@ from local.runs import run_dag
 from local.settings import BUCKET, CREDENTIALS_FILE, write_private
 from local.steps import Steps
 from tests.support.receivers import SlackWebhook
+
+from local.settings import ROOT, UI_USER
 
 pytestmark = pytest.mark.e2e
 
@@ -62,6 +67,29 @@ def test_every_check_passed_and_every_event_is_accounted_for(demo):
         "FROM sparkify.load_history WHERE window_end = '2018-12-01'"
     )
     assert events == plays + duplicates + other + rejected == 7500
+
+
+def test_the_report_shows_what_was_loaded(demo, tmp_path):
+    file = tmp_path / "report.html"
+    command = ["make", "--no-print-directory", "report", f"REPORT={file}", f"RUN={sys.executable}"]
+    done = subprocess.run(command, cwd=ROOT, env=demo.environ, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Written: {file}" in done.stdout
+    [(title, plays)] = demo.query(
+        "SELECT song_title, COUNT(*) FROM sparkify.songplays GROUP BY song_title ORDER BY 2 DESC, 1 LIMIT 1"
+    )
+    assert f"<td>{title}" in file.read_text()
+    assert f"{plays:,}" in file.read_text()
+
+
+def test_the_page_shows_what_was_loaded_to_who_is_logged_in(demo):
+    login = {"username": UI_USER, "password": demo.settings.credentials.ui_password}
+    with httpx.Client(base_url=demo.settings.ui_url, timeout=60, trust_env=False) as client:
+        assert client.get("/sparkify/").status_code == 401
+        token = client.post("/auth/token", json=login).json()["access_token"]
+        page = client.get("/sparkify/", headers={"Authorization": f"Bearer {token}"})
+    assert page.status_code == 200
+    assert f"{demo.counts()['songplays']:,}" in page.text
 
 
 def test_demo_run_twice_works_twice_and_changes_nothing(demo):

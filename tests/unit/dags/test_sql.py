@@ -10,17 +10,20 @@ import pytest
 import sqlparse
 from sqlfluff.core import FluffConfig, Linter
 
+from sparkify.analytics import Period, questions
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.migrations import read_migrations
 from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_SONGS
 from sparkify.paths import MIGRATIONS, SQL
 from sparkify.rejected import PROVISIONED, SERVERLESS
 from sparkify.warehouse import split_statements
+from tests.support.documents import sql_blocks
 from tests.support.pipeline import PipelineRun, load_dag
 
 pytestmark = pytest.mark.unit
 
 MODES = ("append", "truncate")
+NOVEMBER = Period.parse("2018-11-01", "2018-12-01")
 
 # What sqlfluff's Redshift dialect lets through although Redshift refuses it, or this project forbids it.
 RULES = {
@@ -139,6 +142,10 @@ def rendered_scripts() -> dict[str, str]:
     for path in (PROVISIONED, SERVERLESS):
         scripts[path] = (SQL / path).read_text().replace("%s", "1")
     scripts["fingerprint.sql"] = fingerprint_sql()
+    for question in questions().values():
+        scripts[f"analytics/{question.name}.sql"] = question.sql(NOVEMBER, 20)
+    for number, sql in enumerate(sql_blocks("analysts.md"), 1):
+        scripts[f"docs/analysts.md {number}"] = sql
     return scripts
 
 

@@ -1,0 +1,15 @@
+-- Share of plays whose song is in the catalogue, by day
+-- One row a UTC day with plays. A share that falls says that songs are missing from the catalogue, or that the app
+-- spells titles or artists in a new way. It can rise later: songs that arrive after their plays are found then.
+SELECT
+    TRUNC(start_time) AS day,
+    ROUND(100.0 * COUNT(song_id) / COUNT(*), 1) AS percent_in_catalogue,
+    COUNT(song_id) AS plays_in_catalogue,
+    COUNT(*) AS plays
+FROM sparkify.songplays
+WHERE
+    start_time >= TIMESTAMP '{{ period_start }}'
+    AND start_time < TIMESTAMP '{{ period_end }}'
+GROUP BY TRUNC(start_time)
+ORDER BY day ASC
+LIMIT {{ row_limit }};

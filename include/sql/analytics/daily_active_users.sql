@@ -1,0 +1,16 @@
+-- Daily active users
+-- One row a UTC day with plays; active is who played a song that day. A user who changed level that day is one of
+-- users, and one of free_users and of paid_users. A day without a row had no plays, or is not loaded.
+SELECT
+    TRUNC(start_time) AS day,
+    COUNT(DISTINCT user_id) AS users,
+    COUNT(DISTINCT CASE WHEN level = 'free' THEN user_id END) AS free_users,
+    COUNT(DISTINCT CASE WHEN level = 'paid' THEN user_id END) AS paid_users,
+    COUNT(*) AS plays
+FROM sparkify.songplays
+WHERE
+    start_time >= TIMESTAMP '{{ period_start }}'
+    AND start_time < TIMESTAMP '{{ period_end }}'
+GROUP BY TRUNC(start_time)
+ORDER BY day ASC
+LIMIT {{ row_limit }};

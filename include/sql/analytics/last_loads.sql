@@ -1,0 +1,17 @@
+-- Last loads
+-- One row a published window, whatever the period, the latest publication first. events_in_window are plays, events
+-- of other pages and rejected rows together.
+SELECT
+    published_at,
+    window_start,
+    window_end,
+    events_in_window,
+    songplays,
+    other_pages,
+    rejected_rows,
+    log_files,
+    song_files,
+    run_id
+FROM sparkify.load_history
+ORDER BY published_at DESC, window_start DESC
+LIMIT {{ row_limit }};

@@ -1,0 +1,16 @@
+-- Rejected rows
+-- One row a source row that could not be loaded, whatever the period, the latest first: its file and line, the
+-- column that refused it and why.
+SELECT
+    rejected_at,
+    file_name,
+    line_number,
+    column_name,
+    reason,
+    raw_line,
+    window_start,
+    window_end,
+    run_id
+FROM sparkify.rejected_rows
+ORDER BY rejected_at DESC, file_name ASC, line_number ASC
+LIMIT {{ row_limit }};

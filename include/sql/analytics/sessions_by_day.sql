@@ -1,0 +1,27 @@
+-- Sessions, by the day they began
+-- One row a UTC day. A session is a user's plays under one session id, from the start of the first to the end of the
+-- last song, pauses included; long_sessions lasted an hour or more. A session that crosses an edge of the period counts
+-- with its plays inside.
+WITH sessions AS (
+    SELECT
+        user_id,
+        session_id,
+        MIN(start_time) AS began_at,
+        MAX(start_time + CAST(NVL(song_length, 0) AS INTEGER) * INTERVAL '1 second') AS ended_at,
+        COUNT(*) AS plays
+    FROM sparkify.songplays
+    WHERE
+        start_time >= TIMESTAMP '{{ period_start }}'
+        AND start_time < TIMESTAMP '{{ period_end }}'
+    GROUP BY user_id, session_id
+)
+
+SELECT
+    TRUNC(began_at) AS day,
+    COUNT(*) AS sessions,
+    SUM(CASE WHEN ended_at >= began_at + INTERVAL '1 hour' THEN 1 ELSE 0 END) AS long_sessions,
+    ROUND(1.0 * SUM(plays) / COUNT(*), 1) AS plays_per_session
+FROM sessions
+GROUP BY TRUNC(began_at)
+ORDER BY day ASC
+LIMIT {{ row_limit }};

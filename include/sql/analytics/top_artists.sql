@@ -1,0 +1,16 @@
+-- Most played artists, as played
+-- One row an artist's name exactly as the app logged it, so "Muse" and "Muse feat. X" are two rows. songs are
+-- distinct titles, listeners distinct users.
+SELECT
+    artist_name,
+    COUNT(*) AS plays,
+    COUNT(DISTINCT user_id) AS listeners,
+    COUNT(DISTINCT song_title) AS songs,
+    COUNT(song_id) AS plays_in_catalogue
+FROM sparkify.songplays
+WHERE
+    start_time >= TIMESTAMP '{{ period_start }}'
+    AND start_time < TIMESTAMP '{{ period_end }}'
+GROUP BY artist_name
+ORDER BY plays DESC, artist_name ASC
+LIMIT {{ row_limit }};

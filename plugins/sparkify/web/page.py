@@ -1,0 +1,289 @@
+"""What the page shows: topics of questions, each with its chart; rendered as HTML, as a report and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparkify.analytics import Answer, Period, Question, ask, questions
+from sparkify.warehouse import SchemaMissingError, UnreachableError, Warehouse, WarehouseError
+from sparkify.web.charts import DAY, Bars, Columns, Figures, words
+
+if TYPE_CHECKING:
+    import jinja2
+    from markupsafe import Markup
+
+log = logging.getLogger(__name__)
+
+HERE = Path(__file__).resolve().parent
+ASSETS = {"page.css": "text/css", "page.js": "text/javascript"}
+
+DEFAULT_DAYS = 30
+PRESETS = (7, 30, 90, 365)
+CONCURRENT_QUESTIONS = 4
+QUERY_CANCELED = "57014"
+LAST_MOMENT = DAY - timedelta(microseconds=1)
+NOTHING = "\N{EN DASH}"
+
+#: An answer with more columns takes the page's whole width.
+MOST_COLUMNS = 6
+TOP_ROWS = 20
+SERIES_ROWS = 1000
+LOG_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A question on the page, with its chart and how many rows it shows at most."""
+
+    name: str
+    chart: Figures | Bars | Columns | None = None
+    rows: int = TOP_ROWS
+
+    @property
+    def question(self) -> Question:
+        return questions()[self.name]
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A page of its own."""
+
+    name: str
+    title: str
+    entries: tuple[Entry, ...]
+
+
+TOPICS = (
+    Topic(
+        "songs",
+        "Songs and artists",
+        (
+            Entry("totals", Figures(), 1),
+            Entry("top_songs", Bars("plays")),
+            Entry("top_songs_in_catalogue", Bars("plays")),
+            Entry("top_artists", Bars("plays")),
+            Entry("top_artists_in_catalogue", Bars("plays")),
+            Entry("catalogue_share", Columns("day", ("percent_in_catalogue",), top=100), SERIES_ROWS),
+        ),
+    ),
+    Topic(
+        "listeners",
+        "Listeners",
+        (
+            Entry("daily_active_users", Columns("day", ("users",)), SERIES_ROWS),
+            Entry("top_users", Bars("plays")),
+            Entry("top_free_users", Bars("plays_in_catalogue")),
+            Entry("listeners_by_location", Bars("listeners")),
+        ),
+    ),
+    Topic(
+        "times",
+        "Times and sessions",
+        (
+            Entry("plays_by_hour", Columns("hour_utc", ("plays",)), SERIES_ROWS),
+            Entry("plays_by_weekday", Bars("plays_per_day")),
+            Entry("sessions_by_day", Columns("day", ("sessions",)), SERIES_ROWS),
+            Entry("session_lengths", Bars("sessions")),
+        ),
+    ),
+    Topic(
+        "levels",
+        "Free and paid",
+        (
+            Entry("level_changes", Columns("day", ("upgrades", "downgrades")), SERIES_ROWS),
+            Entry("plays_around_level_changes", rows=LOG_ROWS),
+        ),
+    ),
+    Topic(
+        "data",
+        "The data itself",
+        (
+            Entry("data_freshness", Figures(), 1),
+            Entry("certified_hours"),
+            Entry("missing_hours"),
+            Entry("last_loads"),
+            Entry("quality_results", rows=LOG_ROWS),
+            Entry("rejected_rows", rows=LOG_ROWS),
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """An entry with its answer, or with the sentence that says why there is none."""
+
+    entry: Entry
+    answer: Answer | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """What the data are certified for; None in each field where nothing was loaded yet."""
+
+    certified_from: datetime | None = None
+    certified_up_to: datetime | None = None
+    hours_behind: int | None = None
+    missing_hours: int | None = None
+    last_published_at: datetime | None = None
+    last_play: datetime | None = None
+
+    def last_days(self, days: int) -> Period:
+        """The days that end with the one of the latest play: of today where there is none."""
+        end = _midnight((self.last_play or datetime.now(UTC).replace(tzinfo=None)) + DAY)
+        return Period(end - days * DAY, end)
+
+    def everything(self) -> Period:
+        """The days of all that is certified."""
+        if self.certified_from is None or self.certified_up_to is None:
+            return self.last_days(DEFAULT_DAYS)
+        return Period(_midnight(self.certified_from), _midnight(self.certified_up_to + LAST_MOMENT))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A period that the page offers."""
+
+    title: str
+    period: Period
+
+
+@dataclass(frozen=True)
+class Content:
+    """A period with the sections of one topic or of several."""
+
+    period: Period
+    freshness: Freshness
+    topics: dict[Topic, list[Section]]
+
+    def choices(self) -> list[Choice]:
+        return [
+            *(Choice(f"Last {days} days", self.freshness.last_days(days)) for days in PRESETS),
+            Choice("All", self.freshness.everything()),
+        ]
+
+
+def freshness(warehouse: Warehouse) -> Freshness:
+    """Raises WarehouseError where the warehouse gives no answer."""
+    any_period = Freshness().last_days(1)
+    [record] = ask(warehouse, questions()["data_freshness"], any_period, 1).records()
+    return Freshness(**record)
+
+
+def collect(warehouse: Warehouse, topics: Iterable[Topic], period: Period, fresh: Freshness) -> Content:
+    """Ask the topics' questions, several at a time. A question that fails leaves the others as they are."""
+    with ThreadPoolExecutor(CONCURRENT_QUESTIONS) as pool:
+        asked = {
+            topic: [pool.submit(_section, warehouse, entry, period) for entry in topic.entries]
+            for topic in topics
+        }
+    sections = {topic: [future.result() for future in futures] for topic, futures in asked.items()}
+    return Content(period, fresh, sections)
+
+
+def explain(error: WarehouseError) -> str:
+    """What a reader is told. The log has the warehouse's own words, which may name hosts and users."""
+    log.warning("%s", error)
+    if isinstance(error, UnreachableError):
+        return "The warehouse does not answer. Try again later; the API server's log says what it said."
+    if isinstance(error, SchemaMissingError):
+        return "The tables are not there yet. Run the DAG sparkify_schema once, then load a window."
+    if error.sqlstate == QUERY_CANCELED:
+        return "The answer took too long and was given up. Choose a shorter period."
+    return "The warehouse could not answer. The API server's log says what it said."
+
+
+def render(template: str, **names: Any) -> str:
+    """A page as HTML."""
+    return _environment().get_template(template).render(**names)
+
+
+def asset(name: str) -> str:
+    """The text of a style sheet or script."""
+    return (HERE / "static" / name).read_text()
+
+
+def as_csv(answer: Answer) -> str:
+    """The answer as CSV. Text that a spreadsheet would run as a formula is led by an apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(answer.columns)
+    writer.writerows([_harmless(value) for value in row] for row in answer.rows)
+    return out.getvalue()
+
+
+def _midnight(moment: datetime) -> datetime:
+    return datetime(moment.year, moment.month, moment.day)
+
+
+def _section(warehouse: Warehouse, entry: Entry, period: Period) -> Section:
+    try:
+        return Section(entry, ask(warehouse, entry.question, period, entry.rows))
+    except WarehouseError as error:
+        return Section(entry, problem=explain(error))
+
+
+def _harmless(value: Any) -> Any:
+    runs = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if runs else value
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(words=words, cell=_cell, moment=_moment, kind=_kind, width=_width)
+    environment.tests.update(
+        columns=lambda chart: isinstance(chart, Columns), figures=lambda chart: isinstance(chart, Figures)
+    )
+    return environment
+
+
+def _cell(value: Any, column: str) -> str:
+    """A value as a reader wants it; what is missing shows as a dash. Names of things have no thousands."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, datetime):
+        return _moment(value)
+    if isinstance(value, bool | str | date) or column.endswith("_id") or column in ("year", "line_number"):
+        return str(value)
+    return f"{value:,}"
+
+
+def _kind(value: Any) -> Markup:
+    """The class of a value's cell, as an attribute."""
+    from markupsafe import Markup
+
+    if isinstance(value, date):
+        return Markup(' class="moment"')
+    return Markup("") if isinstance(value, str | None) else Markup(' class="number"')
+
+
+def _width(section: Section) -> Markup:
+    """The class of a section that needs the page's whole width, as an attribute."""
+    from markupsafe import Markup
+
+    figures = isinstance(section.entry.chart, Figures)
+    wide = section.answer is not None and section.answer.rows and len(section.answer.columns) > MOST_COLUMNS
+    return Markup(' class="wide"') if figures or wide else Markup("")
+
+
+def _moment(value: datetime | None) -> str:
+    return NOTHING if value is None else f"{value:%Y-%m-%d %H:%M}"

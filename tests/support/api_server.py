@@ -1,0 +1,65 @@
+"""Airflow's API server alone, with the project's plugins and users of several roles."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+
+from local.airflow import Airflow
+from local.postgres import EmbeddedPostgres
+from local.processes import stop_all, wait_until
+from local.redshift import LocalRedshift
+from local.settings import METADATA, Credentials, Ports, Settings, write_private
+from tests.support.servers import free_port
+
+#: A user without a role may log in and see nothing.
+ROLES = {"anne": "admin", "vera": "viewer", "noah": ""}
+PASSWORD = "test-password"
+TIMEOUT = 30
+
+
+class ApiServer:
+    """One process on a free port; its metadata are in a database of `postgres`."""
+
+    def __init__(self, folder: Path, postgres: EmbeddedPostgres, redshift: LocalRedshift):
+        credentials = Credentials(redshift_password=redshift.password)
+        ports = Ports(ui=free_port(), postgres=postgres.port, redshift=redshift.port)
+        self.settings = Settings(folder, ports, credentials)
+        postgres.ensure_role(METADATA, credentials.metadata_password)
+        postgres.ensure_database(METADATA, METADATA)
+        self._airflow = Airflow(self.settings)
+        self._service = self._airflow.services[0]
+        users = ",".join(f"{name}:{role}" for name, role in ROLES.items())
+        self._service.environment = {
+            **self._service.environment,
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": users,
+        }
+        self.url = self.settings.ui_url
+
+    def start(self) -> None:
+        self._airflow.migrate()
+        write_private(self.settings.passwords_file, json.dumps(dict.fromkeys(ROLES, PASSWORD)))
+        self._service.launch()
+        wait_until(self._answers, [self._service], 120, "Airflow's API server did not answer")
+
+    def stop(self) -> None:
+        stop_all([self._service])
+
+    def client(self, user: str = "") -> httpx.Client:
+        """A client with the cookie of one of ROLES, as a browser has it, or of nobody."""
+        cookies = {}
+        if user:
+            login = {"username": user, "password": PASSWORD}
+            answer = httpx.post(f"{self.url}/auth/token", json=login, timeout=TIMEOUT, trust_env=False)
+            assert answer.status_code == 201, answer.text
+            cookies = {"_token": answer.json()["access_token"]}
+        return httpx.Client(base_url=self.url, cookies=cookies, timeout=TIMEOUT, trust_env=False)
+
+    def _answers(self) -> bool:
+        try:
+            with self.client() as client:
+                return client.get("/api/v2/version").status_code == 200
+        except httpx.HTTPError:
+            return False
