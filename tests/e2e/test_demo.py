@@ -12,11 +12,9 @@ from rich.console import Console
 
 from local.airflow import RunFailedError
 from local.runs import run_dag
-from local.settings import BUCKET, CREDENTIALS_FILE, write_private
+from local.settings import BUCKET, CREDENTIALS_FILE, ROOT, UI_USER, write_private
 from local.steps import Steps
 from tests.support.receivers import SlackWebhook
-
-from local.settings import ROOT, UI_USER
 
 pytestmark = pytest.mark.e2e
 
