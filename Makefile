@@ -77,6 +77,10 @@ bench-copy: $(STAMP) ## Measure COPY of the local Redshift against what its part
 bench-history: $(STAMP) ## Measure an hourly run behind 1, 10 and 50 million plays
 	PYTHONPATH=plugins $(RUN) -m tests.benchmarks.history
 
+.PHONY: audit
+audit: $(VENV)/bin/uv ## Look the production dependencies up among known vulnerabilities
+	$(VENV)/bin/uv tool run pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements.txt
+
 .PHONY: lock
 lock: $(VENV)/bin/uv ## Pin the dependencies anew from the .in files
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

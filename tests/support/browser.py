@@ -53,7 +53,7 @@ class Browser:
         port = self._port()
         targets = httpx.get(f"http://127.0.0.1:{port}/json", trust_env=False).json()
         [url] = [t["webSocketDebuggerUrl"] for t in targets if t["type"] == "page"]
-        self._socket = self._opened.enter_context(connect(url, max_size=None, proxy=None))
+        self._socket = self._opened.enter_context(connect(url, max_size=None, proxy=None, ping_interval=None))
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.command(f"{domain}.enable")
         return self
