@@ -16,16 +16,16 @@ from sparkify.warehouse import Warehouse, WarehouseError
 from sparkify.web.page import DEFAULT_DAYS, TOPICS, asset, collect, freshness, render
 
 
-def report(warehouse: Warehouse, period: Period | None = None) -> str:
+def report(warehouse: Warehouse, period: Period | None = None, days: int = DEFAULT_DAYS) -> str:
     """The report as HTML.
 
-    :param period: by default the 30 days that end with the latest play.
+    :param period: by default so many days that end with the latest play.
     :raises WarehouseError: where the warehouse cannot be reached or has no schema yet.
     """
     from markupsafe import Markup
 
     fresh = freshness(warehouse)
-    content = collect(warehouse, TOPICS, period or fresh.last_days(DEFAULT_DAYS), fresh)
+    content = collect(warehouse, TOPICS, period or fresh.last_days(days), fresh)
     return render(
         "report.html",
         content=content,

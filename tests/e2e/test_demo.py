@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from local.airflow import RunFailedError
 from local.runs import run_dag
-from local.settings import BUCKET, CREDENTIALS_FILE, ROOT, UI_USER, write_private
+from local.settings import BUCKET, CREDENTIALS_FILE, ROOT, UI_USER, Credentials, write_private
 from local.steps import Steps
 from tests.support.receivers import SlackWebhook
 
@@ -27,7 +28,8 @@ SECRETS = {"redshift_password": "q~Z4", "aws_secret_access_key": "Kq7~wX" + "z9Q
 def demo(local_commands):
     """A stack on which the demo has run once, with what it printed; its lineage goes to a file."""
     commands = local_commands()
-    write_private(commands.state / CREDENTIALS_FILE, json.dumps(SECRETS))
+    credentials = asdict(replace(Credentials(), **SECRETS))
+    write_private(commands.state / CREDENTIALS_FILE, json.dumps(credentials))
     commands.lineage = commands.state.parent / "lineage"
     transport = {"type": "file", "log_file_path": str(commands.lineage), "append": True}
     commands.environ |= {f"OPENLINEAGE__TRANSPORT__{k.upper()}": str(v) for k, v in transport.items()}

@@ -1,6 +1,7 @@
 -- Quality results of the last ten runs
--- One row a check, the latest run first and in it what failed first. A check fails where what it observed satisfies
--- fails_if; an error keeps the window from being published, a warning does not.
+-- One row a check, the latest run first and in it what failed first. A check failed where what it observed satisfies
+-- error_if, and the window was not published; it warned where that satisfies warn_if; it was skipped where there was
+-- nothing, or too little, to judge.
 WITH last_runs AS (
     SELECT
         run_id,
@@ -20,7 +21,10 @@ SELECT
     results.severity,
     results.status,
     results.observed,
-    results.threshold AS fails_if,
+    results.rows_checked,
+    results.warn_if,
+    results.error_if,
+    results.detail,
     results.run_id
 FROM sparkify.quality_results AS results
 INNER JOIN last_runs
@@ -28,7 +32,7 @@ INNER JOIN last_runs
 ORDER BY
     last_runs.last_checked_at DESC,
     results.run_id ASC,
-    CASE results.status WHEN 'passed' THEN 1 ELSE 0 END ASC,
+    CASE results.status WHEN 'failed' THEN 0 WHEN 'warned' THEN 1 WHEN 'skipped' THEN 2 ELSE 3 END ASC,
     results.table_name ASC,
     results.check_name ASC,
     results.checked_at DESC

@@ -3,9 +3,11 @@
 -- column that refused it and why.
 SELECT
     rejected_at,
+    source,
     file_name,
     line_number,
     column_name,
+    error_code,
     reason,
     raw_line,
     window_start,

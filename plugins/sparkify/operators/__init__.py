@@ -5,6 +5,7 @@ from sparkify.operators.maintenance import DropOldWorkOperator
 from sparkify.operators.publish import PublishOperator
 from sparkify.operators.quality import DataQualityOperator
 from sparkify.operators.reconcile import FindChangedDaysOperator, ReportChangesOperator
+from sparkify.operators.report import ReportOperator
 from sparkify.operators.schema import SchemaOperator
 from sparkify.operators.stage import StageToRedshiftOperator
 
@@ -16,6 +17,7 @@ __all__ = [
     "LoadFactOperator",
     "PublishOperator",
     "ReportChangesOperator",
+    "ReportOperator",
     "SchemaOperator",
     "StageToRedshiftOperator",
 ]

@@ -15,6 +15,7 @@ from sparkify.warehouse import Warehouse
 from sparkify.web.app import create_app, download, show_topic
 from sparkify.web.page import TOPICS
 from tests.support.api_server import ApiServer
+from tests.support.pipeline import PipelineRun, load_dag
 from tests.support.servers import free_port, redshift_connection
 from tests.support.source import event, song
 from tests.support.warehouse import Pipeline, new_buckets
@@ -228,3 +229,14 @@ def test_an_empty_warehouse_gives_a_readable_page(redshift, s3_client, airflow_c
         assert response.status_code == 200
         assert "Nothing is loaded yet." in response.body.decode()
         Page(response.body.decode())
+
+
+def test_the_report_is_written_by_a_task_and_takes_the_place_of_the_one_before(pipeline):
+    dag = load_dag("sparkify_report")
+    for number in range(2):
+        run = PipelineRun(dag, {"days": 7}, variables={**pipeline.variables, "sparkify_work_prefix": "p"})
+        uri = run.run_task("write_report", try_number=number + 1)
+        assert uri == f"s3://{pipeline.work_bucket}/p/reports/sparkify.html"
+    body = pipeline.s3.get_object(Bucket=pipeline.work_bucket, Key="p/reports/sparkify.html")["Body"].read()
+    assert b"<html" in body
+    assert len(pipeline.work_objects()) == 1

@@ -24,6 +24,7 @@ DAG_IDS = (
     "sparkify_schema",
     "sparkify_reconcile",
     "sparkify_maintenance",
+    "sparkify_report",
     "sparkify_verify",
     *CLUSTER_DAG_IDS,
     "sparkify_serverless_create",

@@ -1,0 +1,51 @@
+"""
+# sparkify_report: the answers as one file
+
+Every day, writes the answers to the analysts' questions of the last days as one HTML file on S3, for those
+without access to Airflow: `reports/sparkify.html` in the work bucket. The page *Sparkify* in Airflow's
+navigation has the same, for any period.
+
+**When it fails.** Redshift or S3 was not reached, or a question took longer than its timeout: the message
+names it. Yesterday's file stays as it is; clear the task, or leave it to the next run.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+
+from sparkify import alerts
+from sparkify.operators import ReportOperator
+from sparkify.settings import WORK
+
+with DAG(
+    dag_id="sparkify_report",
+    schedule=CronDataIntervalTimetable("0 5 * * *", timezone="UTC"),
+    start_date=datetime(2018, 11, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
+        "retries": 2,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": True,
+        "execution_timeout": timedelta(minutes=30),
+    },
+    params={
+        "days": Param(
+            30,
+            type="integer",
+            minimum=1,
+            title="Days to report",
+            description="The days that end with the latest play.",
+        ),
+    },
+    tags=["sparkify", "redshift", "analytics"],
+    doc_md=__doc__,
+) as dag:
+    write_report = ReportOperator(
+        task_id="write_report",
+        days="{{ params.days }}",
+        bucket=WORK["work_bucket"],
+        prefix=WORK["work_prefix"],
+    )
