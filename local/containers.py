@@ -32,11 +32,11 @@ from local.settings import (
     Ports,
     Settings,
     SettingsError,
+    state_folder,
 )
 from local.steps import Steps
 
 EVERY_INTERFACE = "0.0.0.0"
-STATE = ROOT / ".local"
 USER_ERRORS = (SettingsError, StartupError, SeedError, RunFailedError)
 
 
@@ -55,7 +55,9 @@ def main(arguments: list[str] | None = None) -> int:
 def s3(settings: Settings) -> None:
     """Become the S3 endpoint."""
     secret = settings.credentials
-    lake = LocalS3(STATE / "s3", settings.ports.s3, secret.aws_access_key_id, secret.aws_secret_access_key)
+    lake = LocalS3(
+        state_folder() / "s3", settings.ports.s3, secret.aws_access_key_id, secret.aws_secret_access_key
+    )
     for bucket in (BUCKET, WORK_BUCKET):
         (lake.root / bucket).mkdir(parents=True, exist_ok=True)
     command = lake.command(EVERY_INTERFACE)
@@ -75,7 +77,7 @@ def redshift(settings: Settings) -> int:
         [
             *("--host", EVERY_INTERFACE),
             *("--port", str(settings.ports.redshift)),
-            *("--data-dir", str(STATE / "redshift")),
+            *("--data-dir", str(state_folder() / "redshift")),
             *("--s3-endpoint", settings.s3_url),
         ]
     )
