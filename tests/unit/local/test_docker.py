@@ -9,7 +9,7 @@ from string import Template
 
 import pytest
 import yaml
-from jsonschema import Draft7Validator
+from jsonschema.validators import validator_for
 
 from local.containers import read_settings
 from local.settings import ROOT, Hosts, Settings, SettingsError
@@ -44,7 +44,7 @@ def running(services, *profiles):
 
 def test_the_compose_file_is_of_the_compose_specification(compose):
     schema = json.loads((files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text())
-    assert [f"{e.json_path}: {e.message}" for e in Draft7Validator(schema).iter_errors(compose)] == []
+    assert [f"{e.json_path}: {e.message}" for e in validator_for(schema)(schema).iter_errors(compose)] == []
 
 
 def test_every_variable_is_in_the_example_and_in_the_document():
