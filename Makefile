@@ -41,6 +41,21 @@ REPORT ?= sparkify-report.html
 report: $(STAMP) ## Write the local stack's answers into one HTML file: REPORT=sparkify-report.html
 	@eval "$$($(RUN) -m local env)" && PYTHONPATH=plugins $(RUN) -m sparkify.report --output $(REPORT)
 
+.PHONY: docker-env
+docker-env: .env ## Make .env for Docker: .env.example with new secrets
+
+# 48 and 32 random bytes, as Airflow wants its JWT secret and its Fernet key; all fit into a URL.
+.env:
+	@umask 077; random() { head -c $$1 /dev/urandom | base64 | tr -d '\n' | tr '+/' '-_'; }; \
+	  while IFS= read -r line; do \
+	    case $$line in \
+	      *FERNET_KEY=) line=$$line$$(random 32) ;; \
+	      *PASSWORD= | *SECRET= | *SECRET_KEY=) line=$$line$$(random 48) ;; \
+	    esac; \
+	    printf '%s\n' "$$line"; \
+	  done < .env.example > .env.new && mv .env.new .env
+	@echo "Wrote .env, which only you can read. It holds the passwords; keep it out of git."
+
 .PHONY: test
 test: $(STAMP) ## Run every test: unit, integration and end to end
 	$(RUN) -m pytest

@@ -19,30 +19,39 @@ from local.warehouse import Summary
 RUN_DEADLINE = 300
 
 
+# The month of the sample.
+SPEC = SampleSpec()
+START, END = FIRST_DAY, FIRST_DAY + timedelta(days=SPEC.days)
+
+
 def demo(settings: Settings, console: Console, started: float | None = None) -> None:
     """Do all of it; `started` is when the user's command began, which may be before Python did."""
     stack = Stack(settings)
-    spec = SampleSpec()
-    start, end = FIRST_DAY, FIRST_DAY + timedelta(days=spec.days)
     with Steps(console, started) as steps, stack.locked():
-
-        def fill_lake() -> None:
-            check_only_sample(settings, spec)
-            with steps(f"Seed {spec.days} days of sample logs and {spec.songs} songs") as step:
-                step.result = str(seed_sample(settings, spec))
-
-        stack.up(steps, fill_lake)
-        with Api(settings) as api:
-            with steps("Wait for the DAGs"):
-                api.wait_for_dags(PIPELINE, SCHEMA)
-            run_schema(steps, api, RUN_DEADLINE)
-            run_id = run_pipeline(steps, api, start, end, deadline=RUN_DEADLINE)
-        with steps("Ask the warehouse"):
-            summary = Summary.query(settings, run_id, start.replace(tzinfo=None), end.replace(tzinfo=None))
+        stack.up(steps, lambda: fill_lake(settings, steps))
+        summary = load_sample(settings, steps)
         took = steps.elapsed
     summary.print(console)
     console.print(f"Time taken: {took:.0f} s", highlight=False)
     print_where_to_look(settings, console)
+
+
+def fill_lake(settings: Settings, steps: Steps) -> None:
+    """Put the sample into a lake that holds nothing else."""
+    check_only_sample(settings, SPEC)
+    with steps(f"Seed {SPEC.days} days of sample logs and {SPEC.songs} songs") as step:
+        step.result = str(seed_sample(settings, SPEC))
+
+
+def load_sample(settings: Settings, steps: Steps) -> Summary:
+    """Load the sample month by one run through the scheduler, and ask the first questions."""
+    with Api(settings) as api:
+        with steps("Wait for the DAGs"):
+            api.wait_for_dags(PIPELINE, SCHEMA)
+        run_schema(steps, api, RUN_DEADLINE)
+        run_id = run_pipeline(steps, api, START, END, deadline=RUN_DEADLINE)
+    with steps("Ask the warehouse"):
+        return Summary.query(settings, run_id, START.replace(tzinfo=None), END.replace(tzinfo=None))
 
 
 def print_where_to_look(settings: Settings, console: Console) -> None:

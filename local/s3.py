@@ -55,21 +55,25 @@ class LocalS3:
         self._process.stop()
         self.root.mkdir(parents=True, exist_ok=True)
         self._process.start(
-            [
-                rclone(),
-                "serve",
-                "s3",
-                *("--addr", f"127.0.0.1:{self.port}"),
-                *("--auth-key", f"{self.access_key},{self.secret_key}"),
-                *("--dir-cache-time", "1s"),
-                "--no-checksum",
-                *("--buffer-size", "1M"),
-                *("--config", "/dev/null"),
-                str(self.root),
-            ],
+            self.command("127.0.0.1"),
             ready=self._answers,
             remedy=f"Is port {self.port} on 127.0.0.1 free?",
         )
+
+    def command(self, host: str) -> list[str]:
+        """What serves `root` on that address of this machine, in the foreground."""
+        return [
+            rclone(),
+            "serve",
+            "s3",
+            *("--addr", f"{host}:{self.port}"),
+            *("--auth-key", f"{self.access_key},{self.secret_key}"),
+            *("--dir-cache-time", "1s"),
+            "--no-checksum",
+            *("--buffer-size", "1M"),
+            *("--config", "/dev/null"),
+            str(self.root),
+        ]
 
     def stop(self) -> None:
         self._process.stop()

@@ -71,6 +71,15 @@ class Ports:
 
 
 @dataclass(frozen=True)
+class Hosts:
+    """Where commands find the parts that they talk to: on this machine, unless containers say otherwise."""
+
+    ui: str = HOST
+    s3: str = HOST
+    redshift: str = HOST
+
+
+@dataclass(frozen=True)
 class Credentials:
     """Secrets of this checkout's stack: made once, kept in a file that only its owner can read."""
 
@@ -113,6 +122,7 @@ class Settings:
     ports: Ports
     credentials: Credentials
     dags_folder: Path = ROOT / "dags"
+    hosts: Hosts = Hosts()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -165,11 +175,11 @@ class Settings:
 
     @property
     def ui_url(self) -> str:
-        return f"http://{HOST}:{self.ports.ui}"
+        return f"http://{self.hosts.ui}:{self.ports.ui}"
 
     @property
     def s3_url(self) -> str:
-        return f"http://{HOST}:{self.ports.s3}"
+        return f"http://{self.hosts.s3}:{self.ports.s3}"
 
     def write_ui_passwords(self) -> None:
         """Hand the UI's login to SimpleAuthManager, which would otherwise make up one in a 0644 file."""

@@ -11,7 +11,7 @@ import redshift_connector
 from rich.console import Console
 from rich.table import Table
 
-from local.settings import HOST, WAREHOUSE, WAREHOUSE_USER, Settings
+from local.settings import WAREHOUSE, WAREHOUSE_USER, Settings
 
 TABLES = ("songplays", "users", "songs", "artists", "time")
 
@@ -47,7 +47,7 @@ WINDOW = """
 def connect(settings: Settings) -> Iterator[redshift_connector.Connection]:
     """Connect to the local warehouse; the connection is closed at the end."""
     connection = redshift_connector.connect(
-        host=HOST,
+        host=settings.hosts.redshift,
         port=settings.ports.redshift,
         database=WAREHOUSE,
         user=WAREHOUSE_USER,

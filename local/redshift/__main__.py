@@ -31,9 +31,15 @@ example:
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m local.redshift",
-        description="A stand-in of an Amazon Redshift cluster on 127.0.0.1, over PostgreSQL.",
+        description="A stand-in of an Amazon Redshift cluster, over PostgreSQL.",
         epilog=SECRETS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address for clients (default %(default)s); passwords travel in clear, so nothing wider than a "
+        "network of containers",
     )
     parser.add_argument("--port", type=int, default=5439, help="port for clients (default %(default)s)")
     parser.add_argument(
@@ -102,17 +108,18 @@ async def serve(options: argparse.Namespace, stack: ExitStack) -> None:
     )
     server = RedshiftServer(backend=(host, port), database=options.database, s3=endpoint, journal=journal)
     try:
-        await server.listen(options.port)
+        await server.listen(options.host, options.port)
     except OSError as error:
         raise StartupError(
-            f"port {options.port} on 127.0.0.1 cannot be used ({error.strerror}). Choose another with --port."
+            f"port {options.port} on {options.host} cannot be used ({error.strerror}). "
+            "Choose another with --port."
         ) from error
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     print(
-        f"Local Redshift is ready on 127.0.0.1:{options.port}, "
+        f"Local Redshift is ready on {options.host}:{options.port}, "
         f"database {options.database}, user {options.user}",
         flush=True,
     )

@@ -167,7 +167,8 @@ class Session:
         self.parameters = protocol.read_startup(body)
         kept = {name: self.parameters[name] for name in STARTUP_KEPT if name in self.parameters}
         kept.setdefault("database", self.server.database)
-        # The driver misreads PostgreSQL's offer of SCRAM; a password in clear never leaves this machine.
+        # The driver misreads PostgreSQL's offer of SCRAM; a password in clear stays on loopback, or in the
+        # network that --host was given for.
         self.client_writer.write(protocol.message(b"R", struct.pack("!I", protocol.AUTH_CLEARTEXT)))
         await self.client_writer.drain()
         kind, answer = await protocol.read_message(self.client_reader)

@@ -16,7 +16,7 @@ log = logging.getLogger("local.redshift")
 
 
 class RedshiftServer:
-    """Serves clients on 127.0.0.1, each with a backend connection of its own."""
+    """Serves clients, each with a backend connection of its own."""
 
     def __init__(self, *, backend: tuple[str, int], database: str, s3: S3Endpoint, journal: Journal):
         self.backend = backend
@@ -31,9 +31,9 @@ class RedshiftServer:
     def backend_address(self) -> str:
         return "{}:{}".format(*self.backend)
 
-    async def listen(self, port: int) -> None:
-        """Raises OSError when the port is taken."""
-        self._server = await asyncio.start_server(self._client, "127.0.0.1", port, limit=1 << 20)
+    async def listen(self, host: str, port: int) -> None:
+        """Raises OSError when the address cannot be had or the port is taken."""
+        self._server = await asyncio.start_server(self._client, host, port, limit=1 << 20)
 
     async def close(self) -> None:
         if self._server is not None:

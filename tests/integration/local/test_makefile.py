@@ -1,6 +1,8 @@
 """What a newcomer meets before there is a virtual environment."""
 
+import base64
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -58,6 +60,7 @@ def test_without_a_target_make_lists_them(make):
         "test-e2e",
         "lint",
         "lock",
+        "docker-env",
     ):
         assert f"make {target} " in listed.stdout
 
@@ -87,3 +90,20 @@ def test_ending_what_never_ran_installs_nothing(make, target, tmp_path, monkeypa
     assert result.returncode == 0
     assert "Nothing was started here" in result.stdout
     assert not (tmp_path / ".venv").exists()
+
+
+def test_docker_env_makes_private_settings_with_new_secrets_and_keeps_them(make, tmp_path):
+    shutil.copy(ROOT / ".env.example", tmp_path)
+    made = make("docker-env")
+    assert made.returncode == 0, made.stderr
+    first = (tmp_path / ".env").read_text()
+    assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
+    values = dict(line.split("=", 1) for line in first.splitlines() if line and not line.startswith("#"))
+    assert [name for name, value in values.items() if not value] == []
+    assert len(base64.urlsafe_b64decode(values["AIRFLOW__CORE__FERNET_KEY"])) == 32
+    assert len(values["AIRFLOW__API_AUTH__JWT_SECRET"]) >= 64
+    make("docker-env")
+    assert (tmp_path / ".env").read_text() == first
+    (tmp_path / ".env").unlink()
+    make("docker-env")
+    assert (tmp_path / ".env").read_text() != first

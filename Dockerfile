@@ -1,0 +1,18 @@
+# Airflow with the pipeline; docs/docker.md tells how it is run. The version is that of requirements.in.
+ARG AIRFLOW_VERSION=3.3.2
+
+FROM apache/airflow:${AIRFLOW_VERSION} AS airflow
+COPY --chown=airflow:0 requirements.txt ./
+RUN pip install --no-cache-dir --require-hashes -r requirements.txt
+COPY --chown=airflow:0 config config
+COPY --chown=airflow:0 include include
+COPY --chown=airflow:0 plugins plugins
+COPY --chown=airflow:0 dags dags
+
+# The stand-ins of AWS and the demo, kept out of the image that production runs.
+FROM airflow AS stand-ins
+COPY --chown=airflow:0 requirements-dev.txt ./
+RUN pip install --no-cache-dir --require-hashes -r requirements-dev.txt
+COPY --chown=airflow:0 local local
+# Volumes take over the owner of the folder that they are mounted on.
+RUN mkdir -p .local/s3 .local/redshift

@@ -1,0 +1,140 @@
+"""What docker-compose.yaml runs of this package, one container a part: `python -m local.containers PART`.
+
+The connections that Airflow has in its environment say where the parts are and what their passwords are: a
+container serves what Airflow will ask for. A part listens on every interface of its container; of those, the
+compose file publishes ports on 127.0.0.1 alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from rich.console import Console
+
+from local.airflow import RunFailedError
+from local.demo import fill_lake, load_sample
+from local.detached import StartupError
+from local.redshift.__main__ import main as serve_redshift
+from local.s3 import LocalS3
+from local.seed import SeedError
+from local.settings import (
+    BUCKET,
+    ROOT,
+    UI_USER,
+    WORK_BUCKET,
+    Credentials,
+    Hosts,
+    Ports,
+    Settings,
+    SettingsError,
+    state_folder,
+)
+from local.steps import Steps
+
+EVERY_INTERFACE = "0.0.0.0"
+USER_ERRORS = (SettingsError, StartupError, SeedError, RunFailedError)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m local.containers", description=__doc__)
+    parts = {"s3": s3, "redshift": redshift, "demo": demo}
+    parser.add_argument("part", choices=parts)
+    part = parts[parser.parse_args(arguments).part]
+    try:
+        return part(read_settings(os.environ)) or 0
+    except USER_ERRORS as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def s3(settings: Settings) -> None:
+    """Become the S3 endpoint."""
+    secret = settings.credentials
+    lake = LocalS3(
+        state_folder() / "s3", settings.ports.s3, secret.aws_access_key_id, secret.aws_secret_access_key
+    )
+    for bucket in (BUCKET, WORK_BUCKET):
+        (lake.root / bucket).mkdir(parents=True, exist_ok=True)
+    command = lake.command(EVERY_INTERFACE)
+    os.execv(command[0], command)
+
+
+def redshift(settings: Settings) -> int:
+    """Serve Redshift, with a PostgreSQL of its own that only this container reaches."""
+    secret = settings.credentials
+    os.environ |= {
+        "REDSHIFT_PASSWORD": secret.redshift_password,
+        "PGPASSWORD": secret.redshift_password,
+        "AWS_ACCESS_KEY_ID": secret.aws_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": secret.aws_secret_access_key,
+    }
+    return serve_redshift(
+        [
+            *("--host", EVERY_INTERFACE),
+            *("--port", str(settings.ports.redshift)),
+            *("--data-dir", str(state_folder() / "redshift")),
+            *("--s3-endpoint", settings.s3_url),
+        ]
+    )
+
+
+def demo(settings: Settings) -> None:
+    """Do in the running containers what `make demo` does: seed the sample month, load it, ask."""
+    console = Console()
+    with Steps(console) as steps:
+        fill_lake(settings, steps)
+        summary = load_sample(settings, steps)
+        took = steps.elapsed
+    summary.print(console)
+    for line in (
+        f"Time taken: {took:.0f} s",
+        f"Airflow's UI  {os.environ['AIRFLOW__API__BASE_URL']}   user {UI_USER}, password in .env",
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """What the local package needs to know, taken from Airflow's own connections."""
+    aws = _connection(environ, "AIRFLOW_CONN_AWS_DEFAULT")
+    warehouse = _connection(environ, "AIRFLOW_CONN_REDSHIFT_DEFAULT")
+    endpoint = urlsplit(aws.get("extra", {}).get("endpoint_url", ""))
+    if not endpoint.hostname or not endpoint.port:
+        raise SettingsError(
+            "AIRFLOW_CONN_AWS_DEFAULT has no endpoint_url with a port, so it leads to AWS. Stand-ins and the "
+            "demo are not for AWS: set COMPOSE_PROFILES=aws in .env."
+        )
+    return Settings(
+        # Airflow's home in the image is the project's folder, and Settings puts it into the state folder.
+        state=ROOT.parent,
+        hosts=Hosts(ui="api-server", s3=endpoint.hostname, redshift=warehouse["host"]),
+        ports=Ports(s3=endpoint.port, redshift=warehouse["port"]),
+        credentials=Credentials(
+            redshift_password=warehouse["password"],
+            aws_access_key_id=aws["login"],
+            aws_secret_access_key=aws["password"],
+            ui_password=environ.get("UI_PASSWORD", ""),
+        ),
+    )
+
+
+def _connection(environ: Mapping[str, str], variable: str) -> dict:
+    try:
+        connection = json.loads(environ.get(variable, ""))
+        missing = [part for part in ("login", "password") if not connection.get(part)]
+    except (ValueError, AttributeError):
+        raise SettingsError(f"{variable} is not a connection in JSON. See .env.example.") from None
+    if missing:
+        raise SettingsError(
+            f"{variable} has no {' and no '.join(missing)}: a stand-in lets nobody in without. "
+            "`make docker-env` makes an .env with new passwords."
+        )
+    return connection
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""The parts of docker-compose.yaml as their containers start them, without the containers."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import redshift_connector
+
+from local.postgres import EmbeddedPostgres
+from local.s3 import LocalS3
+from local.settings import ROOT
+from tests.support.servers import free_port
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address of Linux's loopback alone"),
+]
+
+# Who listens on 127.0.0.1 only does not answer here; who listens on every interface does.
+ELSEWHERE = "127.0.0.2"
+
+
+@pytest.fixture
+def connections(tmp_path):
+    """The environment of a container, with ports of this test's own."""
+    aws = {"login": "sparkify", "password": "lake-password"}
+    aws["extra"] = {"endpoint_url": f"http://{ELSEWHERE}:{free_port()}"}
+    redshift = {"host": ELSEWHERE, "port": free_port(), "login": "awsuser", "password": "warehouse-password"}
+    return {
+        **os.environ,
+        "SPARKIFY_STATE": str(tmp_path),
+        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(aws),
+        "AIRFLOW_CONN_REDSHIFT_DEFAULT": json.dumps(redshift),
+    }
+
+
+@pytest.fixture
+def start(connections, tmp_path):
+    started = []
+
+    def run(part):
+        command = [sys.executable, "-m", "local.containers", part]
+        started.append(subprocess.Popen(command, cwd=ROOT, env=connections))
+
+    yield run
+    for process in started:
+        process.terminate()
+        process.wait(30)
+    EmbeddedPostgres(tmp_path / "redshift", 0, "").remove()
+
+
+def eventually(attempt, errors, deadline=60):
+    end = time.monotonic() + deadline
+    while True:
+        try:
+            return attempt()
+        except errors:
+            assert time.monotonic() < end, "no answer"
+            time.sleep(0.1)
+
+
+def test_redshift_and_s3_serve_what_airflows_connections_ask_for(start, connections, tmp_path):
+    aws, redshift = (json.loads(connections[f"AIRFLOW_CONN_{name}_DEFAULT"]) for name in ("AWS", "REDSHIFT"))
+    start("s3")
+    start("redshift")
+
+    def connect():
+        return redshift_connector.connect(
+            host=redshift["host"],
+            port=redshift["port"],
+            user=redshift["login"],
+            password=redshift["password"],
+            database="dev",
+            ssl=False,
+        )
+
+    connection = eventually(connect, redshift_connector.InterfaceError)
+    port = int(aws["extra"]["endpoint_url"].rpartition(":")[2])
+    client = LocalS3(tmp_path / "s3", port, aws["login"], aws["password"]).client()
+    client.put_object(Bucket="sparkify", Key="log_data/a.json", Body=b'{"n": 1}')
+    with connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE t (n INT)")
+        cursor.execute(
+            "COPY t FROM 's3://sparkify/log_data/' IAM_ROLE default REGION 'us-west-2' JSON 'auto'"
+        )
+        cursor.execute("SELECT n FROM t")
+        assert cursor.fetchall() == ([1],)
+
+
+@pytest.mark.parametrize("part", ["s3", "redshift"])
+def test_a_part_without_a_password_ends_with_the_reason(connections, part):
+    connections["AIRFLOW_CONN_REDSHIFT_DEFAULT"] = '{"host": "redshift", "port": 5439, "login": "awsuser"}'
+    result = subprocess.run(
+        [sys.executable, "-m", "local.containers", part],
+        cwd=ROOT,
+        env=connections,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: AIRFLOW_CONN_REDSHIFT_DEFAULT has no password")
