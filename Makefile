@@ -92,6 +92,10 @@ bench-copy: $(STAMP) ## Measure COPY of the local Redshift against what its part
 bench-history: $(STAMP) ## Measure an hourly run behind 1, 10 and 50 million plays
 	PYTHONPATH=plugins $(RUN) -m tests.benchmarks.history
 
+.PHONY: bench-page
+bench-page: $(STAMP) ## Measure the page of answers over a million plays
+	PYTHONPATH=plugins $(RUN) -m tests.benchmarks.page
+
 .PHONY: audit
 audit: $(VENV)/bin/uv ## Look the production dependencies up among known vulnerabilities
 	$(VENV)/bin/uv tool run pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements.txt

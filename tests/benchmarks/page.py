@@ -1,0 +1,77 @@
+"""How long the page of answers takes: `python -m tests.benchmarks.page`.
+
+On servers that it starts and removes itself, with the past of `tests.benchmarks.history`, it asks for each
+topic of the page over all that is published.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from local.redshift.bench import Interruption, Servers
+from tests.benchmarks.history import History, airflow_environment
+
+TARGET_S = 1.0
+
+
+def report(servers: Servers, plays: int, users: int, rounds: int) -> int:
+    """Print the topics with their seconds; 1 where one takes longer than the target."""
+    from sparkify.analytics import questions
+    from sparkify.warehouse import Warehouse
+    from sparkify.web.page import TOPICS, collect, freshness
+
+    history = History(servers, users)
+    history.fill(plays)
+    warehouse = Warehouse()
+    print(f"{history.plays:,} plays, all of them in the period; medians of {rounds}")
+    missed = []
+    for topic in TOPICS:
+        spent = []
+        for _ in range(rounds + 1):
+            began = time.perf_counter()
+            fresh = freshness(warehouse)
+            collect(warehouse, [topic], fresh.everything(), fresh)
+            spent.append(time.perf_counter() - began)
+        seconds = statistics.median(spent[1:])
+        missed += [topic.name] if seconds > TARGET_S else []
+        print(f"  {topic.name:12} {seconds:6.2f} s", flush=True)
+    period = freshness(warehouse).everything()
+    print("The questions one by one:")
+    for name, question in questions().items():
+        began = time.perf_counter()
+        with warehouse.read_only_transaction(60) as transaction:
+            transaction.execute(question.sql(period, 100))
+        print(f"  {name:30} {time.perf_counter() - began:6.2f} s", flush=True)
+    print(f"at most {TARGET_S:g} s: {'MISSED by ' + ', '.join(missed) if missed else 'ok'}")
+    return 1 if missed else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.page", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--plays", type=int, default=1_000_000, help="plays in the period (1000000)")
+    parser.add_argument("--users", type=int, default=10_000, help="users who take turns (10000)")
+    parser.add_argument("--rounds", type=int, default=3, help="askings, of which the median counts (3)")
+    options = parser.parse_args()
+
+    interruption = Interruption()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interruption)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-page-")))
+        servers = Servers(folder, stack)
+        stack.enter_context(airflow_environment(servers))
+        stack.enter_context(interruption.let_through())
+        return report(servers, options.plays, options.users, options.rounds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
