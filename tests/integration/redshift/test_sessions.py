@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +20,10 @@ pytestmark = pytest.mark.integration
 
 SLEEPS = "SELECT pg_catalog.pg_sleep(60)"
 COMPUTES = "SELECT COUNT(*) FROM pg_class a, pg_class b, pg_class c, pg_class d, pg_class e"
+
+
+#: Connections that stay as they are for so long are not about to end.
+SETTLED_S = 0.5
 
 
 @pytest.fixture
@@ -138,6 +143,12 @@ def sockets(postgres, redshift):
             for connection in process.net_connections("tcp")
         )
 
+    # Those of the test before may still be closing.
+    found, since = sockets(), time.monotonic()
+    while time.monotonic() - since < SETTLED_S:
+        time.sleep(0.02)
+        if (now := sockets()) != found:
+            found, since = now, time.monotonic()
     return sockets
 
 
