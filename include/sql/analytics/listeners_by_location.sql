@@ -1,14 +1,23 @@
 -- Where listeners are
 -- One row a location as the app logged it. A user who played in two places is a listener of both, so listeners may
 -- add up to more than there are users.
+WITH plays_of_listener AS (
+    SELECT
+        location,
+        user_id,
+        COUNT(*) AS plays
+    FROM sparkify.songplays
+    WHERE
+        start_time >= TIMESTAMP '{{ period_start }}'
+        AND start_time < TIMESTAMP '{{ period_end }}'
+    GROUP BY location, user_id
+)
+
 SELECT
     location,
-    COUNT(DISTINCT user_id) AS listeners,
-    COUNT(*) AS plays
-FROM sparkify.songplays
-WHERE
-    start_time >= TIMESTAMP '{{ period_start }}'
-    AND start_time < TIMESTAMP '{{ period_end }}'
+    COUNT(user_id) AS listeners,
+    SUM(plays) AS plays
+FROM plays_of_listener
 GROUP BY location
 ORDER BY listeners DESC, plays DESC, location ASC
 LIMIT {{ row_limit }};
