@@ -181,11 +181,11 @@ class StageToRedshiftOperator(SparkifyOperator):
         except CopyRefusedError as error:
             rejected = self._keep(run, error.rows)
             self._refuse(context, run, rejected, budget, error)
+        if rejected.count > budget:
+            self._refuse(context, run, rejected, budget)
         if rejected.count:
             log.warning("%d row(s) are rejected, of %d allowed. The first:\n%s", rejected.count, budget,
                         rows_table(rejected.first))  # fmt: skip
-        if rejected.count > budget:
-            self._refuse(context, run, rejected, budget)
         table = run.table(self.source)
         staged = copied - rejected.by_model
         self.lineage = Lineage([S3Folder(self.s3_bucket, self.s3_prefix, size)], [Table(table, staged)])

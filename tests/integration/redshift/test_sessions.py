@@ -143,12 +143,15 @@ def sockets(postgres, redshift):
             for connection in process.net_connections("tcp")
         )
 
-    # Those of the test before may still be closing.
     found, since = sockets(), time.monotonic()
-    while time.monotonic() - since < SETTLED_S:
-        time.sleep(0.02)
+
+    def are_settled():
+        nonlocal found, since
         if (now := sockets()) != found:
             found, since = now, time.monotonic()
+        return time.monotonic() - since > SETTLED_S
+
+    eventually(are_settled, "the connections of the test before are closed")
     return sockets
 
 
