@@ -1,5 +1,5 @@
--- One row a published window: what was loaded, from how many files, by which run. "Certified up to" is the end
--- of the last window here. What was in the files adds up:
+-- One row a published window: what was loaded, from how many files, by which run. The view
+-- certified_windows says up to when the data is whole. What was in the files adds up:
 --   events_staged = events_in_window + events_outside + rejected_events
 --   events_in_window = songplays + duplicate_plays + other_pages
 -- DISTSTYLE ALL: small. SORTKEY window_start: read in its order.
