@@ -33,7 +33,7 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "shared_buffers": "256MB",
-    "work_mem": "32MB",
+    "work_mem": "64MB",
     "maintenance_work_mem": "256MB",
     "max_wal_size": "2GB",
     # No replicas: bulk loads into new tables then skip the write-ahead log, as Redshift has none.
@@ -42,6 +42,8 @@ SETTINGS = {
     # A crash of the machine may lose the last commits, never corrupt the database.
     "synchronous_commit": "off",
     "jit": "off",
+    # Tasks, and the questions of a page, already ask side by side.
+    "max_parallel_workers_per_gather": "0",
     "log_checkpoints": "off",
 }
 

@@ -43,11 +43,13 @@ def report(servers: Servers, plays: int, users: int, rounds: int) -> int:
         missed += [topic.name] if seconds > TARGET_S else []
         print(f"  {topic.name:12} {seconds:6.2f} s", flush=True)
     period = freshness(warehouse).everything()
-    print("The questions one by one:")
-    for name, question in questions().items():
+    print("The questions one by one, beside a scan of all plays:")
+    asked = {"(scan)": "SELECT COUNT(song_length) FROM sparkify.songplays"}
+    asked |= {name: question.sql(period, 100) for name, question in questions().items()}
+    for name, sql in asked.items():
         began = time.perf_counter()
         with warehouse.read_only_transaction(60) as transaction:
-            transaction.execute(question.sql(period, 100))
+            transaction.execute(sql)
         print(f"  {name:30} {time.perf_counter() - began:6.2f} s", flush=True)
     print(f"at most {TARGET_S:g} s: {'MISSED by ' + ', '.join(missed) if missed else 'ok'}")
     return 1 if missed else 0

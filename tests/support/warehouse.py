@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tests.support import reference, source
@@ -30,6 +31,13 @@ class Pipeline:
 
     def put_songs(self, *songs: Mapping[str, Any]) -> None:
         self.put(source.song_files(songs))
+
+    def put_dataset(self, dataset: Path) -> None:
+        """The logs of November 2018 and the whole catalogue, this in one object."""
+        logs = dataset.rglob("*-events.json")
+        self.put({f"log_data/2018/11/{path.name}": path.read_bytes() for path in logs})
+        songs = [path.read_bytes() for path in sorted((dataset / "song_data").rglob("*.json"))]
+        self.put({"song_data/A/all.json": b"\n".join(songs)})
 
     def create_schema(self, **params: Any) -> list[str]:
         run = PipelineRun(load_dag("sparkify_schema"), params, run_id="schema")

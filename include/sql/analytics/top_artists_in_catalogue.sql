@@ -1,60 +1,43 @@
 -- Most played artists of the catalogue
 -- One row an artist of the catalogue, all spellings together; plays of songs that the catalogue lacks are left out.
--- Two artists of one name are two rows.
-WITH plays_of_listener AS (
+-- songs are distinct songs, listeners distinct users. Two artists of one name are two rows.
+WITH plays_of_artist AS (
     SELECT
         artist_id,
-        user_id,
         COUNT(*) AS plays
     FROM sparkify.songplays
     WHERE
         artist_id IS NOT NULL
         AND start_time >= TIMESTAMP '{{ period_start }}'
         AND start_time < TIMESTAMP '{{ period_end }}'
-    GROUP BY artist_id, user_id
-),
-
-plays_of_song AS (
-    SELECT
-        artist_id,
-        song_id
-    FROM sparkify.songplays
-    WHERE
-        artist_id IS NOT NULL
-        AND start_time >= TIMESTAMP '{{ period_start }}'
-        AND start_time < TIMESTAMP '{{ period_end }}'
-    GROUP BY artist_id, song_id
-),
-
-songs_of_artist AS (
-    SELECT
-        artist_id,
-        COUNT(song_id) AS songs
-    FROM plays_of_song
     GROUP BY artist_id
 ),
 
-plays_of_artist AS (
+most_played AS (
     SELECT
-        plays_of_listener.artist_id,
-        SUM(plays_of_listener.plays) AS plays,
-        COUNT(plays_of_listener.user_id) AS listeners,
-        MAX(songs_of_artist.songs) AS songs
-    FROM plays_of_listener
-    INNER JOIN songs_of_artist
-        ON plays_of_listener.artist_id = songs_of_artist.artist_id
-    GROUP BY plays_of_listener.artist_id
+        artists.artist_id,
+        artists.name,
+        artists.location
+    FROM plays_of_artist
+    INNER JOIN sparkify.artists AS artists
+        ON plays_of_artist.artist_id = artists.artist_id
+    ORDER BY plays_of_artist.plays DESC, artists.name ASC, artists.artist_id ASC
+    LIMIT {{ row_limit }}
 )
 
 SELECT
-    artists.name AS artist,
-    plays_of_artist.plays,
-    plays_of_artist.listeners,
-    plays_of_artist.songs,
-    artists.location,
-    artists.artist_id
-FROM plays_of_artist
-INNER JOIN sparkify.artists AS artists
-    ON plays_of_artist.artist_id = artists.artist_id
-ORDER BY plays_of_artist.plays DESC, artists.name ASC, artists.artist_id ASC
+    most_played.name AS artist,
+    COUNT(*) AS plays,
+    COUNT(DISTINCT songplays.user_id) AS listeners,
+    COUNT(DISTINCT songplays.song_id) AS songs,
+    most_played.location,
+    most_played.artist_id
+FROM most_played
+INNER JOIN sparkify.songplays AS songplays
+    ON most_played.artist_id = songplays.artist_id
+WHERE
+    songplays.start_time >= TIMESTAMP '{{ period_start }}'
+    AND songplays.start_time < TIMESTAMP '{{ period_end }}'
+GROUP BY most_played.name, most_played.location, most_played.artist_id
+ORDER BY plays DESC, most_played.name ASC, most_played.artist_id ASC
 LIMIT {{ row_limit }};

@@ -1,27 +1,29 @@
 -- Most played songs, as played
 -- One row a title and artist exactly as the app logged them, so two spellings are two rows. listeners are distinct
--- users; plays_in_catalogue is 0 where the catalogue lacks the song.
-WITH plays_of_listener AS (
-    SELECT
-        song_title,
-        artist_name,
-        user_id,
-        COUNT(*) AS plays,
-        COUNT(song_id) AS plays_in_catalogue
+-- users; plays_in_catalogue is 0 where the catalogue lacks the song. Plays without a title are left out.
+WITH most_played AS (
+    SELECT song_title
     FROM sparkify.songplays
     WHERE
-        start_time >= TIMESTAMP '{{ period_start }}'
+        song_title IS NOT NULL
+        AND start_time >= TIMESTAMP '{{ period_start }}'
         AND start_time < TIMESTAMP '{{ period_end }}'
-    GROUP BY song_title, artist_name, user_id
+    GROUP BY song_title, artist_name
+    ORDER BY COUNT(*) DESC, song_title ASC, artist_name ASC
+    LIMIT {{ row_limit }}
 )
 
 SELECT
     song_title,
     artist_name,
-    SUM(plays) AS plays,
-    COUNT(user_id) AS listeners,
-    SUM(plays_in_catalogue) AS plays_in_catalogue
-FROM plays_of_listener
+    COUNT(*) AS plays,
+    COUNT(DISTINCT user_id) AS listeners,
+    COUNT(song_id) AS plays_in_catalogue
+FROM sparkify.songplays
+WHERE
+    song_title IN (SELECT song_title FROM most_played)
+    AND start_time >= TIMESTAMP '{{ period_start }}'
+    AND start_time < TIMESTAMP '{{ period_end }}'
 GROUP BY song_title, artist_name
 ORDER BY plays DESC, song_title ASC, artist_name ASC
 LIMIT {{ row_limit }};

@@ -65,14 +65,19 @@ class Topic:
 TOPICS = (
     Topic(
         "songs",
-        "Songs and artists",
+        "Songs",
         (
             Entry("totals", Figures(), 1),
             Entry("top_songs", Bars("plays")),
             Entry("top_songs_in_catalogue", Bars("plays")),
+        ),
+    ),
+    Topic(
+        "artists",
+        "Artists",
+        (
             Entry("top_artists", Bars("plays")),
             Entry("top_artists_in_catalogue", Bars("plays")),
-            Entry("catalogue_share", Columns("day", ("percent_in_catalogue",), top=100), SERIES_ROWS),
         ),
     ),
     Topic(
@@ -81,16 +86,21 @@ TOPICS = (
         (
             Entry("daily_active_users", Columns("day", ("users",)), SERIES_ROWS),
             Entry("top_users", Bars("plays")),
-            Entry("top_free_users", Bars("plays_in_catalogue")),
             Entry("listeners_by_location", Bars("listeners")),
         ),
     ),
     Topic(
         "times",
-        "Times and sessions",
+        "Times",
         (
             Entry("plays_by_hour", Columns("hour_utc", ("plays",)), SERIES_ROWS),
             Entry("plays_by_weekday", Bars("plays_per_day")),
+        ),
+    ),
+    Topic(
+        "sessions",
+        "Sessions",
+        (
             Entry("sessions_by_day", Columns("day", ("sessions",)), SERIES_ROWS),
             Entry("session_lengths", Bars("sessions")),
         ),
@@ -100,6 +110,7 @@ TOPICS = (
         "Free and paid",
         (
             Entry("level_changes", Columns("day", ("upgrades", "downgrades")), SERIES_ROWS),
+            Entry("top_free_users", Bars("plays_in_catalogue")),
             Entry("plays_around_level_changes", rows=LOG_ROWS),
         ),
     ),
@@ -113,6 +124,7 @@ TOPICS = (
             Entry("last_loads"),
             Entry("quality_results", rows=LOG_ROWS),
             Entry("rejected_rows", rows=LOG_ROWS),
+            Entry("catalogue_share", Columns("day", ("percent_in_catalogue",), top=100), SERIES_ROWS),
         ),
     ),
 )

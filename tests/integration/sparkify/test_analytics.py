@@ -247,6 +247,14 @@ def test_at_most_the_asked_number_of_rows_is_given_and_said(asked):
     assert not asked("top_users", row_limit=6).may_have_more
 
 
+@pytest.mark.parametrize("name", [name for name in ANSWERS if name.startswith("top_")])
+def test_fewer_rows_are_the_first_of_more(asked, name):
+    rows = ANSWERS[name]
+    assert [list(asked(name, row_limit=n).rows) for n in range(1, len(rows))] == [
+        rows[:n] for n in range(1, len(rows))
+    ]
+
+
 def test_a_question_that_takes_too_long_is_ended_by_the_server(pipeline):
     with pytest.raises(WarehouseError) as caught, Warehouse().read_only_transaction(1) as transaction:
         transaction.execute(
@@ -268,9 +276,7 @@ def test_a_read_only_transaction_cannot_write(pipeline):
 def test_figures_of_the_public_dataset(redshift, s3_client, airflow_connections, dataset):
     pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
     pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
-    logs = {f"log_data/2018/11/{path.name}": path.read_bytes() for path in dataset.rglob("*-events.json")}
-    catalogue = b"\n".join(path.read_bytes() for path in sorted((dataset / "song_data").rglob("*.json")))
-    pipeline.put({**logs, "song_data/A/all.json": catalogue})
+    pipeline.put_dataset(dataset)
     pipeline.load("2018-11-01 00:00", "2018-12-01 00:00")
 
     def rows(name, row_limit=5):
