@@ -38,8 +38,9 @@ status: $(STAMP) ## Show what runs
 REPORT ?= sparkify-report.html
 
 .PHONY: report
-report: $(STAMP) ## Write the local stack's answers into one HTML file: REPORT=sparkify-report.html
-	@eval "$$($(RUN) -m local env)" && PYTHONPATH=plugins $(RUN) -m sparkify.report --output $(REPORT)
+report: $(STAMP) ## Write the local stack's answers into one HTML file: REPORT=file, START=day and END=day
+	@eval "$$($(RUN) -m local env)" && PYTHONPATH=plugins $(RUN) -m sparkify.report --output $(REPORT) \
+	  $(if $(START),--start $(START)) $(if $(END),--end $(END))
 
 .PHONY: docker-env
 docker-env: .env ## Make .env for Docker: .env.example with new secrets

@@ -21,9 +21,8 @@ from airflow.providers.amazon.aws.operators.redshift_cluster import RedshiftCrea
 from airflow.providers.amazon.aws.sensors.redshift_cluster import RedshiftClusterSensor
 from airflow.sdk import DAG, Param, TriggerRule
 
-from sparkify import alerts
 from sparkify.operators.cluster import EnsureCopyRoleOperator, PlanClusterOperator, ReportClusterOperator
-from sparkify.settings import BUCKET, WORK, cluster_param, network_params, role_param
+from sparkify.settings import BUCKET, WORK, cluster_param, network_params, role_param, task_defaults
 
 CLUSTER = "{{ params.cluster_identifier }}"
 
@@ -33,14 +32,7 @@ with DAG(
     start_date=datetime(2018, 11, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={
-        "owner": "data-engineering",
-        "on_failure_callback": alerts.failed,
-        "retries": 2,
-        "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
-        "execution_timeout": timedelta(hours=2),
-    },
+    default_args=task_defaults(execution_timeout=timedelta(hours=2)),
     params={
         **cluster_param(),
         "node_type": Param(

@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 from airflow.providers.amazon.aws.operators.redshift_cluster import RedshiftCreateClusterSnapshotOperator
 from airflow.sdk import DAG, Param
 
-from sparkify import alerts
 from sparkify.operators.cluster import PlanClusterOperator
-from sparkify.settings import cluster_param
+from sparkify.settings import cluster_param, task_defaults
 
 with DAG(
     dag_id="sparkify_cluster_snapshot",
@@ -22,14 +21,7 @@ with DAG(
     start_date=datetime(2018, 11, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={
-        "owner": "data-engineering",
-        "on_failure_callback": alerts.failed,
-        "retries": 2,
-        "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
-        "execution_timeout": timedelta(hours=2),
-    },
+    default_args=task_defaults(execution_timeout=timedelta(hours=2)),
     params={
         **cluster_param(),
         "snapshot_identifier": Param(

@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
-from sparkify import alerts
 from sparkify.operators import DropOldWorkOperator
-from sparkify.settings import WORK
+from sparkify.settings import WORK, task_defaults
 
 with DAG(
     dag_id="sparkify_maintenance",
@@ -22,14 +21,7 @@ with DAG(
     start_date=datetime(2018, 11, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={
-        "owner": "data-engineering",
-        "on_failure_callback": alerts.failed,
-        "retries": 2,
-        "retry_delay": timedelta(minutes=1),
-        "retry_exponential_backoff": True,
-        "execution_timeout": timedelta(minutes=30),
-    },
+    default_args=task_defaults(execution_timeout=timedelta(minutes=30)),
     params={
         "keep_days": Param(
             7,

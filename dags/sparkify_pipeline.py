@@ -25,7 +25,6 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable
 
-from sparkify import alerts
 from sparkify.operators import (
     DataQualityOperator,
     LoadDimensionOperator,
@@ -34,7 +33,7 @@ from sparkify.operators import (
     StageToRedshiftOperator,
 )
 from sparkify.paths import SQL
-from sparkify.settings import BUCKET, DAILY_LOG_KEY, STAGE, WORK, run_params, variable
+from sparkify.settings import BUCKET, DAILY_LOG_KEY, STAGE, WORK, run_params, task_defaults, variable
 
 PLAY_KEY = ["start_time", "user_id", "session_id", "item_in_session"]
 #: A table before those whose publish.sql reads it.
@@ -48,15 +47,7 @@ with DAG(
     catchup=False,
     max_active_runs=4,
     dagrun_timeout=timedelta(hours=3),
-    default_args={
-        "owner": "data-engineering",
-        "on_failure_callback": alerts.failed,
-        "retries": 3,
-        "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=10),
-        "execution_timeout": timedelta(hours=1),
-    },
+    default_args=task_defaults(execution_timeout=timedelta(hours=1), retries=3),
     params=run_params(),
     template_searchpath=[str(SQL)],
     tags=["sparkify", "redshift", "s3"],

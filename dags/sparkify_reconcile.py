@@ -18,9 +18,8 @@ from datetime import datetime, timedelta
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
 
-from sparkify import alerts
 from sparkify.operators import FindChangedDaysOperator, ReportChangesOperator
-from sparkify.settings import BUCKET, DAILY_LOG_KEY, variable
+from sparkify.settings import BUCKET, DAILY_LOG_KEY, task_defaults, variable
 
 with DAG(
     dag_id="sparkify_reconcile",
@@ -28,15 +27,7 @@ with DAG(
     start_date=datetime(2018, 11, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={
-        "owner": "data-engineering",
-        "on_failure_callback": alerts.failed,
-        "retries": 3,
-        "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=10),
-        "execution_timeout": timedelta(hours=6),
-    },
+    default_args=task_defaults(execution_timeout=timedelta(hours=6), retries=3),
     params={
         "lookback_days": Param(
             35,

@@ -17,10 +17,9 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
-from sparkify import alerts
 from sparkify.operators import SchemaOperator
 from sparkify.paths import SQL
-from sparkify.settings import variable
+from sparkify.settings import task_defaults, variable
 
 FOLDERS = (
     "migrations",
@@ -42,14 +41,7 @@ with DAG(
     start_date=datetime(2018, 11, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={
-        "owner": "data-engineering",
-        "on_failure_callback": alerts.failed,
-        "retries": 2,
-        "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
-        "execution_timeout": timedelta(minutes=10),
-    },
+    default_args=task_defaults(execution_timeout=timedelta(minutes=10)),
     params={
         "drop_existing": Param(
             False,

@@ -15,10 +15,9 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
-from sparkify import alerts
 from sparkify.operators.cluster import EnsureCopyRoleOperator
 from sparkify.operators.serverless import CreateServerlessOperator, ServerlessSensor
-from sparkify.settings import BUCKET, WORK, network_params, role_param, serverless_param
+from sparkify.settings import BUCKET, WORK, network_params, role_param, serverless_param, task_defaults
 
 NAME = "{{ params.name }}"
 
@@ -28,14 +27,7 @@ with DAG(
     start_date=datetime(2018, 11, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={
-        "owner": "data-engineering",
-        "on_failure_callback": alerts.failed,
-        "retries": 2,
-        "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
-        "execution_timeout": timedelta(hours=1),
-    },
+    default_args=task_defaults(execution_timeout=timedelta(hours=1)),
     params={
         **serverless_param(),
         "database": Param(

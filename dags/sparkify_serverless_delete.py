@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG
 
-from sparkify import alerts
 from sparkify.operators.serverless import DeleteServerlessOperator, ServerlessSensor
-from sparkify.settings import deletion_params, serverless_param
+from sparkify.settings import deletion_params, serverless_param, task_defaults
 
 NAME = "{{ params.name }}"
 CONFIRMATION = "{{ params.confirm_delete }}"
@@ -25,14 +24,7 @@ with DAG(
     start_date=datetime(2018, 11, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={
-        "owner": "data-engineering",
-        "on_failure_callback": alerts.failed,
-        "retries": 2,
-        "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
-        "execution_timeout": timedelta(hours=1),
-    },
+    default_args=task_defaults(execution_timeout=timedelta(hours=1)),
     params={**serverless_param(), **deletion_params("the name")},
     tags=["sparkify", "redshift", "aws"],
     doc_md=__doc__,

@@ -18,7 +18,6 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG
 
-from sparkify import alerts
 from sparkify.operators.verify import (
     VerifyBucketsOperator,
     VerifyClocksOperator,
@@ -27,7 +26,7 @@ from sparkify.operators.verify import (
     VerifySchemaOperator,
 )
 from sparkify.paths import SQL
-from sparkify.settings import BUCKET, COPY, WORK, variable
+from sparkify.settings import BUCKET, COPY, WORK, task_defaults, variable
 
 SOURCE = {
     "s3_bucket": BUCKET,
@@ -40,14 +39,7 @@ with DAG(
     start_date=datetime(2018, 11, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={
-        "owner": "data-engineering",
-        "on_failure_callback": alerts.failed,
-        "retries": 2,
-        "retry_delay": timedelta(seconds=5),
-        "retry_exponential_backoff": True,
-        "execution_timeout": timedelta(minutes=5),
-    },
+    default_args=task_defaults(execution_timeout=timedelta(minutes=5), retry_delay=timedelta(seconds=5)),
     template_searchpath=[str(SQL)],
     tags=["sparkify", "redshift", "maintenance"],
     doc_md=__doc__,

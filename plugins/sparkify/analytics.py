@@ -80,8 +80,8 @@ class Question:
             jinja2.Environment(undefined=jinja2.StrictUndefined)
             .from_string(self.template)
             .render(
-                period_start=period.start.isoformat(" ", "seconds"),
-                period_end=period.end.isoformat(" ", "seconds"),
+                period_start=period.start.isoformat(" "),
+                period_end=period.end.isoformat(" "),
                 row_limit=row_limit,
             )
         )
@@ -91,12 +91,10 @@ class Question:
 class Answer:
     """What the warehouse answered.
 
-    :param sql: the statement that was run.
     :param row_limit: at most so many rows were asked for.
     """
 
     question: Question
-    sql: str
     row_limit: int
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
@@ -125,7 +123,6 @@ def ask(
     question: Question,
     period: Period,
     row_limit: int = MOST_ROWS,
-    timeout_s: int = TIMEOUT_S,
 ) -> Answer:
     """Ask one question in a transaction that cannot write.
 
@@ -133,9 +130,9 @@ def ask(
     """
     row_limit = min(row_limit, MOST_ROWS)
     sql = question.sql(period, row_limit)
-    with warehouse.read_only_transaction(timeout_s) as transaction:
+    with warehouse.read_only_transaction(TIMEOUT_S) as transaction:
         rows = transaction.execute(sql, name=f"analytics/{question.name}.sql")
-        return Answer(question, sql, row_limit, tuple(transaction.columns), tuple(map(tuple, rows)))
+        return Answer(question, row_limit, tuple(transaction.columns), tuple(map(tuple, rows)))
 
 
 def _question(name: str, text: str) -> Question:
@@ -149,9 +146,9 @@ def _question(name: str, text: str) -> Question:
 def _moment(name: str, value: str) -> datetime:
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
         raise PeriodError(
             f"The period's {name} {value!r} is not a day or a moment. Enter it as 2018-11-01, or as "
             f"2018-11-01T05:00 in UTC."
         ) from None
-    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)

@@ -20,12 +20,25 @@ def report(warehouse: Warehouse, period: Period | None = None, days: int = DEFAU
     """The report as HTML.
 
     :param period: by default so many days that end with the latest play.
-    :raises WarehouseError: where the warehouse cannot be reached or has no schema yet.
+    :raises WarehouseError: where the warehouse cannot be reached or has no schema yet, and where a question
+        has no answer: nobody who reads the file could ask again.
     """
     from markupsafe import Markup
 
     fresh = freshness(warehouse)
     content = collect(warehouse, TOPICS, period or fresh.last_days(days), fresh)
+    errors = {
+        section.entry.name: section.error
+        for sections in content.topics.values()
+        for section in sections
+        if section.error
+    }
+    if errors:
+        name, error = next(iter(errors.items()))
+        raise WarehouseError(
+            f"No report is written: {len(errors)} question(s) have no answer ({', '.join(errors)}). "
+            f"The first, {name}: {error}"
+        ) from error
     return render(
         "report.html",
         content=content,

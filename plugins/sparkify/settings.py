@@ -6,7 +6,12 @@ tested against it.
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 from airflow.sdk import Param
+
+from sparkify import alerts
 
 # Airflow does not enforce the format date-time without a further package; the form shows a picker for it.
 WHOLE_HOUR = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:00(:00(\.0+)?)?(Z|[+-]\d{2}:?\d{2})?$"
@@ -44,6 +49,24 @@ def variable(name: str) -> str:
     """A Jinja template that reads an Airflow Variable, with its default."""
     default, _ = VARIABLES[name]
     return f"{{{{ var.value.get('{name}', '{default}') }}}}"
+
+
+def task_defaults(execution_timeout: timedelta, **changes: Any) -> dict[str, Any]:
+    """What the tasks of every DAG have in common, as `default_args`.
+
+    :param execution_timeout: how long a try may take.
+    :param changes: what differs in this DAG.
+    """
+    return {
+        "owner": "data-engineering",
+        "on_failure_callback": alerts.failed,
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": execution_timeout,
+        **changes,
+    }
 
 
 BUCKET = variable("sparkify_bucket")

@@ -8,12 +8,14 @@ line a statement, and the two errors that an operator of the pipeline can act on
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import re
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,8 @@ UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN = "42P01", "3F000", "42703"
 LOCK = "LOCK staging.publish_lock"
 DEADLOCK = "40P01"
 ROWS_AN_INSERT = 100
+#: How much longer than the server the driver waits for an answer.
+GRACE_S = 5
 #: What Redshift says of a transaction, or of a look into its catalog, that another transaction came between.
 CONFLICTS = ("1023", "1018")
 CONFLICT = re.compile(r"concurrent transaction|relation with OID \d+ does not exist")
@@ -164,11 +168,19 @@ class Warehouse:
     def read_only_transaction(self, timeout_s: int) -> Iterator[Transaction]:
         """One transaction that cannot write, on a connection of its own, tried once; rolled back at the end.
 
-        :param timeout_s: the server ends a statement that takes longer.
+        :param timeout_s: the server ends a statement that takes longer; the driver gives up soon after, also
+            where nobody answers.
         """
         # The hook tries to connect for 15 seconds, which a person who waits would take for a page that hangs.
         connect_once = inspect.unwrap(type(self.hook).get_conn)
-        with self._connection(lambda: connect_once(self.hook)) as connection:
+
+        def connect() -> Any:
+            hook = copy(self.hook)
+            hook.conn = copy(hook.conn)
+            hook.conn.extra = json.dumps({"timeout": timeout_s + GRACE_S, **hook.conn.extra_dejson})
+            return connect_once(hook)
+
+        with self._connection(connect) as connection:
             # Without it the driver would begin a transaction that may write.
             connection.autocommit = True
             transaction = Transaction(connection, self.place)

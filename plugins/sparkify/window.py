@@ -1,7 +1,8 @@
 """The window: the half-open interval of UTC hours that one run loads.
 
 Every task of a run calls `resolve_window` with its own context and gets the same answer, on the first
-try and on every retry: it depends only on the run's conf, its data interval and its `run_after`.
+try and on every retry: it depends only on the run's conf, its data interval and its `run_after`. Only whether
+an entered window is over depends on the clock.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Window:
         for name, moment in (("start", self.start), ("end", self.end)):
             if moment.utcoffset() != timedelta(0):
                 raise WindowError(f"The window's {name} {moment.isoformat()} is not in UTC. {HOW_TO_ENTER}")
-            if moment != moment.replace(minute=0, second=0, microsecond=0):
+            if moment != _hour(moment):
                 raise WindowError(
                     f"The window's {name} {moment.isoformat()} is not a whole hour. {HOW_TO_ENTER}"
                 )
@@ -95,14 +96,24 @@ def resolve_window(context: Mapping[str, Any]) -> Window:
     :param context: Airflow's task context. `params` may hold `window_start` and `window_end` (ISO 8601;
         without an offset they are UTC); `data_interval_start` and `data_interval_end` are absent from a
         manual run without logical date; `dag_run.run_after` dates such a run.
-    :raises WindowError: for half a pair, an inverted or empty window, or ends that are not whole hours.
+    :raises WindowError: for half a pair, an inverted or empty window, ends that are not whole hours, or an
+        end that is still to come: hours that are not over would be published as if they were whole.
     """
     params = context.get("params") or {}
     start, end = params.get("window_start"), params.get("window_end")
     if start and end:
-        return Window(
+        window = Window(
             _utc("window_start", start), _utc("window_end", end), "params window_start and window_end"
         )
+        # A worker's clock may be behind the one of the API server, which dated the run.
+        latest = max(datetime.now(UTC), _plain(context["dag_run"].run_after))
+        if window.end > latest:
+            raise WindowError(
+                f"The window ends at {window.end.isoformat()}, which is still to come: it is "
+                f"{latest:%F %T} UTC. Enter a window_end of at most {_hour(latest).isoformat()}; the hours "
+                f"after it are loaded by the schedule, or by another run once they are over."
+            )
+        return window
     if start or end:
         given, missing = ("window_start", "window_end") if start else ("window_end", "window_start")
         raise WindowError(f"{given} is {params[given]!r} but {missing} is empty. {HOW_TO_ENTER}")
@@ -112,12 +123,17 @@ def resolve_window(context: Mapping[str, Any]) -> Window:
         return Window(_plain(start), _plain(end), "the run's data interval")
 
     run_after = _plain(context["dag_run"].run_after)
-    end = run_after.replace(minute=0, second=0, microsecond=0)
+    end = _hour(run_after)
     return Window(
         end - HOUR,
         end,
         f"the last complete hour before the run, asked for at {run_after:%F %T} UTC",
     )
+
+
+def _hour(moment: datetime) -> datetime:
+    """The start of the moment's hour."""
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def _plain(moment: datetime) -> datetime:

@@ -17,6 +17,7 @@ import pytest
 from local.runs import PIPELINE, SCHEMA, window_conf
 from local.runs import parse_hour as hour
 from local.settings import BUCKET, ROOT, UI_USER
+from tests.support.runs import wait_for_all_runs
 
 pytestmark = pytest.mark.e2e
 
@@ -163,10 +164,7 @@ def test_the_documented_commands_work_as_written(stack):
     with stack.api() as api:
         for dag_id in (PIPELINE, "sparkify_reconcile"):
             api.unpause(dag_id)
-        end = time.monotonic() + 400
-        while api.has_active_backfill(PIPELINE):
-            assert time.monotonic() < end, "the backfill of another test does not end"
-            time.sleep(0.2)
+        wait_for_all_runs(api, PIPELINE)
     script = ["set -euo pipefail", f'eval "$({sys.executable} -m local env)"']
     for command in commands_of("docs/loading.md"):
         done = subprocess.run(
@@ -178,9 +176,6 @@ def test_the_documented_commands_work_as_written(stack):
             script.append(command)
         if "backfill" in command:
             with stack.api() as api:
-                end = time.monotonic() + 400
-                while api.has_active_backfill(PIPELINE) or "running" in api.run_states(PIPELINE).values():
-                    assert time.monotonic() < end, api.run_states(PIPELINE)
-                    time.sleep(0.2)
+                wait_for_all_runs(api, PIPELINE)
     with stack.api() as api:
         assert set(api.run_states(PIPELINE).values()) == {"success"}

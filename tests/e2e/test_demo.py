@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 
 import httpx
@@ -16,6 +15,7 @@ from local.runs import run_dag
 from local.settings import BUCKET, CREDENTIALS_FILE, ROOT, UI_USER, Credentials, write_private
 from local.steps import Steps
 from tests.support.receivers import SlackWebhook
+from tests.support.runs import wait_for_all_runs
 
 pytestmark = pytest.mark.e2e
 
@@ -124,14 +124,9 @@ def test_a_backfill_loads_the_hour_of_each_data_interval(demo):
     )
     assert result.returncode == 0, result.stdout + result.stderr
     with demo.api() as api:
-        deadline = time.monotonic() + 180
-        while True:
-            states = {run: s for run, s in api.run_states("sparkify").items() if run.startswith("backfill__")}
-            if len(states) == 3 and set(states.values()) <= {"success", "failed"}:
-                break
-            assert time.monotonic() < deadline, states
-            time.sleep(0.5)
-    assert set(states.values()) == {"success"}, states
+        runs = wait_for_all_runs(api, "sparkify")
+    states = {run: state for run, state in runs.items() if run.startswith("backfill__")}
+    assert list(states.values()) == ["success"] * 3, states
     windows = demo.query(
         "SELECT window_start, window_end FROM sparkify.load_history "
         "WHERE DATEDIFF(hour, window_start, window_end) = 1 AND window_start < '2018-12-01' ORDER BY 1"

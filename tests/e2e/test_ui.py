@@ -6,7 +6,6 @@ The pictures are kept in the folder SPARKIFY_SCREENSHOTS, `screenshots` in the c
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from local.settings import ROOT, UI_USER
 from tests.support.airflow_ui import AirflowUi
 from tests.support.browser import Browser, find_chromium
+from tests.support.runs import wait_for_all_runs
 
 pytestmark = pytest.mark.e2e
 
@@ -50,11 +50,8 @@ def test_a_person_loads_a_window_reads_its_log_and_starts_a_backfill(local_comma
             ui.picture("4-log")
 
             start_a_backfill(ui)
-            deadline = time.monotonic() + 240
-            while api.has_active_backfill("sparkify"):
-                assert time.monotonic() < deadline, api.run_states("sparkify")
-                time.sleep(0.5)
-            states = {run: state for run, state in api.run_states("sparkify").items() if "backfill" in run}
+            runs = wait_for_all_runs(api, "sparkify")
+            states = {run: state for run, state in runs.items() if "backfill" in run}
             ui.open("/dags/sparkify")
             ui.sees("run_quality_checks")
             ui.picture("6-grid")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -40,12 +41,13 @@ class TaskProcess:
             daemon=True,
         )
         self.process.start()
+        self._joining = threading.Lock()
         answer.close()
 
     def kill(self) -> None:
         """SIGKILL, as the kernel's out-of-memory killer sends it; returns when the process is gone."""
         self.process.kill()
-        self.process.join(30)
+        self._join()
 
     def result(self, deadline: float = 120) -> Any:
         """The task's XCom, entered in the run.
@@ -58,13 +60,18 @@ class TaskProcess:
         try:
             xcoms, error = self._answer.recv()
         except EOFError:
-            self.process.join(30)
+            self._join()
             raise TaskKilledError(f"task {self.task_id} ended with {self.process.exitcode}") from None
-        self.process.join(30)
+        self._join()
         if error is not None:
             raise error
         self.run.xcoms.update(xcoms)
         return self.run.xcoms[self.task_id, "return_value"]
+
+    def _join(self) -> None:
+        # The forkserver tells a process's exit code once: of two threads that wait, one would be told 255.
+        with self._joining:
+            self.process.join(30)
 
 
 class TaskKilledError(Exception):

@@ -1,6 +1,6 @@
 -- Daily active users
--- One row a UTC day with plays; active is who played a song that day. A user who changed level that day is one of
--- users, and one of free_users and of paid_users. A day without a row had no plays, or is not loaded.
+-- One row a UTC day with plays; active is who played a song that day. A user who played at both levels that
+-- day is one of users, and one of free_users and of paid_users. A day without a row had no plays, or is not loaded.
 SELECT
     TRUNC(start_time) AS day,
     COUNT(DISTINCT user_id) AS users,

@@ -1,6 +1,6 @@
 -- Last loads
--- One row a published window, whatever the period, the latest publication first. events_in_window are plays, events
--- of other pages and rejected rows together.
+-- One row a published window, whatever the period, the latest publication first. events_staged are plays, their
+-- duplicates, events of other pages, events outside the window and rejected ones together.
 SELECT
     published_at,
     window_start,

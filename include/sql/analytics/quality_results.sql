@@ -1,8 +1,15 @@
 -- Quality results of the last ten runs
--- One row a check, the latest run first and in it what failed first. A check failed where what it observed satisfies
--- error_if, and the window was not published; it warned where that satisfies warn_if; it was skipped where there was
--- nothing, or too little, to judge.
-WITH last_runs AS (
+-- One row a check, as the run's last try found it; the latest run first and in it what failed first. A check failed
+-- where what it observed satisfies error_if, or where it could not be asked: the run has not published. It warned where
+-- that satisfies warn_if, and was skipped where there was nothing, or too little, to judge.
+WITH last_tries AS (
+    SELECT
+        *,
+        ROW_NUMBER() OVER (PARTITION BY run_id, table_name, check_name ORDER BY checked_at DESC) AS tries_ago
+    FROM sparkify.quality_results
+),
+
+last_runs AS (
     SELECT
         run_id,
         MAX(checked_at) AS last_checked_at
@@ -26,14 +33,14 @@ SELECT
     results.error_if,
     results.detail,
     results.run_id
-FROM sparkify.quality_results AS results
+FROM last_tries AS results
 INNER JOIN last_runs
     ON results.run_id = last_runs.run_id
+WHERE results.tries_ago = 1
 ORDER BY
     last_runs.last_checked_at DESC,
     results.run_id ASC,
     CASE results.status WHEN 'failed' THEN 0 WHEN 'warned' THEN 1 WHEN 'skipped' THEN 2 ELSE 3 END ASC,
     results.table_name ASC,
-    results.check_name ASC,
-    results.checked_at DESC
+    results.check_name ASC
 LIMIT {{ row_limit }};

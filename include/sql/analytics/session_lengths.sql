@@ -6,7 +6,7 @@ WITH sessions AS (
         user_id,
         session_id,
         MIN(start_time) AS began_at,
-        MAX(start_time + CAST(NVL(song_length, 0) AS INTEGER) * INTERVAL '1 second') AS ended_at,
+        MAX(start_time + CAST(LEAST(GREATEST(NVL(song_length, 0), 0), 86400) AS INTEGER) * INTERVAL '1 second') AS ended_at,
         COUNT(*) AS plays
     FROM sparkify.songplays
     WHERE

@@ -7,7 +7,7 @@ WITH sessions AS (
         user_id,
         session_id,
         MIN(start_time) AS began_at,
-        MAX(start_time + CAST(NVL(song_length, 0) AS INTEGER) * INTERVAL '1 second') AS ended_at,
+        MAX(start_time + CAST(LEAST(GREATEST(NVL(song_length, 0), 0), 86400) AS INTEGER) * INTERVAL '1 second') AS ended_at,
         COUNT(*) AS plays
     FROM sparkify.songplays
     WHERE
@@ -20,7 +20,7 @@ SELECT
     TRUNC(began_at) AS day,
     COUNT(*) AS sessions,
     SUM(CASE WHEN ended_at >= began_at + INTERVAL '1 hour' THEN 1 ELSE 0 END) AS long_sessions,
-    ROUND(1.0 * SUM(plays) / COUNT(*), 1) AS plays_per_session
+    CAST(1.0 * SUM(plays) / COUNT(*) AS DECIMAL(18, 1)) AS plays_per_session
 FROM sessions
 GROUP BY TRUNC(began_at)
 ORDER BY day ASC

@@ -1,6 +1,6 @@
 -- Most active users, by level
--- One row a user and the level they had while they played: who changed level has two rows, each with its own plays.
--- Names are the latest known; two users of one name are two rows.
+-- One row a user and the level they had while they played: who played at both levels has two rows, each with its own
+-- plays. Names are those under which the user's present level began; two users of one name are two rows.
 WITH plays_of_user AS (
     SELECT
         user_id,

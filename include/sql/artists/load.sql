@@ -1,3 +1,4 @@
+{% from 'songs/choice.sql' import choice -%}
 -- The artist that each staged song file names, by the same choice between files of one song_id as songs.
 DROP TABLE IF EXISTS {{ candidate }};
 
@@ -24,20 +25,6 @@ SELECT
     artist_latitude,
     artist_longitude
 FROM (
-    SELECT
-        song_id,
-        artist_id,
-        artist_name,
-        artist_location,
-        artist_latitude,
-        artist_longitude,
-        ROW_NUMBER() OVER (
-            PARTITION BY song_id
-            ORDER BY title, artist_id, artist_name, duration, year, artist_location, artist_latitude, artist_longitude
-        ) AS occurrence
-    FROM {{ work('songs') }}
-    WHERE song_id IS NOT NULL
-) AS occurrences
-WHERE
-    occurrence = 1
-    AND artist_id IS NOT NULL;
+    {{ choice(work('songs')) | indent }}
+) AS songs
+WHERE artist_id IS NOT NULL;

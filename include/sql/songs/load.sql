@@ -1,5 +1,5 @@
--- The songs of the staged files, as the files state them. Should two files hold one song_id, the choice
--- between them is a rule and not chance.
+{% from 'songs/choice.sql' import choice -%}
+-- The songs of the staged files, as the files state them.
 DROP TABLE IF EXISTS {{ candidate }};
 
 CREATE TABLE {{ candidate }} (
@@ -21,17 +21,5 @@ SELECT
     year,
     duration
 FROM (
-    SELECT
-        song_id,
-        title,
-        artist_id,
-        year,
-        duration,
-        ROW_NUMBER() OVER (
-            PARTITION BY song_id
-            ORDER BY title, artist_id, artist_name, duration, year, artist_location, artist_latitude, artist_longitude
-        ) AS occurrence
-    FROM {{ work('songs') }}
-    WHERE song_id IS NOT NULL
-) AS occurrences
-WHERE occurrence = 1;
+    {{ choice(work('songs')) | indent }}
+) AS songs;

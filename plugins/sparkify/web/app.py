@@ -70,7 +70,8 @@ def download(name: str, start: str, end: str) -> Response:
         raise HTTPException(400, str(error)) from error
     except WarehouseError as error:
         raise HTTPException(503, explain(error)) from error
-    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}.csv"'}
+    file = f"{name}-first-{len(answer.rows)}" if answer.may_have_more else name
+    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{file}.csv"'}
     return Response(as_csv(answer), media_type="text/csv", headers=headers)
 
 
@@ -85,8 +86,9 @@ def _page(topic: Topic, start: str, end: str) -> Response:
     warehouse = Warehouse()
     content, problem, status = None, "", 200
     try:
+        asked = Period.parse(start, end) if start or end else None
         fresh = freshness(warehouse)
-        period = Period.parse(start, end) if start or end else fresh.last_days(DEFAULT_DAYS)
+        period = asked or fresh.last_days(DEFAULT_DAYS)
         content = collect(warehouse, [topic], period, fresh)
         start, end = period.start.isoformat(), period.end.isoformat()
     except PeriodError as error:

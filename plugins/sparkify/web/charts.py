@@ -75,23 +75,24 @@ class Columns:
     values: tuple[str, ...]
     top: float | None = None
 
-    def draw(self, answer: Answer) -> Drawing | None:
-        """The drawing; None where there is nothing to draw."""
+    def draw(self, answer: Answer, days: tuple[date, date] | None = None) -> Drawing:
+        """The drawing of an answer with rows.
+
+        :param days: the first and the last day that an axis of days shows at least, with rows or without.
+        """
         records = {record[self.place]: record for record in answer.records()}
-        if not records:
-            return None
-        places = _places(list(records))
+        places = _places(list(records), days)
         sums = {place: sum(float(record[v]) for v in self.values) for place, record in records.items()}
         most = self.top or max(sums.values()) or 1
         segments = []
         for x, place in enumerate(places):
             height = 0.0
-            for number, value in enumerate(self.values):
+            for series, value in enumerate(self.values):
                 if place in records and (amount := float(records[place][value])):
                     size = 100 * amount / most
                     height += size
-                    label = f"{place}: {amount:,g} {words(value)}"
-                    segments.append(Segment(number, x, 100 - height, size, label))
+                    label = f"{place}: {number(amount)} {words(value)}"
+                    segments.append(Segment(series, x, 100 - height, size, label))
         peak = max(sums, key=sums.__getitem__)
         named = ", ".join(map(words, self.values))
         return Drawing(
@@ -101,7 +102,7 @@ class Columns:
             series=[words(value) for value in self.values],
             segments=segments,
             summary=f"Column chart of {named} by {words(self.place)}, {places[0]} to {places[-1]}; "
-            f"highest at {peak} with {sums[peak]:,g}. The table below holds the numbers.",
+            f"highest at {peak} with {number(sums[peak])}. The table below holds the numbers.",
         )
 
 
@@ -110,18 +111,24 @@ def words(column: str) -> str:
     return column.replace("_", " ")
 
 
-def _places(places: list[Any]) -> list[Any]:
+def number(value: float) -> str:
+    """A number as people write it, 1,234,567 or 0.25: to four decimals, or two digits of what is smaller."""
+    if 0 < abs(value) < 0.0001:
+        return f"{value:.2g}"
+    return f"{value:,.4f}".rstrip("0").rstrip(".")
+
+
+def _places(places: list[Any], days: tuple[date, date] | None) -> list[Any]:
     if not isinstance(places[0], date):
         return places
-    days = (max(places) - min(places)).days + 1
-    return [min(places) + number * DAY for number in range(days)]
+    first, last = min([*places, *(days or ())]), max([*places, *(days or ())])
+    return [first + n * DAY for n in range((last - first).days + 1)]
 
 
 def _labels(places: list[Any]) -> list[str]:
     step = max(1, -(-len(places) // MOST_LABELS))
-    return [
-        (f"{place:%d %b}" if isinstance(place, date) else str(place))
-        if number % step == 0 and len(places) - number > step / 2
-        else ""
-        for number, place in enumerate(places)
-    ]
+    shown = [n % step == 0 and len(places) - n > step / 2 for n in range(len(places))]
+    if not isinstance(places[0], date):
+        return [str(place) if show else "" for place, show in zip(places, shown, strict=True)]
+    form = "%d %b" if places[0].year == places[-1].year else "%d %b %Y"
+    return [place.strftime(form) if show else "" for place, show in zip(places, shown, strict=True)]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkify.analytics import Answer, Period, Question, ask, questions
 from sparkify.warehouse import SchemaMissingError, UnreachableError, Warehouse, WarehouseError
-from sparkify.web.charts import DAY, Bars, Columns, Figures, words
+from sparkify.web.charts import DAY, Bars, Columns, Figures, number, words
 
 if TYPE_CHECKING:
     import jinja2
@@ -28,16 +28,22 @@ ASSETS = {"page.css": "text/css", "page.js": "text/javascript"}
 
 DEFAULT_DAYS = 30
 PRESETS = (7, 30, 90, 365)
-CONCURRENT_QUESTIONS = 4
+#: Of all readers together.
+CONCURRENT_QUESTIONS = 8
 QUERY_CANCELED = "57014"
-LAST_MOMENT = DAY - timedelta(microseconds=1)
+MOMENT = timedelta(microseconds=1)
 NOTHING = "\N{EN DASH}"
+#: What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 #: An answer with more columns takes the page's whole width.
 MOST_COLUMNS = 6
+#: Endings of columns whose numbers are names of something.
+NAMES = ("_id", "_code", "year", "line_number")
 TOP_ROWS = 20
 SERIES_ROWS = 1000
 LOG_ROWS = 200
+CHECK_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ TOPICS = (
             Entry("certified_hours"),
             Entry("missing_hours"),
             Entry("last_loads"),
-            Entry("quality_results", rows=LOG_ROWS),
+            Entry("quality_results", rows=CHECK_ROWS),
             Entry("rejected_rows", rows=LOG_ROWS),
             Entry("catalogue_share", Columns("day", ("percent_in_catalogue",), top=100), SERIES_ROWS),
         ),
@@ -132,11 +138,11 @@ TOPICS = (
 
 @dataclass(frozen=True)
 class Section:
-    """An entry with its answer, or with the sentence that says why there is none."""
+    """An entry with its answer, or with the error that says why there is none."""
 
     entry: Entry
     answer: Answer | None = None
-    problem: str = ""
+    error: WarehouseError | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +165,7 @@ class Freshness:
         """The days of all that is certified."""
         if self.certified_from is None or self.certified_up_to is None:
             return self.last_days(DEFAULT_DAYS)
-        return Period(_midnight(self.certified_from), _midnight(self.certified_up_to + LAST_MOMENT))
+        return Period(_midnight(self.certified_from), _midnight(self.certified_up_to + DAY - MOMENT))
 
 
 @dataclass(frozen=True)
@@ -179,10 +185,20 @@ class Content:
     topics: dict[Topic, list[Section]]
 
     def choices(self) -> list[Choice]:
+        """The periods to choose from."""
         return [
             *(Choice(f"Last {days} days", self.freshness.last_days(days)) for days in PRESETS),
             Choice("All", self.freshness.everything()),
         ]
+
+    @property
+    def days(self) -> tuple[date, date] | None:
+        """The first and the last day of the period that are certified, though there be none between them."""
+        fresh = self.freshness
+        if fresh.certified_from is None or fresh.certified_up_to is None:
+            return None
+        start, end = max(self.period.start, fresh.certified_from), min(self.period.end, fresh.certified_up_to)
+        return (start.date(), (end - MOMENT).date()) if start < end else None
 
 
 def freshness(warehouse: Warehouse) -> Freshness:
@@ -194,11 +210,10 @@ def freshness(warehouse: Warehouse) -> Freshness:
 
 def collect(warehouse: Warehouse, topics: Iterable[Topic], period: Period, fresh: Freshness) -> Content:
     """Ask the topics' questions, several at a time. A question that fails leaves the others as they are."""
-    with ThreadPoolExecutor(CONCURRENT_QUESTIONS) as pool:
-        asked = {
-            topic: [pool.submit(_section, warehouse, entry, period) for entry in topic.entries]
-            for topic in topics
-        }
+    asked = {
+        topic: [_pool().submit(_section, warehouse, entry, period) for entry in topic.entries]
+        for topic in topics
+    }
     sections = {topic: [future.result() for future in futures] for topic, futures in asked.items()}
     return Content(period, fresh, sections)
 
@@ -207,7 +222,7 @@ def explain(error: WarehouseError) -> str:
     """What a reader is told. The log has the warehouse's own words, which may name hosts and users."""
     log.warning("%s", error)
     if isinstance(error, UnreachableError):
-        return "The warehouse does not answer. Try again later; the API server's log says what it said."
+        return "The warehouse does not answer. Try again later; the API server's log says why."
     if isinstance(error, SchemaMissingError):
         return "The tables are not there yet. Run the DAG sparkify_schema once, then load a window."
     if error.sqlstate == QUERY_CANCELED:
@@ -228,7 +243,7 @@ def asset(name: str) -> str:
 def as_csv(answer: Answer) -> str:
     """The answer as CSV. Text that a spreadsheet would run as a formula is led by an apostrophe."""
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(answer.columns)
     writer.writerows([_harmless(value) for value in row] for row in answer.rows)
     return out.getvalue()
@@ -238,16 +253,20 @@ def _midnight(moment: datetime) -> datetime:
     return datetime(moment.year, moment.month, moment.day)
 
 
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(CONCURRENT_QUESTIONS, thread_name_prefix="sparkify-questions")
+
+
 def _section(warehouse: Warehouse, entry: Entry, period: Period) -> Section:
     try:
         return Section(entry, ask(warehouse, entry.question, period, entry.rows))
     except WarehouseError as error:
-        return Section(entry, problem=explain(error))
+        return Section(entry, error=error)
 
 
 def _harmless(value: Any) -> Any:
-    runs = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if runs else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 @cache
@@ -261,7 +280,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(words=words, cell=_cell, moment=_moment, kind=_kind, width=_width)
+    environment.filters.update(
+        words=words, number=number, explain=explain, cell=_cell, moment=_moment, kind=_kind, width=_width
+    )
     environment.tests.update(
         columns=lambda chart: isinstance(chart, Columns), figures=lambda chart: isinstance(chart, Figures)
     )
@@ -269,14 +290,14 @@ def _environment() -> jinja2.Environment:
 
 
 def _cell(value: Any, column: str) -> str:
-    """A value as a reader wants it; what is missing shows as a dash. Names of things have no thousands."""
+    """A value as a reader wants it; what is missing shows as a dash. Names and codes have no thousands."""
     if value is None:
         return NOTHING
     if isinstance(value, datetime):
         return _moment(value)
-    if isinstance(value, bool | str | date) or column.endswith("_id") or column in ("year", "line_number"):
+    if isinstance(value, bool | str | date) or column.endswith(NAMES):
         return str(value)
-    return f"{value:,}"
+    return number(value)
 
 
 def _kind(value: Any) -> Markup:

@@ -6,14 +6,17 @@ import csv
 import io
 import json
 import re
+import socket
 from html.parser import HTMLParser
 
 import pytest
+import redshift_connector
 
+from sparkify.analytics import Answer, questions
 from sparkify.report import report
-from sparkify.warehouse import Warehouse
+from sparkify.warehouse import Warehouse, WarehouseError
 from sparkify.web.app import create_app, download, show_topic
-from sparkify.web.page import TOPICS
+from sparkify.web.page import TOPICS, as_csv
 from tests.support.api_server import ApiServer
 from tests.support.pipeline import PipelineRun, load_dag
 from tests.support.servers import free_port, redshift_connection
@@ -41,6 +44,7 @@ class Page(HTMLParser):
         super().__init__()
         self.tables: dict[str, list[list[str]]] = {}
         self.headings: list[str] = []
+        self.without_rows: list[str] = []
         self.outside: list[str] = []
         self.inline: list[str] = []
         self._open: list[str] = []
@@ -73,8 +77,14 @@ class Page(HTMLParser):
         if self._open and self._open[-1] in ("td", "th", "dt", "dd"):
             row = 0 if self._open[-1] == "dt" else -1
             self.tables[self._question][row][-1] += data.strip()
+        if data.startswith("No rows"):
+            self.without_rows.append(self._question)
         if self._open and self._open[-1] in ("h1", "h2", "h3"):
             self.headings.append(data)
+
+    def is_answered(self, question):
+        """Whether it has rows, or says that there are none."""
+        return len(self.tables.get(question, [])) > 1 or question in self.without_rows
 
 
 @pytest.fixture(scope="module")
@@ -163,16 +173,17 @@ def test_a_topic_shows_its_questions_with_sql_and_csv_and_nothing_from_elsewhere
     for entry in entries:
         assert entry.question.title in served.headings
         assert f'href="answers/{entry.name}.csv?' in html
-        assert entry.name in served.tables or "No rows" in html
+        assert served.is_answered(entry.name)
+    assert 'class="problem"' not in html
     assert (served.outside, served.inline) == ([], [])
     assert "alert(&#34;1&#34;)" in html or topic != "songs"
     assert "<script>alert" not in html
 
 
-def test_a_chart_keeps_the_place_of_a_day_without_plays(pipeline):
+def test_a_chart_keeps_the_place_of_certified_days_without_plays(pipeline):
     _, html = page("listeners")
-    assert 'viewBox="0 0 3 100"' in html
-    assert "Column chart of users by day, 2018-11-01 to 2018-11-03; highest at 2018-11-01 with 1." in html
+    assert 'viewBox="0 0 4 100"' in html
+    assert "Column chart of users by day, 2018-11-01 to 2018-11-04; highest at 2018-11-01 with 1." in html
 
 
 def test_csv_holds_the_rows_and_no_formulas(pipeline):
@@ -180,6 +191,23 @@ def test_csv_holds_the_rows_and_no_formulas(pipeline):
     rows = list(csv.reader(io.StringIO(response.body.decode(), newline="")))
     assert rows[0] == ["song_title", "artist_name", "plays", "listeners", "plays_in_catalogue"]
     assert rows[2] == [ODD, "'=1+1", "1", "1", "0"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", "\n=1"])
+def test_text_that_a_spreadsheet_would_run_is_led_by_an_apostrophe(text):
+    answer = Answer(questions()["top_songs"], 10, ("song_title", "plays"), ((text, -1), ("a;" + text, 0)))
+    rows = list(csv.reader(io.StringIO(as_csv(answer), newline="")))
+    assert rows[1:] == [["'" + text, "-1"], ["a;" + text, "0"]]
+    assert f'"a;{text}",0' in as_csv(answer)
+
+
+def test_csv_says_in_its_name_that_there_may_be_more(pipeline, monkeypatch):
+    def name():
+        return download("top_songs", "2018-11-01", "2018-12-01").headers["content-disposition"]
+
+    assert name() == 'attachment; filename="top_songs.csv"'
+    monkeypatch.setattr("sparkify.analytics.MOST_ROWS", 1)
+    assert name() == 'attachment; filename="top_songs-first-1.csv"'
 
 
 def test_a_period_that_cannot_be_is_told_with_what_to_enter(pipeline):
@@ -213,11 +241,34 @@ def test_a_warehouse_that_is_down_gives_a_readable_page(monkeypatch):
     Page(html)
 
 
+def test_a_warehouse_that_says_nothing_is_given_up(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        connection = {"conn_type": "redshift", "host": "127.0.0.1", "port": silent.getsockname()[1]}
+        extra = {"ssl": False, "timeout": 1}
+        monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps({**connection, "extra": extra}))
+        assert page()[0] == 503
+
+
+def test_a_reader_waits_little_longer_than_the_server_may_take(pipeline, monkeypatch):
+    asked = []
+    connect = redshift_connector.connect
+    monkeypatch.setattr(
+        redshift_connector, "connect", lambda **given: asked.append(given) or connect(**given)
+    )
+    warehouse = Warehouse()
+    with warehouse.read_only_transaction(7), warehouse.transaction():
+        assert 7 < asked[0]["timeout"] < 20
+        # A load may take as long as it takes.
+        assert "timeout" not in asked[1]
+
+
 def test_the_report_holds_every_answer_in_one_file(pipeline):
     html = report(Warehouse())
     written = Page(html)
     assert written.tables["top_songs"][1] == ["Supermassive Black Hole", "Muse", "2", "1", "2"]
     assert {e.question.title for topic in TOPICS for e in topic.entries} <= set(written.headings)
+    assert [e.name for topic in TOPICS for e in topic.entries if not written.is_answered(e.name)] == []
+    assert 'class="problem"' not in html
     assert written.outside == written.inline == []
     assert not re.search(r"<script|<link|url\(|@import", html)
 
@@ -227,8 +278,10 @@ def test_an_empty_warehouse_gives_a_readable_page(redshift, s3_client, airflow_c
     for topic in TOPICS:
         response = show_topic(topic.name)
         assert response.status_code == 200
-        assert "Nothing is loaded yet." in response.body.decode()
-        Page(response.body.decode())
+        html = response.body.decode()
+        assert "Nothing is loaded yet." in html
+        assert 'class="problem"' not in html
+        assert all(Page(html).is_answered(entry.name) for entry in topic.entries)
 
 
 def test_the_report_is_written_by_a_task_and_takes_the_place_of_the_one_before(pipeline):
@@ -237,6 +290,15 @@ def test_the_report_is_written_by_a_task_and_takes_the_place_of_the_one_before(p
         run = PipelineRun(dag, {"days": 7}, variables={**pipeline.variables, "sparkify_work_prefix": "p"})
         uri = run.run_task("write_report", try_number=number + 1)
         assert uri == f"s3://{pipeline.work_bucket}/p/reports/sparkify.html"
-    body = pipeline.s3.get_object(Bucket=pipeline.work_bucket, Key="p/reports/sparkify.html")["Body"].read()
+    body = written_report(pipeline)
     assert b"<html" in body
     assert len(pipeline.work_objects()) == 1
+    pipeline.execute("ALTER TABLE sparkify.load_history RENAME COLUMN log_files TO files")
+    with pytest.raises(WarehouseError, match=r"1 question\(s\) have no answer \(last_loads\)"):
+        run.run_task("write_report", try_number=3)
+    pipeline.execute("ALTER TABLE sparkify.load_history RENAME COLUMN files TO log_files")
+    assert written_report(pipeline) == body
+
+
+def written_report(pipeline):
+    return pipeline.s3.get_object(Bucket=pipeline.work_bucket, Key="p/reports/sparkify.html")["Body"].read()

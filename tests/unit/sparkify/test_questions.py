@@ -6,6 +6,7 @@ import pytest
 import sqlparse
 
 from sparkify.analytics import Period, PeriodError, questions
+from sparkify.web.page import TOPICS
 
 pytestmark = pytest.mark.unit
 
@@ -35,6 +36,15 @@ def test_a_period_is_half_open_and_in_utc():
     assert "start_time < TIMESTAMP '2018-11-02 00:00:00'" in sql
 
 
+def test_a_period_may_begin_within_a_second():
+    sql = questions()["totals"].sql(Period.parse("2018-11-01T02:00:00.250", "2018-11-02"), 7)
+    assert "start_time >= TIMESTAMP '2018-11-01 02:00:00.250000'" in sql
+
+
+def test_every_question_is_on_one_topic_of_the_page():
+    assert sorted(entry.name for topic in TOPICS for entry in topic.entries) == sorted(questions())
+
+
 def test_a_day_is_its_midnight():
     assert NOVEMBER.end == datetime(2018, 12, 1)
 
@@ -44,6 +54,7 @@ def test_a_day_is_its_midnight():
     [
         ("2018-11-31", "2018-12-01", "start '2018-11-31'"),
         ("2018-11-01", "1' OR 'a", "end \"1' OR 'a\""),
+        ("0001-01-01T00:00+05:00", "2018-12-01", "start '0001-01-01T00:00+05:00'"),
         ("2018-12-01", "2018-11-01", "not after its start"),
         ("2018-11-01", "2018-11-01", "not after its start"),
     ],

@@ -118,6 +118,32 @@ def test_refused_params_say_what_to_enter_and_are_not_retried(params, message):
     assert isinstance(caught.value, AirflowFailException)
 
 
+def this_hour():
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def entered(start, end):
+    return {"window_start": start.isoformat(), "window_end": end.isoformat()}
+
+
+def test_a_window_that_is_not_over_is_refused_with_the_latest_end():
+    last = this_hour()
+    with pytest.raises(WindowError, match="still to come") as caught:
+        resolve_window(context(entered(last - timedelta(hours=1), last + timedelta(hours=2))))
+    assert any(f"at most {end.isoformat()}" in str(caught.value) for end in (last, this_hour()))
+
+
+def test_a_window_may_end_with_the_last_complete_hour():
+    last = this_hour()
+    assert resolve_window(context(entered(last - timedelta(hours=1), last))).end == last
+
+
+def test_a_window_is_over_that_was_when_the_run_was_asked_for():
+    end = this_hour() + timedelta(hours=2)
+    asked = context(entered(hour(1, 0), end), run_after=end + timedelta(seconds=1))
+    assert resolve_window(asked).end == end
+
+
 def test_a_window_not_in_utc_is_refused():
     with pytest.raises(WindowError, match="not in UTC"):
         Window(datetime(2018, 11, 1, tzinfo=timezone(timedelta(hours=1))), hour(2, 0))
