@@ -3,7 +3,7 @@
 -- spells titles or artists in a new way. It can rise later: songs that arrive after their plays are found then.
 SELECT
     TRUNC(start_time) AS day,
-    CAST(100.0 * COUNT(song_id) / COUNT(*) AS DECIMAL(18, 1)) AS percent_in_catalogue,
+    CAST(ROUND(100.0 * COUNT(song_id) / COUNT(*), 1) AS DECIMAL(18, 1)) AS percent_in_catalogue,
     COUNT(song_id) AS plays_in_catalogue,
     COUNT(*) AS plays
 FROM sparkify.songplays

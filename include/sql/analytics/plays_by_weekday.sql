@@ -31,7 +31,7 @@ SELECT
         WHEN 5 THEN 'Friday'
         ELSE 'Saturday'
     END AS weekday,
-    CAST(1.0 * plays / days AS DECIMAL(18, 1)) AS plays_per_day,
+    CAST(ROUND(1.0 * plays / days, 1) AS DECIMAL(18, 1)) AS plays_per_day,
     plays,
     days
 FROM weekdays

@@ -20,7 +20,7 @@ SELECT
     TRUNC(began_at) AS day,
     COUNT(*) AS sessions,
     SUM(CASE WHEN ended_at >= began_at + INTERVAL '1 hour' THEN 1 ELSE 0 END) AS long_sessions,
-    CAST(1.0 * SUM(plays) / COUNT(*) AS DECIMAL(18, 1)) AS plays_per_session
+    CAST(ROUND(1.0 * SUM(plays) / COUNT(*), 1) AS DECIMAL(18, 1)) AS plays_per_session
 FROM sessions
 GROUP BY TRUNC(began_at)
 ORDER BY day ASC
