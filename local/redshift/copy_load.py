@@ -45,6 +45,8 @@ class Load:
         self.session = session
         self.command = command
         self.server = session.server
+        #: What the backend ended the COPY with, once it has: it says so once.
+        self.backend_error: BackendError | None = None
 
     async def run(self) -> None:
         """Raises RedshiftError or BackendError; then nothing of the load stays."""
@@ -155,7 +157,8 @@ class Load:
         if not self.session.captured.empty():
             kind, body = self.session.captured.get_nowait()
             if kind == b"E":
-                raise BackendError(protocol.read_fields(body))
+                self.backend_error = BackendError(protocol.read_fields(body))
+                raise self.backend_error
 
     async def _complete(self) -> None:
         while True:
@@ -169,6 +172,9 @@ class Load:
         """Make the backend fail the COPY, and with it the transaction; then raise the error."""
         if not copying:
             raise error
+        if self.backend_error is not None:
+            # A cancel request reaches the backend before the session, which may be unwinding already.
+            raise self.backend_error
         self.session.backend_writer.write(protocol.copy_fail(error.text) + protocol.FLUSH)
         while True:
             kind, _ = await self.session.captured.get()
