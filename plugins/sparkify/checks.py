@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,7 +31,21 @@ COMPARISONS = {
 }
 VIOLATIONS = "> 0"
 #: Fields that are the check's own; the others of a standard kind are for its query.
-OWN_FIELDS = {"name", "protects", "severity", "warn_if", "error_if", "min_rows", "explain", "kind", "sql"}
+OWN_FIELDS = {
+    *(
+        "name",
+        "protects",
+        "severity",
+        "warn_if",
+        "error_if",
+        "min_rows",
+        "looked_at",
+        "explain",
+        "kind",
+        "sql",
+    )
+}
+LOOKED_AT = re.compile(r"(\d+) of (\d+) (\w+)")
 
 
 @dataclass(frozen=True)
@@ -43,6 +58,8 @@ class Check:
     :param warn_if: a comparison with a number, or with a percentage of the rows looked at; as `> 0`, `< 1 %`.
     :param error_if: as `warn_if`; judged first.
     :param min_rows: fewer rows than this are not judged, unless a threshold in absolute numbers is broken.
+    :param looked_at: `<number> of <number> <what>`: of how much the check knows. Where that is not all, a
+        check that breaks no threshold is skipped: what it observed is a lower bound.
     :param explain: a query whose first rows tell more where the check does not pass.
     """
 
@@ -54,6 +71,7 @@ class Check:
     warn_if: str | None = None
     error_if: str | None = None
     min_rows: int = 1
+    looked_at: str | None = None
     explain: str | None = None
 
     @property
@@ -82,7 +100,24 @@ class Check:
         for threshold, status in ((self.error_if, FAILED), (self.warn_if, WARNED)):
             if threshold and self._is_broken(threshold, result):
                 return result.turned(status)
-        return result if result.rows_checked >= self.min_rows else result.turned(SKIPPED)
+        if result.rows_checked < self.min_rows:
+            return result.turned(SKIPPED, f"fewer than {self.min_rows} row(s)")
+        return result.turned(SKIPPED, self._unseen()) if self._unseen() else result
+
+    def _unseen(self) -> str:
+        """Why what was observed may not be all; empty where it is.
+
+        :raises ValueError: where `looked_at` does not read as it has to.
+        """
+        if self.looked_at is None:
+            return ""
+        match = LOOKED_AT.fullmatch(self.looked_at.strip())
+        if match is None:
+            raise ValueError(f"looked_at of check {self.name} is {self.looked_at!r}: `1 of 2 bytes` is meant")
+        part, whole = int(match[1]), int(match[2])
+        # Not rounded up: 100 % are all.
+        share = f"{int(1000 * part / whole) / 10:g} %" if whole else ""
+        return f"only {match[0]} ({share}) were looked at" if part < whole else ""
 
     def broken(self, error: Exception) -> Result:
         """The result where the query itself failed."""
@@ -204,6 +239,7 @@ def _check(table: str, fields: Mapping[str, Any]) -> Check:
         query=fields["sql"] if "sql" in fields else f"checks/{fields['kind']}.sql",
         fields={name: value for name, value in fields.items() if name not in OWN_FIELDS},
         min_rows=fields.get("min_rows", 1),
+        looked_at=fields.get("looked_at"),
         explain=fields.get("explain"),
         **thresholds,
     )

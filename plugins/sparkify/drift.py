@@ -1,28 +1,27 @@
 """Schema drift: keys of the source objects that no column takes, and known keys that objects lack.
 
 COPY passes over a key that it was not told of and loads NULL for one that is missing, without a word
-(Redshift: "COPY from JSON format"), so the objects are looked at as they stand. They are counted too: COPY
-may take a torn object and all that follows it for one row.
+(Redshift: "COPY from JSON format"), so the objects are looked at as they stand.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sparkify.json_values import Value
     from sparkify.lake import SourceFile
 
-#: How much of the files of one run is looked at: the end of each, where a growing file is new.
-BYTES_A_FILE = 8 * 1024 * 1024
+#: How much of the files of one run is looked at: the end of each, where a growing file is new; of a
+#: compressed one the beginning.
+BYTES_PER_FILE = 8 * 1024 * 1024
+BYTES_PER_RUN = 64 * 1024 * 1024
 MOST_FILES = 300
 MOST_KEYS = 100
-SPACE = re.compile(r"\s*")
-LINE = re.compile(r"[^\n]*")
-JUNK = re.compile(r"[^{\[\n]+")
 UNKNOWN, MISSING = "unknown", "missing"
 FIRST_NAME = re.compile(r"^\$(?:\['([^']+)'\]|\[\"([^\"]+)\"\]|\.([^.\[\]]+))")
 
@@ -43,13 +42,13 @@ class Shapes:
     objects: int = 0
     shapes: dict[frozenset[str], Shape] = field(default_factory=dict)
 
-    def look_at(self, file_name: str, text: bytes) -> None:
-        """Count the root-level values in a file, or in the part of it from some line on."""
-        for keys in values(text):
+    def look_at(self, file_name: str, values: Iterable[Value]) -> None:
+        """Count the root-level values of a file, or of a part of it."""
+        for value in values:
             self.values += 1
-            if keys is not None:
+            if value.keys is not None:
                 self.objects += 1
-                self.shapes.setdefault(keys, Shape(0, file_name)).rows += 1
+                self.shapes.setdefault(value.keys, Shape(0, file_name)).rows += 1
 
     def drift(self, known: frozenset[str]) -> list[tuple[str, str, int, str]]:
         """Problem, key, rows, first file of each key that is unknown, or missing; the most frequent first.
@@ -63,27 +62,6 @@ class Shapes:
                     sightings.setdefault((problem, name), Shape(0, shape.first_file)).rows += shape.rows
         rows = [(problem, key, one.rows, one.first_file) for (problem, key), one in sightings.items()]
         return sorted(rows, key=lambda row: (-row[2], row))[:MOST_KEYS]
-
-
-def values(text: bytes) -> Iterator[frozenset[str] | None]:
-    """For each root-level value of a file the first-level keys of an object, None for anything else.
-
-    What is no JSON ends with its line, or where an object or an array begins.
-    """
-    source = text.decode("utf-8", errors="replace")
-    decoder = json.JSONDecoder()
-    position = SPACE.match(source).end()
-    while position < len(source):
-        value = None
-        if source[position] in "{[":
-            try:
-                value, position = decoder.raw_decode(source, position)
-            except (ValueError, RecursionError):
-                position = LINE.match(source, position).end()
-        else:
-            position = JUNK.match(source, position).end()
-        yield frozenset(value) if isinstance(value, dict) else None
-        position = SPACE.match(source, position).end()
 
 
 def jsonpaths_keys(text: bytes) -> frozenset[str] | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import hashlib
 import json
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -14,6 +17,10 @@ from airflow.sdk.exceptions import AirflowException
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+
+#: How much of an object is in memory where it is read in parts.
+CHUNK_BYTES = 1024 * 1024
 
 
 class LakeError(AirflowException):
@@ -86,17 +93,33 @@ class Lake:
             for day, key in keys.items()
         }
 
-    def read(self, bucket: str, key: str, start: int = 0) -> bytes:
-        """An object's bytes; with a start, those of the whole lines behind it.
+    def read(self, bucket: str, key: str) -> bytes:
+        """An object's bytes.
 
         :raises LakeError: where the object is missing or access is denied.
         """
-        part = {"Range": f"bytes={start}-"} if start else {}
         try:
-            body = self.client.get_object(Bucket=bucket, Key=key, **part)["Body"].read()
+            return self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
         except Exception as error:
             raise self._explained(error, f"read s3://{bucket}/{key}") from error
-        return body.partition(b"\n")[2] if start else body
+
+    def chunks(self, bucket: str, key: str, start: int = 0) -> Iterator[bytes]:
+        """An object's bytes in parts of about a megabyte, without reading it all into memory.
+
+        :param start: the byte to begin at; the line that it is in is left out.
+        :raises LakeError: as `read`.
+        """
+        part = {"Range": f"bytes={start}-"} if start else {}
+        within_line = bool(start)
+        try:
+            with closing(self.client.get_object(Bucket=bucket, Key=key, **part)["Body"]) as body:
+                for chunk in body.iter_chunks(CHUNK_BYTES):
+                    if within_line:
+                        _, newline, chunk = chunk.partition(b"\n")
+                        within_line = not newline
+                    yield chunk
+        except Exception as error:
+            raise self._explained(error, f"read s3://{bucket}/{key}") from error
 
     def check_readable(self, bucket: str, key: str) -> None:
         """Whether `read` is allowed to, without reading.
@@ -151,6 +174,46 @@ class Lake:
             f"Cannot {action} by Airflow connection {self.aws_conn_id!r}: {error}. Check the bucket's name "
             f"in the Airflow Variables, the connection's credentials and S3 policy, and that S3 answers."
         )
+
+
+class CompressionError(ValueError):
+    """The bytes are compressed in a way that cannot be undone here, or damaged."""
+
+
+def decompressed(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
+    """The text of a file, in parts of at most about a megabyte.
+
+    :param compression: COPY's option, `GZIP` or `BZIP2`; empty for none.
+    :raises CompressionError: for another one, and where the file is none of that kind or ends too early.
+    """
+    if not compression:
+        yield from chunks
+        return
+    makers = {"GZIP": lambda: zlib.decompressobj(wbits=31), "BZIP2": bz2.BZ2Decompressor}
+    if compression not in makers:
+        raise CompressionError(f"the worker cannot decompress {compression}")
+    member = None
+    try:
+        for chunk in chunks:
+            rest = chunk
+            while rest:
+                if member is None or member.eof:
+                    member = makers[compression]()
+                yield member.decompress(rest, CHUNK_BYTES)
+                while not member.eof and (waiting := _waiting(member)) is not None:
+                    yield member.decompress(waiting, CHUNK_BYTES)
+                rest = member.unused_data if member.eof else b""
+    except (zlib.error, OSError) as error:
+        raise CompressionError(f"the file is not {compression}: {error}") from error
+    if member is not None and not member.eof:
+        raise CompressionError(f"the {compression} file ends too early")
+
+
+def _waiting(member: Any) -> bytes | None:
+    """What a decompressor still has to decompress; None where it waits for more."""
+    if isinstance(member, bz2.BZ2Decompressor):
+        return None if member.needs_input else b""
+    return member.unconsumed_tail or None
 
 
 def folder(prefix: str) -> str:

@@ -27,6 +27,8 @@ RESULT_COLUMNS = (
     *("run_id", "window_start", "window_end", "table_name", "check_name", "severity", "status"),
     *("observed", "rows_checked", "warn_if", "error_if", "detail"),
 )
+#: What checks may ask of a stage task.
+STAGED = ("files", "bytes", "bytes_looked_at", "values", "objects", "copied", "rejected", "rows")
 DETAIL_CHARACTERS = 1000
 EXPLAINED_ROWS = 5
 
@@ -58,7 +60,7 @@ class DataQualityOperator(SparkifyOperator):
         candidates = self._candidates(context)
         relations = {f"staging/{source}": run.table(source) for source in self.sources}
         relations |= {candidate["table"]: candidate["candidate"] for candidate in candidates}
-        results = self._judge(self._statements(self.sql_context(context), relations))
+        results = self._judge(self._statements(self.sql_context(context), relations, self._staged(context)))
         self._store(run, results)
         log.info("Quality of window %s:\n%s", run.window, results_table(results))
 
@@ -92,16 +94,42 @@ class DataQualityOperator(SparkifyOperator):
             )
         return candidates
 
-    def _statements(self, names: Mapping[str, Any], relations: Mapping[str, str]) -> Iterator[Statement]:
-        """Every check with its rendered queries."""
+    def _staged(self, context: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+        """For each source's folder the figures of its stage task.
+
+        :raises AirflowFailException: where there are none: no check may take nothing for zero.
+        """
+        figures = {}
+        for source in self.sources:
+            found = context["ti"].xcom_pull(task_ids=f"stage_{source}")
+            if found is None:
+                raise AirflowFailException(
+                    f"stage_{source} left no figures in XCom, so nothing of {source} can be checked.\n"
+                    f"Clear stage_{source} and its downstream tasks."
+                )
+            figures[f"staging/{source}"] = {name: int(found[name]) for name in STAGED}
+        return figures
+
+    def _statements(
+        self,
+        names: Mapping[str, Any],
+        relations: Mapping[str, str],
+        staged: Mapping[str, Mapping[str, int]],
+    ) -> Iterator[Statement]:
+        """Every check with its rendered queries; those of a source know the figures of its stage task."""
         for folder, candidate in relations.items():
-            of_table = {**names, "candidate": candidate}
+            of_table = {**names, "candidate": candidate, "staged": staged.get(folder)}
             for check in read_checks(SQL / folder / "checks.yaml"):
                 fields = self.render_template({"relation": "{{ candidate }}", **check.fields}, of_table)
                 query = self.render_template(check.query, {**of_table, **fields})
                 explain = self.render_template(check.explain, of_table) if check.explain else None
                 thresholds = self.render_template(
-                    {"warn_if": check.warn_if, "error_if": check.error_if}, of_table
+                    {
+                        "warn_if": check.warn_if,
+                        "error_if": check.error_if,
+                        "looked_at": check.looked_at,
+                    },
+                    of_table,
                 )
                 yield replace(check, **thresholds), query, explain
 

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from sparkify.drift import BYTES_A_FILE, Shapes, jsonpaths_keys, sampled
-from sparkify.lake import Lake, SourceFile, day_keys, file_rows, folder, hour_rows, json_lines, manifest
+from sparkify.drift import BYTES_PER_FILE, BYTES_PER_RUN, Shapes, jsonpaths_keys, sampled
+from sparkify.json_values import values
+from sparkify.lake import (
+    CompressionError,
+    Lake,
+    SourceFile,
+    day_keys,
+    decompressed,
+    file_rows,
+    folder,
+    hour_rows,
+    json_lines,
+    manifest,
+)
 from sparkify.lineage import Lineage, S3Folder, Table
 from sparkify.operators.base import SparkifyOperator
 from sparkify.paths import JSONPATHS
@@ -31,6 +44,12 @@ from sparkify.work import Run
 
 log = logging.getLogger(__name__)
 
+#: COPY's options for compressed files ("COPY from Amazon S3").
+COMPRESSIONS = ("GZIP", "BZIP2", "ZSTD", "LZOP")
+#: Load-error tables keep so much of a file's name (STL_LOAD_ERRORS).
+FILE_NAME_BYTES = 256
+READERS = 8
+TORN_COLUMNS = ("file_name", "line_number", "hidden_rows", "reason")
 KEY_COLUMNS = ("problem", "key_name", "row_count", "first_file")
 PUBLISH_REJECTED = "rejected_rows/publish.sql"
 
@@ -43,9 +62,10 @@ class StageToRedshiftOperator(SparkifyOperator):
     one transaction. A retry starts from an empty table again. No object to load is a normal, empty load.
 
     Rows that COPY refuses, or that `reject_sql` takes out of the landing table, go with file, line and reason
-    to `staging.<source>_rejected__<run>`; publish moves them to `sparkify.rejected_rows`. More of them than
-    the budget fail the task for good, and are in `sparkify.rejected_rows` at once. Keys that the landing
-    table does not know, or that objects lack, are counted in `staging.<source>_keys__<run>`.
+    to `staging.<source>_rejected__<run>` and at once to `sparkify.rejected_rows`. More of them than the
+    budget fail the task for good. Keys that the landing table does not know, or that objects lack, are
+    counted in `staging.<source>_keys__<run>`. Files of which COPY refused a row are read to their end: whole
+    rows inside of refused ones, which COPY did not see, are counted in `staging.<source>_torn__<run>`.
 
     :param source: the source's name; `include/sql/staging/<source>/create.sql` declares its landing table.
     :param s3_bucket: bucket of the source files.
@@ -64,7 +84,8 @@ class StageToRedshiftOperator(SparkifyOperator):
     :param copy_options: appended to COPY as they are, for example `TIMEFORMAT 'epochmillisecs'`, `GZIP`.
     :param iam_role: `default`, or the ARN of the role that COPY reads S3 with.
     :param region: the buckets' AWS region.
-    :returns: (XCom) source, table, files, bytes, and rows: copied (by COPY), rejected, rows (left to load).
+    :returns: (XCom) source, table, files, bytes; bytes_looked_at, and the values and objects in these; and
+        rows: copied (by COPY), rejected, rows (left to load).
     :raises AirflowFailException: over the budget of rejected rows; a retry would find the same rows.
     """
 
@@ -173,16 +194,20 @@ class StageToRedshiftOperator(SparkifyOperator):
                  self.s3_prefix)  # fmt: skip
         for file in files[:10]:
             log.info("  %s, %d byte(s), ETag %s", file.object_key, file.size_bytes, file.etag)
-        shapes, is_whole = self._look_at(files)
+        shapes, looked_at = self._look_at(files)
         self._write_work_objects(run, files, rows)
 
         try:
-            copied, rejected = self._load(run, files, bool(rows), shapes)
+            copied, rejected, refused, known = self._load(run, files, bool(rows), shapes)
         except CopyRefusedError as error:
             rejected = self._keep(run, error.rows)
-            self._refuse(context, run, rejected, budget, error)
+            self._store_rejected(context, run)
+            self._refuse(run, rejected, budget, error)
+        if rejected.count:
+            self._store_rejected(context, run)
         if rejected.count > budget:
-            self._refuse(context, run, rejected, budget)
+            self._refuse(run, rejected, budget)
+        self._find_hidden(run, self._named(files, refused), known)
         if rejected.count:
             log.warning("%d row(s) are rejected, of %d allowed. The first:\n%s", rejected.count, budget,
                         rows_table(rejected.first))  # fmt: skip
@@ -198,8 +223,9 @@ class StageToRedshiftOperator(SparkifyOperator):
             "table": table,
             "files": len(files),
             "bytes": size,
-            "values": shapes.values if is_whole else None,
-            "objects": shapes.objects if is_whole else None,
+            "bytes_looked_at": looked_at,
+            "values": shapes.values,
+            "objects": shapes.objects,
             "copied": copied,
             "rejected": rejected.count,
             "rows": staged,
@@ -207,16 +233,17 @@ class StageToRedshiftOperator(SparkifyOperator):
 
     def _load(
         self, run: Run, files: list[SourceFile], with_list: bool, shapes: Shapes
-    ) -> tuple[int, Rejected]:
-        """The landing table of the run; how many rows COPY loaded, and those that are not to be."""
-        copied = 0
+    ) -> tuple[int, Rejected, set[str], frozenset[str] | None]:
+        """The landing table of the run; how many rows COPY loaded, those that are not to be, the names of the
+        files of which it refused some, and the keys that it takes."""
+        copied, refused = 0, set()
         rejects = run.table(f"{self.source}_rejected")
         with self.warehouse.transaction() as transaction:
             transaction.run_script(self.create_sql, f"staging/{self.source}/create.sql")
             if with_list:
                 transaction.run_script(self.copy_files_sql, "staging/copy_files.sql")
             if files:
-                copied = self._copy(transaction, rejects)
+                copied, refused = self._copy(transaction, rejects)
             known = self._known_keys(run, transaction)
             if known is not None and (drift := shapes.drift(known)):
                 log.warning("Keys that the landing table does not know, or that objects lack, of %d value(s) "
@@ -224,10 +251,10 @@ class StageToRedshiftOperator(SparkifyOperator):
                 transaction.insert(run.table(f"{self.source}_keys"), KEY_COLUMNS, drift)
             if self.reject_sql:
                 transaction.run_script(self.reject_sql, f"staging/{self.source}/reject.sql")
-            return copied, Rejected.read(transaction, rejects)
+            return copied, Rejected.read(transaction, rejects), refused, known
 
-    def _copy(self, transaction: Transaction, rejects: str) -> int:
-        """COPY, and the rows that it left out into the work table; how many it loaded."""
+    def _copy(self, transaction: Transaction, rejects: str) -> tuple[int, set[str]]:
+        """COPY, and the rows that it left out into the work table; how many it loaded, the others' files."""
         session = LoadSession.begin(transaction)
         try:
             transaction.run_script(self.copy_sql, "staging/copy.sql")
@@ -235,11 +262,11 @@ class StageToRedshiftOperator(SparkifyOperator):
             if not refused_rows(error):
                 raise
             raise CopyRefusedError(self._refused(session, at_least=1)) from error
-        missed = left_out(transaction.notices())
-        if missed:
-            store(transaction, rejects, self._refused(session, at_least=missed))
         [(copied,)] = transaction.execute("SELECT pg_last_copy_count()", name="count what COPY loaded")
-        return copied
+        missed = left_out(transaction.notices())
+        rows = self._refused(session, at_least=missed) if missed else []
+        store(transaction, rejects, rows)
+        return copied, {row.file_name for row in rows}
 
     def _refused(self, session: LoadSession, at_least: int) -> list[RejectedRow]:
         """The rows that COPY refused; the raw text that Redshift Serverless does not keep is read from S3."""
@@ -262,19 +289,14 @@ class StageToRedshiftOperator(SparkifyOperator):
             store(transaction, run.table(f"{self.source}_rejected"), rows)
             return Rejected.read(transaction, run.table(f"{self.source}_rejected"))
 
-    def _refuse(
-        self,
-        context: Mapping[str, Any],
-        run: Run,
-        rejected: Rejected,
-        budget: int,
-        cause: Exception | None = None,
-    ) -> NoReturn:
-        """Keep the rows for whoever has to mend them, and fail for good."""
+    def _store_rejected(self, context: Mapping[str, Any], run: Run) -> None:
+        """Show the rows to whoever has to fix them, whatever becomes of the run."""
         with self.warehouse.transaction() as transaction:
             transaction.execute(LOCK, name="take the publish lock")
             names = {**self.sql_context(context), "run_id": run.run_id, "sources": [self.source]}
             transaction.run_script(self.render_template(PUBLISH_REJECTED, names), PUBLISH_REJECTED)
+
+    def _refuse(self, run: Run, rejected: Rejected, budget: int, cause: Exception | None = None) -> NoReturn:
         log.error("Rejected rows, the first %d:\n%s", len(rejected.first), rows_table(rejected.first))
         raise AirflowFailException(
             f"{'At least ' if cause else ''}{rejected.count} row(s) of the {self.source} files of window "
@@ -284,15 +306,65 @@ class StageToRedshiftOperator(SparkifyOperator):
             f"sparkify.rejected_rows WHERE run_id = '{run.run_id}'."
         ) from cause
 
-    def _look_at(self, files: list[SourceFile]) -> tuple[Shapes, bool]:
-        """The keys of the files' objects, and whether all of the files' bytes were looked at."""
+    def _look_at(self, files: list[SourceFile]) -> tuple[Shapes, int]:
+        """The keys of the files' objects, and how many of the files' bytes were looked at."""
         shapes = Shapes()
-        sample = sampled(files)
-        for file in sample:
-            start = max(0, file.size_bytes - BYTES_A_FILE)
-            text = self.lake.read(self.s3_bucket, file.object_key, start)
-            shapes.look_at(f"s3://{self.s3_bucket}/{file.object_key}", text)
-        return shapes, len(sample) == len(files) and all(f.size_bytes <= BYTES_A_FILE for f in files)
+        looked_at = 0
+        for file in sampled(files):
+            if looked_at >= BYTES_PER_RUN:
+                break
+            part = Part(self.lake, self.s3_bucket, file, self.compression)
+            try:
+                shapes.look_at(self._uri(file), values(part))
+                looked_at += part.bytes_read
+            except CompressionError as error:
+                log.warning("%s is not looked at: %s", self._uri(file), error)
+        return shapes, looked_at
+
+    def _find_hidden(self, run: Run, files: list[SourceFile], known: frozenset[str] | None) -> None:
+        """Read files of which COPY refused rows to their end, for rows inside of these."""
+        if not files:
+            return
+        log.info("Reading %d file(s) of which COPY refused rows, %d byte(s): it may take several for one",
+                 len(files), sum(file.size_bytes for file in files))  # fmt: skip
+        with ThreadPoolExecutor(READERS) as readers:
+            torn = [row for row in readers.map(lambda file: self._hidden(file, known), files) if row]
+        if torn:
+            log.error("Files with rows that COPY did not see:\n%s", text_table(TORN_COLUMNS, torn))
+            with self.warehouse.transaction() as transaction:
+                transaction.insert(run.table(f"{self.source}_torn"), TORN_COLUMNS, torn)
+
+    def _hidden(self, file: SourceFile, known: frozenset[str] | None) -> tuple | None:
+        """A file's row of the work table of torn files; None where it hides nothing."""
+        hidden: int | None = 0
+        line, reason = None, None
+        chunks = self.lake.chunks(self.s3_bucket, file.object_key)
+        try:
+            for value in values(decompressed(chunks, self.compression), known):
+                if value.hidden != 0:
+                    line = line or value.line
+                    hidden = None if None in (hidden, value.hidden) else hidden + value.hidden
+            if hidden is None:
+                reason = "too much of it could be the beginning of a row and is none"
+        except CompressionError as error:
+            hidden, reason = None, str(error)
+        return None if hidden == 0 else (self._uri(file), line, hidden, reason)
+
+    def _named(self, files: list[SourceFile], names: set[str]) -> list[SourceFile]:
+        """The files of these names, of which load-error tables may keep the beginning only. All files where a
+        name is missing, or is of none of them."""
+        heads = {_head(name or "") for name in names}
+        found = [file for file in files if _head(self._uri(file)) in heads]
+        return found if heads <= {_head(self._uri(file)) for file in found} else files
+
+    @property
+    def compression(self) -> str:
+        """COPY's option of how the files are compressed; empty where they are not."""
+        options = {option.strip().upper() for option in self.copy_options}
+        return next((name for name in COMPRESSIONS if name in options), "")
+
+    def _uri(self, file: SourceFile) -> str:
+        return f"s3://{self.s3_bucket}/{file.object_key}"
 
     def _known_keys(self, run: Run, transaction: Transaction) -> frozenset[str] | None:
         """The keys that COPY takes: those that the JSONPaths name, or else the columns."""
@@ -334,3 +406,33 @@ class StageToRedshiftOperator(SparkifyOperator):
             objects[self.jsonpaths] = (JSONPATHS / self.jsonpaths).read_bytes()
         for name, body in objects.items():
             self.lake.write(self.work_bucket, run.object_key(self.work_prefix, name), body)
+
+
+class Part:
+    """What is looked at of a file, decompressed: its last whole lines; of a compressed one its beginning.
+
+    :ivar bytes_read: how many bytes of the object that took so far.
+    """
+
+    def __init__(self, lake: Lake, bucket: str, file: SourceFile, compression: str) -> None:
+        self.compression = compression
+        start = 0 if compression else max(0, file.size_bytes - BYTES_PER_FILE)
+        self.chunks = lake.chunks(bucket, file.object_key, start)
+        self.bytes_read = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for text in decompressed(self._counted(), self.compression):
+            yield text
+            size += len(text)
+            if size >= BYTES_PER_FILE:
+                break
+
+    def _counted(self) -> Iterator[bytes]:
+        for chunk in self.chunks:
+            self.bytes_read += len(chunk)
+            yield chunk
+
+
+def _head(file_name: str) -> bytes:
+    return file_name.encode()[:FILE_NAME_BYTES]

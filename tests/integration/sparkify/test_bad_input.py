@@ -11,6 +11,7 @@ from datetime import date, timedelta
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from sparkify.operators import StageToRedshiftOperator
 from tests.support.corpus import CASES, HOME, PLAY, line
 from tests.support.source import event
 from tests.support.warehouse import Pipeline, new_buckets
@@ -120,6 +121,81 @@ def test_a_torn_row_does_not_hide_what_follows_it(pipeline):
             with pytest.raises(AirflowFailException, match=r"every_value_is_read observed 1 of 3 row\(s\)"):
                 pipeline.load(*DAY, max_rejected_rows=5)
             assert pipeline.table("songplays") == []
+
+
+LARGE = 22_000
+TORN = {
+    "in a large file": (
+        lambda: b"\n".join([line()[:200], *[line(sessionId=n, userAgent="x" * 250) for n in range(LARGE)]]),
+        LARGE,
+    ),
+    "beside other errors": (
+        lambda: b"\n".join([line(), line(sessionId=3), *[b"{x}{y}{z}"] * 2, line()[:200],
+                            *[line(sessionId=n) for n in (4, 5, 6)]]),
+        3,
+    ),
+    "before one last row": (lambda: line()[:200] + b"\n" + line(), 1),
+    "on one line with the next": (lambda: line() + line()[:200] + line(sessionId=3) + line(sessionId=4), 2),
+    "within a string": (lambda: line().partition(b"ag")[0] + b"\n" + line(sessionId=3), 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("name", TORN)
+def test_a_torn_row_hides_nothing_in_files_of_any_size_whatever_the_budget(pipeline, name, compress):
+    make, hidden = TORN[name]
+    body = make()
+    pipeline.put({KEY: gzip.compress(body, 1, mtime=0) if compress else body})
+    run = pipeline.new_run(*DAY, max_rejected_rows=99_999)
+    if compress:
+        run.dag.get_task("stage_events").copy_options += ["GZIP"]
+    with pytest.raises(AirflowFailException, match=f"every_value_is_read observed {hidden} of .*{KEY}"):
+        run.run()
+    assert pipeline.table("songplays") == []
+    # The rejected rows that the message speaks of can be looked at.
+    assert pipeline.query("SELECT COUNT(*) FROM sparkify.rejected_rows")[0][0] > 0
+
+
+def test_a_refused_row_that_hides_nothing_stays_within_the_budget_of_a_large_file(pipeline):
+    rows = [line(sessionId=n, userAgent="x" * 250) for n in range(LARGE)]
+    rows[7] = line(sessionId="many", userAgent='a "}" {"ts": 1')
+    pipeline.put({KEY: b"\n".join(rows)})
+    run = pipeline.load(*DAY, max_rejected_rows=1)
+    assert run.xcoms["publish", "return_value"]["songplays"] == LARGE - 1
+    results = {
+        name: (status, detail)
+        for name, status, detail in pipeline.query(
+            "SELECT check_name, status, detail FROM sparkify.quality_results "
+            "WHERE table_name = 'staging/events'"
+        )
+    }
+    for name in ("every_value_is_read", "keys_are_known", "known_keys_are_there"):
+        status, detail = results[name]
+        assert status == "skipped"
+        assert re.fullmatch(r"only \d+ of \d+ bytes \([6-9]\d(\.\d)? %\) were looked at", detail)
+
+
+def test_what_cannot_be_decompressed_here_does_not_pass(pipeline, monkeypatch):
+    """The local Redshift takes GZIP alone: COPY reads it as that, the worker is told another kind."""
+    pipeline.put({KEY: gzip.compress(line() + b"\n{x}", mtime=0)})
+    run = pipeline.new_run(*DAY, max_rejected_rows=1)
+    run.dag.get_task("stage_events").copy_options += ["GZIP"]
+    monkeypatch.setattr(StageToRedshiftOperator, "compression", "ZSTD")
+    with pytest.raises(
+        AirflowFailException, match=r"every_value_is_read observed 1 .*cannot decompress ZSTD"
+    ):
+        run.run()
+
+
+def test_rejected_rows_are_kept_also_where_a_check_fails(pipeline):
+    pipeline.put({KEY: line(level="gold"), KEY.replace("-01-e", "-02-e"): line()})
+    pipeline.put({"song_data/A/TRX.json": b'{"song_id": "SO1"}'})
+    with pytest.raises(AirflowFailException, match="rejected_rows_are_within_the_budget"):
+        pipeline.load(*DAY, max_rejected_rows=1)
+    assert sorted(pipeline.query("SELECT source, line_number FROM sparkify.rejected_rows")) == [
+        ("events", None),
+        ("songs", 1),
+    ]
 
 
 @pytest.mark.parametrize(

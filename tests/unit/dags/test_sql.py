@@ -14,6 +14,7 @@ from sparkify.analytics import Period, questions
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.migrations import read_migrations
 from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_SONGS
+from sparkify.operators.quality import STAGED
 from sparkify.paths import MIGRATIONS, SQL
 from sparkify.rejected import PROVISIONED, SERVERLESS
 from sparkify.warehouse import split_statements
@@ -116,7 +117,7 @@ def rendered_scripts() -> dict[str, str]:
             scripts[f"staging/create_rejected.sql ({source})"] = task.create_rejected_sql
             if task.reject_sql:
                 scripts[f"staging/{source}/reject.sql"] = task.reject_sql
-            run.xcoms[f"stage_{source}", "return_value"] = {"copied": 1, "values": 1, "objects": 1}
+            run.xcoms[f"stage_{source}", "return_value"] = dict.fromkeys(STAGED, 1)
         candidates = []
         for table in ("songs", "artists", "songplays", "users", "time"):
             task, context = run.rendered(f"load_{table}")
@@ -126,7 +127,9 @@ def rendered_scripts() -> dict[str, str]:
         task, context = run.rendered("run_quality_checks")
         relations = {f"staging/{source}": f"staging.{source}__1" for source in task.sources}
         relations |= {candidate["table"]: candidate["candidate"] for candidate in candidates}
-        for check, query, explain in task._statements(task.sql_context(context), relations):
+        for check, query, explain in task._statements(
+            task.sql_context(context), relations, task._staged(context)
+        ):
             name = f"{check.table}/checks.yaml {check.name}"
             scripts |= {name: query, **({f"{name} (explain)": explain} if explain else {})}
             if check.query.endswith(".sql"):

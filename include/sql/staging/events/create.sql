@@ -28,3 +28,4 @@ DISTKEY (session_id);
 {% include 'staging/create_files.sql' %}
 {% include 'staging/create_rejected.sql' %}
 {% include 'staging/create_keys.sql' %}
+{% include 'staging/create_torn.sql' %}

@@ -19,3 +19,4 @@ DISTKEY (song_id);
 {% include 'staging/create_files.sql' %}
 {% include 'staging/create_rejected.sql' %}
 {% include 'staging/create_keys.sql' %}
+{% include 'staging/create_torn.sql' %}
