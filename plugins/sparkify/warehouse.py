@@ -292,15 +292,17 @@ def _explained(error: Exception, name: str, place: str) -> WarehouseError:
         if sqlstate == UNDEFINED_COLUMN:
             remedy = (
                 "Run the DAG sparkify_verify: its task schema names the column that is not as declared, and "
+                "the statement that brings it back. If it names none, clear the whole run."
             )
-            remedy += "the statement that brings it back. If it names none, clear the whole run."
         elif "__" in message:
             remedy = (
                 "It is a work table of a run: clear the whole run, so that it is staged and loaded again."
             )
         else:
-            remedy = "Run the DAG sparkify_schema, then clear this task. If the table held rows, that DAG makes no "
-            remedy += "empty one, and says what brings the rows back."
+            remedy = (
+                "Run the DAG sparkify_schema, then clear this task. If the table held rows, that DAG makes "
+                "no empty one, and says what brings the rows back."
+            )
         return SchemaMissingError(f"{text}.\n{remedy}", **attributes)
     if _is_lost(error) or sqlstate.startswith(CONNECTION_ENDS):
         return ConnectionLostError(text, **attributes)
