@@ -13,7 +13,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.bookkeeping import REMEDY, differences, rebuild
-from sparkify.declarations import column_differences
+from sparkify.declarations import column_differences, declared_tables, missing_relations
 from sparkify.migrations import Migration, applied_versions, read_migrations, record, upgrade
 from sparkify.paths import MIGRATIONS
 from sparkify.warehouse import LOCK, Transaction, Warehouse
@@ -121,7 +121,7 @@ class SchemaOperator(BaseOperator):
 
     def _refuse_to_empty(self, transaction: Transaction, before: list[str]) -> None:
         """Raises AirflowFailException, which takes the new tables back, where one of them held rows."""
-        created = [table for table in _tables(transaction) if table not in before]
+        created = sorted(declared_tables().keys() - set(before))
         if created and (lost := differences(transaction)):
             raise AirflowFailException(
                 f"{', '.join(created)} would be created empty, but held rows: {lost}. Nothing was "
@@ -168,7 +168,7 @@ class RebuildOperator(SchemaOperator):
                 transaction.run_script(script, "create.sql")
         with self.warehouse.transaction() as transaction:
             transaction.execute(LOCK, name="take the publish lock")
-            if set(_declared(self.create_sql)) - set(_tables(transaction)):
+            if missing_relations(transaction):
                 for script in self.create_sql:
                     transaction.run_script(script, "create.sql")
                 transaction.run_script(grants, "grant.sql")
@@ -182,12 +182,6 @@ class RebuildOperator(SchemaOperator):
             log.warning("%s", sentence)
         log.info("Derived again: %s", ", ".join(sorted(found.derived)) or "nothing, for nothing differed")
         return list(found.sentences)
-
-
-def _declared(scripts: Sequence[str]) -> list[str]:
-    """The tables and views that create.sql files make."""
-    made = re.compile(r"^CREATE (?:TABLE IF NOT EXISTS|OR REPLACE VIEW) (\w+\.\w+)", re.MULTILINE)
-    return [name for script in scripts for name in made.findall(script)]
 
 
 def _tables(transaction: Transaction) -> list[str]:
