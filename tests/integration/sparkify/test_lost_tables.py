@@ -118,3 +118,21 @@ def test_a_run_does_not_publish_beside_lost_rows(loaded):
             loaded.load(*NEXT)
         reconcile(loaded)
     loaded.load(*NEXT)
+
+
+def test_a_run_over_lost_hours_is_not_stopped_by_others_that_are_lost_too(loaded):
+    before = fingerprint(Warehouse())
+    loaded.execute("DELETE FROM sparkify.songplays", "DELETE FROM sparkify.time")
+    for window in reversed(HOURS):
+        loaded.load(*window)
+    assert fingerprint(Warehouse()) == before
+    assert not found(loaded)
+
+
+def test_lost_plays_whose_file_is_gone_are_never_published_as_none(loaded):
+    loaded.execute("DELETE FROM sparkify.songplays")
+    loaded.s3.delete_object(Bucket=loaded.bucket, Key="log_data/2018/11/2018-11-01-events.json")
+    with pytest.raises(AirflowFailException, match="published_events_keep_their_file"):
+        loaded.load(*HOURS[0])
+    with pytest.raises(AirflowFailException, match="published_hours_keep_their_rows"):
+        loaded.load(*NEXT)
