@@ -1,16 +1,22 @@
 """
-# sparkify_reconcile: days whose log files changed after they were published
+# sparkify_reconcile: the tables are what the files say
 
 Every day, compares the log files of the published days with those that their hours were loaded from, and runs
 `sparkify` again for each day that changed, as one window. That heals every event that came after its hour, a
 file that came late, was rewritten or deleted. The log of `report_changes` says what changed: files, and plays
 before and after.
 
+It also compares the tables with what they were published with, and brings back what was lost or changed by
+hand: `rebuild_tables` makes missing tables again and derives dimensions from the observations; hours whose
+rows are not those that were published are loaded again from their files; `report_changes` fails if something
+still differs.
+
 Today's file still grows and is left alone until tomorrow. `lookback_days` says how far back the run looks; to
 look at older days once, trigger it with a larger number.
 
 **When it fails.** `reload_days` names the run of `sparkify` that failed, or says that `sparkify` is paused:
 mend that, then clear the task. Nothing is lost meanwhile: a day stays changed until it is loaded again.
+`report_changes` names what still differs: files that are gone cannot bring their rows back.
 """
 
 from datetime import datetime, timedelta
@@ -18,7 +24,8 @@ from datetime import datetime, timedelta
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
 
-from sparkify.operators import FindChangedDaysOperator, ReportChangesOperator
+from sparkify.operators import FindChangedDaysOperator, RebuildOperator, ReportChangesOperator
+from sparkify.paths import CREATE_SQL, SQL
 from sparkify.settings import BUCKET, DAILY_LOG_KEY, task_defaults, variable
 
 with DAG(
@@ -37,9 +44,13 @@ with DAG(
             description="Published days before today whose log files are compared.",
         ),
     },
+    template_searchpath=[str(SQL)],
     tags=["sparkify", "redshift", "s3"],
     doc_md=__doc__,
 ) as dag:
+    rebuild_tables = RebuildOperator(
+        task_id="rebuild_tables", create_sql=CREATE_SQL, readers=variable("sparkify_readers")
+    )
     find_changed_days = FindChangedDaysOperator(
         task_id="find_changed_days",
         s3_bucket=BUCKET,
@@ -66,4 +77,5 @@ with DAG(
         trigger_rule=TriggerRule.NONE_FAILED,
     )
 
+    rebuild_tables >> find_changed_days
     [find_changed_days, reload_days] >> report_changes

@@ -9,8 +9,9 @@ task says that a table is missing. Readers are granted the published tables (Var
 With `drop_existing`, and `DROP sparkify` entered as `confirm_drop`, both schemas are dropped first, with all
 data and also the ledger of loaded files: the next runs load everything again.
 
-**When it fails.** A migration that fails is rolled back, and those before it stay: mend what its error names
-and clear the task. A group or role that does not exist must be created first.
+**When it fails.** A missing table that held rows is not made empty: `sparkify_reconcile` brings it back. A
+migration that fails is rolled back, and those before it stay: mend what its error names and clear the task. A
+group or role that does not exist must be created first.
 """
 
 from datetime import datetime, timedelta
@@ -18,22 +19,8 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, Param
 
 from sparkify.operators import SchemaOperator
-from sparkify.paths import SQL
+from sparkify.paths import CREATE_SQL, SQL
 from sparkify.settings import task_defaults, variable
-
-FOLDERS = (
-    "migrations",
-    "staging",
-    "songplays",
-    "users",
-    "songs",
-    "artists",
-    "time",
-    "load_history",
-    "quality_results",
-    "rejected_rows",
-    "certified_windows",
-)
 
 with DAG(
     dag_id="sparkify_schema",
@@ -62,7 +49,7 @@ with DAG(
 ) as dag:
     create_schema = SchemaOperator(
         task_id="create_schema",
-        create_sql=[f"{folder}/create.sql" for folder in FOLDERS],
+        create_sql=CREATE_SQL,
         readers=variable("sparkify_readers"),
         drop_existing="{{ params.drop_existing }}",
         confirmation="{{ params.confirm_drop }}",

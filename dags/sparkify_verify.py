@@ -7,7 +7,8 @@ probe to the work bucket and deletes it again.
 - *connections*: the Airflow connections exist, give credentials, and Redshift lets the user in.
 - *buckets*: Airflow lists both buckets and writes to the work bucket; both are in the region that COPY names.
 - *copy*: the role of COPY reads both buckets (one file, NOLOAD).
-- *schema*: the tables are those that this version needs.
+- *schema*: the tables, columns, types and keys are those that this version needs.
+- *tables*: the tables hold the rows that they were published with. Reads them whole.
 - *clocks*: those of the worker, the warehouse and S3 agree.
 
 **When it fails.** The last line of the failed task's log says what was found and what to do. Mend that, then
@@ -24,6 +25,7 @@ from sparkify.operators.verify import (
     VerifyConnectionsOperator,
     VerifyCopyOperator,
     VerifySchemaOperator,
+    VerifyTablesOperator,
 )
 from sparkify.paths import SQL
 from sparkify.settings import BUCKET, COPY, WORK, task_defaults, variable
@@ -48,7 +50,9 @@ with DAG(
     buckets = VerifyBucketsOperator(task_id="buckets", region=COPY["region"], **SOURCE, **WORK)
     copy = VerifyCopyOperator(task_id="copy", **SOURCE, **WORK, **COPY)
     schema = VerifySchemaOperator(task_id="schema")
+    tables = VerifyTablesOperator(task_id="tables", execution_timeout=timedelta(hours=1))
     clocks = VerifyClocksOperator(task_id="clocks", s3_bucket=BUCKET)
 
     connections >> [buckets, schema, clocks]
+    schema >> tables
     buckets >> copy

@@ -7,3 +7,11 @@ SQL = INCLUDE / "sql"
 MIGRATIONS = SQL / "migrations"
 POLICIES = INCLUDE / "aws"
 JSONPATHS = INCLUDE / "jsonpaths"
+#: What makes the schemas, in order: each folder's `create.sql`.
+CREATE_SQL = [
+    f"{folder}/create.sql"
+    for folder in (
+        *("migrations", "staging", "songplays", "users", "songs", "artists", "time"),
+        *("load_history", "quality_results", "rejected_rows", "certified_windows"),
+    )
+]

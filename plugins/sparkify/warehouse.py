@@ -155,7 +155,10 @@ class Warehouse:
     def transaction(self) -> Iterator[Transaction]:
         """One transaction on a connection of its own: commits at the end, rolls back on any error."""
         with self._connection(lambda: self.hook.get_conn()) as connection:
-            yield Transaction(connection, self.place)
+            try:
+                yield Transaction(connection, self.place)
+            except SchemaMissingError as error:
+                raise self._with_columns(error) from error
             try:
                 connection.commit()
             except Exception as error:
@@ -163,6 +166,24 @@ class Warehouse:
                 if isinstance(explained, ConnectionLostError):
                     raise CommitUnknownError(str(explained)) from error
                 raise explained from error
+
+    def _with_columns(self, error: SchemaMissingError) -> SchemaMissingError:
+        """The error of an undefined column with what is not as declared, and the statement that mends it."""
+        from sparkify.declarations import column_differences
+
+        if error.sqlstate != UNDEFINED_COLUMN:
+            return error
+        try:
+            with self._connection(lambda: self.hook.get_conn()) as connection:
+                found = column_differences(Transaction(connection, self.place))
+        except WarehouseError as further:
+            log.warning("The columns could not be compared with their declarations: %s", further)
+            return error
+        if not found:
+            return error
+        first = str(error).partition("\n")[0]
+        text = "\n".join([first, *map(str, found)])
+        return SchemaMissingError(text, message=error.message, sqlstate=error.sqlstate)
 
     @contextmanager
     def read_only_transaction(self, timeout_s: int) -> Iterator[Transaction]:
@@ -268,12 +289,21 @@ def _explained(error: Exception, name: str, place: str) -> WarehouseError:
     if message.strip() in CONFLICTS or CONFLICT.search(message) or sqlstate == DEADLOCK:
         return TransientError(text, **attributes)
     if sqlstate in (UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN):
-        return SchemaMissingError(
-            f"{text}. If it names a table of schema sparkify or staging, run the DAG sparkify_schema once, "
-            f"then clear this task. If it names a work table (its name holds '__'), clear the whole run, so "
-            f"that it is staged and loaded again.",
-            **attributes,
-        )
+        if sqlstate == UNDEFINED_COLUMN:
+            remedy = (
+                "Run the DAG sparkify_verify: its task schema names the column that is not as declared, and "
+                "the statement that brings it back. If it names none, clear the whole run."
+            )
+        elif "__" in message:
+            remedy = (
+                "It is a work table of a run: clear the whole run, so that it is staged and loaded again."
+            )
+        else:
+            remedy = (
+                "Run the DAG sparkify_schema, then clear this task. If the table held rows, that DAG makes "
+                "no empty one, and says what brings the rows back."
+            )
+        return SchemaMissingError(f"{text}.\n{remedy}", **attributes)
     if _is_lost(error) or sqlstate.startswith(CONNECTION_ENDS):
         return ConnectionLostError(text, **attributes)
     return WarehouseError(text, **attributes)

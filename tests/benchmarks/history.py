@@ -119,7 +119,8 @@ OBSERVATIONS = f"""
 """
 HOURS = f"""
     INSERT INTO staging.published_hours
-    SELECT {HOUR}, REPEAT(MD5(CAST(h AS TEXT)), 2), {HOUR}, CONCAT('past_', h)
+    SELECT
+        {HOUR}, REPEAT(MD5(CAST(h AS TEXT)), 2), {HOUR}, CONCAT('past_', h), {PLAYS_AN_HOUR}, {{per_hour}}
     FROM generate_series({{first}}::bigint, {{last}}) AS h;
     INSERT INTO staging.publish_log
     SELECT MD5(CAST(h AS TEXT)), CONCAT('past_', h), {HOUR}

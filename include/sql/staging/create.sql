@@ -25,23 +25,28 @@ SORTKEY (source, object_key);
 
 -- One row a published hour: a digest of the log files of its day as they were when the hour was staged (also of
 -- none). Where the files have another digest today, the hour is to be loaded again; and a run whose listing is
--- older than the one that was published does not publish over it.
+-- older than the one that was published does not publish over it. songplays, user_observations: the rows that the hour
+-- was published with; where the tables hold others, rows were lost or changed by other hands.
 -- DISTSTYLE ALL: 8,760 rows a year. SORTKEY hour_start: read and replaced by ranges of it.
 CREATE TABLE IF NOT EXISTS staging.published_hours (
     hour_start TIMESTAMP NOT NULL,
     files_digest VARCHAR(64) NOT NULL,
     listed_at TIMESTAMP NOT NULL,
-    run_id VARCHAR(512) NOT NULL
+    run_id VARCHAR(512) NOT NULL,
+    songplays BIGINT DEFAULT 0 NOT NULL,
+    user_observations BIGINT DEFAULT 0 NOT NULL
 )
 DISTSTYLE ALL
 SORTKEY (hour_start);
 
 -- One row a publish task whose transaction committed: how a try whose COMMIT got no answer, or one that finds its
--- work tables gone, learns that it had. DISTSTYLE ALL, SORTKEY published_at: small, appended to.
+-- work tables gone, learns that it had. songs: the rows of song_observations that it left, which never become fewer.
+-- DISTSTYLE ALL, SORTKEY published_at: small, appended to.
 CREATE TABLE IF NOT EXISTS staging.publish_log (
     publish_id VARCHAR(64) NOT NULL,
     run_id VARCHAR(512) NOT NULL,
-    published_at TIMESTAMP NOT NULL
+    published_at TIMESTAMP NOT NULL,
+    songs BIGINT
 )
 DISTSTYLE ALL
 SORTKEY (published_at);

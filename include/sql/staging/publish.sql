@@ -37,10 +37,42 @@ WHERE
     hour_start >= TIMESTAMP '{{ window.start_sql }}'
     AND hour_start < TIMESTAMP '{{ window.end_sql }}';
 
-INSERT INTO staging.published_hours (hour_start, files_digest, listed_at, run_id)
-SELECT DISTINCT
-    hour_start,
-    files_digest,
-    listed_at,
-    {{ quote(run_id) }}
-FROM {{ work('events_files') }};
+INSERT INTO staging.published_hours (
+    hour_start, files_digest, listed_at, run_id, songplays, user_observations
+)
+WITH hours AS (
+    SELECT DISTINCT
+        hour_start,
+        files_digest,
+        listed_at
+    FROM {{ work('events_files') }}
+),
+
+plays AS (
+    SELECT
+        DATE_TRUNC('hour', start_time) AS hour_start,
+        COUNT(*) AS songplays
+    FROM {{ work('songplays_candidate') }}
+    GROUP BY DATE_TRUNC('hour', start_time)
+),
+
+observations AS (
+    SELECT
+        DATE_TRUNC('hour', observed_at) AS hour_start,
+        COUNT(*) AS user_observations
+    FROM {{ work('users_candidate') }}
+    GROUP BY DATE_TRUNC('hour', observed_at)
+)
+
+SELECT
+    hours.hour_start,
+    hours.files_digest,
+    hours.listed_at,
+    {{ quote(run_id) }},
+    NVL(plays.songplays, 0),
+    NVL(observations.user_observations, 0)
+FROM hours
+LEFT JOIN plays
+    ON hours.hour_start = plays.hour_start
+LEFT JOIN observations
+    ON hours.hour_start = observations.hour_start;

@@ -6,7 +6,7 @@ from sparkify.operators.publish import PublishOperator
 from sparkify.operators.quality import DataQualityOperator
 from sparkify.operators.reconcile import FindChangedDaysOperator, ReportChangesOperator
 from sparkify.operators.report import ReportOperator
-from sparkify.operators.schema import SchemaOperator
+from sparkify.operators.schema import RebuildOperator, SchemaOperator
 from sparkify.operators.stage import StageToRedshiftOperator
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "LoadDimensionOperator",
     "LoadFactOperator",
     "PublishOperator",
+    "RebuildOperator",
     "ReportChangesOperator",
     "ReportOperator",
     "SchemaOperator",

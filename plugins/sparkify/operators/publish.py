@@ -22,7 +22,10 @@ LEDGERS = ("rejected_rows/publish.sql", "load_history/publish.sql", "staging/pub
 SUPERSEDED = "staging/superseded.sql"
 SUPERSEDED_SONGS = "staging/superseded_songs.sql"
 LEAVE_OUT_SONGS = "staging/leave_out_songs.sql"
-LOG_PUBLISH = "INSERT INTO staging.publish_log (publish_id, run_id, published_at) VALUES (%s, %s, GETDATE())"
+LOG_PUBLISH = (
+    "INSERT INTO staging.publish_log (publish_id, run_id, published_at, songs) "
+    "SELECT %s, %s, GETDATE(), COUNT(*) FROM staging.song_observations"
+)
 SOURCES = ("events", "songs")
 HISTORY = (
     *("log_files", "song_files", "events_staged", "events_in_window", "events_outside", "songplays"),

@@ -10,10 +10,12 @@ from functools import cached_property
 from typing import Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
 
+from sparkify.bookkeeping import Differences, differences
 from sparkify.lake import Lake, SourceFile, day_keys, files_digest
 from sparkify.warehouse import Transaction, Warehouse
-from sparkify.window import DAY
+from sparkify.window import DAY, HOUR
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,8 @@ class FindChangedDaysOperator(BaseOperator):
 
     A day has changed where any of its published hours came from files with other keys or ETags than are there
     now: rewritten, late or deleted ones. Looks at complete days only, because the file of today still grows.
+    Of any day, also of today, the published hours are to be loaded again whose rows are not those that they
+    were published with, together with the published hours beside them.
 
     :param s3_bucket: bucket of the log files.
     :param s3_prefix: their key prefix.
@@ -73,6 +77,15 @@ class FindChangedDaysOperator(BaseOperator):
             listed = self.lake.list_days(self.s3_bucket, keys)
             changed = [day for day, files in listed.items() if published[day] != {files_digest(files)}]
             changes = [self._change(transaction, day, keys[day], listed[day]) for day in changed]
+            damaged = _damaged(differences(transaction), set(changed))
+            changes += [
+                {
+                    "day": str(start.date()),
+                    "files": f"{start:%H:%M} to {end:%H:%M}: {what}",
+                    "songplays_before": songplays(transaction, start.date()),
+                }
+                for start, end, what, _ in damaged
+            ]
         log.info("%d published day(s), %d changed", len(published), len(changed))
         for change in changes:
             log.info("%s: %s", change["day"], change["files"])
@@ -86,6 +99,16 @@ class FindChangedDaysOperator(BaseOperator):
                 },
             }
             for day in changed
+        ] + [
+            {
+                "trigger_run_id": f"reconcile__{start:%Y-%m-%dT%H}__{(end - start) // HOUR}h",
+                "conf": {
+                    "window_start": f"{start:%Y-%m-%dT%H}:00:00Z",
+                    "window_end": f"{end:%Y-%m-%dT%H}:00:00Z",
+                    "max_rejected_rows": rejected,
+                },
+            }
+            for start, end, _, rejected in damaged
         ]
 
     def _published_digests(self, transaction: Transaction, first: date, end: date) -> dict[date, set[str]]:
@@ -123,6 +146,7 @@ class ReportChangesOperator(BaseOperator):
     :param find_task_id: the task of FindChangedDaysOperator.
     :param redshift_conn_id: an Airflow connection of type `redshift`.
     :returns: (XCom) for each day: day, files, songplays_before, songplays_after.
+    :raises AirflowFailException: where tables still differ from what they were published with.
     """
 
     template_fields: Sequence[str] = ("redshift_conn_id", "find_task_id")
@@ -142,13 +166,47 @@ class ReportChangesOperator(BaseOperator):
                 {**change, "songplays_after": songplays(transaction, date.fromisoformat(change["day"]))}
                 for change in changes
             ]
+            left = differences(transaction)
         for line in report:
             before, after = line["songplays_before"], line["songplays_after"]
             log.info("%s: %d play(s), were %d (%+d): %s", line["day"], after, before, after - before,
                      line["files"])  # fmt: skip
         if not report:
             log.info("No published day has changed")
+        if left:
+            raise AirflowFailException(
+                f"After loading again, tables still differ from what they were published with: {left}.\n"
+                f"Put source files that are gone back to their places, and run sparkify_reconcile again; "
+                f"where an hour holds more rows than were published, delete its rows first."
+            )
         return report
+
+
+def _damaged(found: Differences, changed: set[date]) -> list[tuple[datetime, datetime, str, int]]:
+    """The windows to load again, each of published hours of one day that follow each other.
+
+    :param changed: days that are loaded whole anyway.
+    :returns: start, end, what is wrong, how many rows they were published without.
+    """
+    spans: list[list[datetime]] = []
+    for hour in sorted(found.published | found.hours.keys()):
+        if spans and hour - spans[-1][-1] == HOUR and hour.date() == spans[-1][-1].date():
+            spans[-1].append(hour)
+        else:
+            spans.append([hour])
+    if found.songs_lost and spans and not found.hours and not changed:
+        last = spans[-1][-1]
+        return [(last, last + HOUR, "all song files are staged again", found.rejected.get(last, 0))]
+    return [
+        (
+            span[0],
+            span[-1] + HOUR,
+            next(found.hours[hour] for hour in span if hour in found.hours),
+            min(99_999, sum(found.rejected.get(hour, 0) for hour in span)),
+        )
+        for span in spans
+        if span[0].date() not in changed and any(hour in found.hours for hour in span)
+    ]
 
 
 def songplays(transaction: Transaction, day: date) -> int:

@@ -12,9 +12,11 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from sparkify.migrations import Migration, read_migrations, record, upgrade
+from sparkify.bookkeeping import REMEDY, differences, rebuild
+from sparkify.declarations import column_differences, declared_tables, missing_relations
+from sparkify.migrations import Migration, applied_versions, read_migrations, record, upgrade
 from sparkify.paths import MIGRATIONS
-from sparkify.warehouse import Transaction, Warehouse
+from sparkify.warehouse import LOCK, Transaction, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ class SchemaOperator(BaseOperator):
     :param redshift_conn_id: an Airflow connection of type `redshift`.
     :returns: (XCom) the tables that are there now.
     :raises AirflowFailException: for a drop without its confirmation, readers that are no group or role, a
-        database of a later version; nothing was changed.
+        database of a later version, a missing table that held rows; nothing was changed.
     """
 
     template_fields: Sequence[str] = (
@@ -91,9 +93,12 @@ class SchemaOperator(BaseOperator):
             if drop:
                 for schema in SCHEMAS:
                     transaction.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-            is_new = not _tables(transaction)
+            before = _tables(transaction)
+            is_new = not before
             for script in self.create_sql:
                 transaction.run_script(script, "create.sql")
+            if before:
+                self._refuse_to_empty(transaction, before)
             if is_new:
                 record(transaction, migrations)
             transaction.run_script(grants, "grant.sql")
@@ -108,8 +113,20 @@ class SchemaOperator(BaseOperator):
             if not _tables(transaction):
                 return
             transaction.run_script(self.create_sql[0], "migrations/create.sql")
+            if not applied_versions(transaction) and not column_differences(transaction):
+                # Their record was lost, not they: the tables are as this version declares them.
+                record(transaction, migrations)
         applied = upgrade(self.warehouse, migrations)
         log.info("Migrations applied: %s", ", ".join(applied) or "none was pending")
+
+    def _refuse_to_empty(self, transaction: Transaction, before: list[str]) -> None:
+        """Raises AirflowFailException, which takes the new tables back, where one of them held rows."""
+        created = sorted(declared_tables().keys() - set(before))
+        if created and (lost := differences(transaction)):
+            raise AirflowFailException(
+                f"{', '.join(created)} would be created empty, but held rows: {lost}. Nothing was "
+                f"changed.\n{REMEDY}"
+            )
 
     def _grants(self) -> str:
         """The rendered grants; empty without readers.
@@ -125,6 +142,46 @@ class SchemaOperator(BaseOperator):
                 f"GROUP or ROLE and its name, such as GROUP analysts, or leave it empty."
             )
         return self.render_template(self.grant_sql, {"readers": f'{match[1].upper()} "{match[2].lower()}"'})
+
+
+class RebuildOperator(SchemaOperator):
+    """Make lost tables again, and derive what differs from the observations; what is right stays as it is.
+
+    In one transaction, under the publish lock: readers see a table whole or as it was. Rows that only the
+    files can bring back are left to the runs that FindChangedDaysOperator asks for; where those of songs are
+    lost, the ledger forgets the song files, so that the next run stages all of them.
+
+    :returns: (XCom) what differed, one sentence per table.
+    :raises AirflowFailException: where the schema's version is another than the code's.
+    """
+
+    def execute(self, context: Mapping[str, Any]) -> list[str]:
+        grants, migrations = self._grants(), read_migrations(Path(self.migrations))
+        with self.warehouse.transaction() as transaction:
+            if applied_versions(transaction) != {migration.version for migration in migrations}:
+                raise AirflowFailException(
+                    f"The schema is not of version {len(migrations)}, which this code needs.\n"
+                    f"Run the DAG sparkify_schema, then clear this task."
+                )
+            # The lock and the ledgers: internal, and to be there before the snapshot that the lock begins.
+            for script in self.create_sql[:2]:
+                transaction.run_script(script, "create.sql")
+        with self.warehouse.transaction() as transaction:
+            transaction.execute(LOCK, name="take the publish lock")
+            if missing_relations(transaction):
+                for script in self.create_sql:
+                    transaction.run_script(script, "create.sql")
+                transaction.run_script(grants, "grant.sql")
+            found = differences(transaction)
+            rebuild(transaction, found.derived)
+            if found.songs_lost:
+                transaction.execute(
+                    "DELETE FROM staging.source_files WHERE source = 'songs'", name="forget the song files"
+                )
+        for sentence in found.sentences:
+            log.warning("%s", sentence)
+        log.info("Derived again: %s", ", ".join(sorted(found.derived)) or "nothing, for nothing differed")
+        return list(found.sentences)
 
 
 def _tables(transaction: Transaction) -> list[str]:

@@ -14,6 +14,8 @@ from typing import Any
 from airflow.sdk import BaseHook, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 
+from sparkify.bookkeeping import REMEDY, differences
+from sparkify.declarations import column_differences, key_differences, missing_relations
 from sparkify.lake import Lake, SourceFile, folder, manifest
 from sparkify.migrations import applied_versions, read_migrations
 from sparkify.paths import MIGRATIONS
@@ -221,11 +223,13 @@ class VerifyCopyOperator(VerifyOperator):
 
 
 class VerifySchemaOperator(VerifyOperator):
-    """The schema's version is the one that this code was written for.
+    """The schema's version is the one that this code needs; tables, columns and keys are as declared.
+
+    Keys of a kind that the catalog records for no table at all are not compared, and the log says so.
 
     :param migrations: the folder of the numbered migrations.
     :returns: (XCom) the version.
-    :raises AirflowFailException: where it is another, or there is no schema.
+    :raises AirflowFailException: where something differs, or there is no schema.
     """
 
     def __init__(self, *, migrations: Path = MIGRATIONS, **kwargs: Any) -> None:
@@ -236,6 +240,9 @@ class VerifySchemaOperator(VerifyOperator):
         code = len(read_migrations(Path(self.migrations)))
         with self.warehouse.transaction() as transaction:
             database = max(applied_versions(transaction), default=0)
+            missing = missing_relations(transaction)
+            differing = column_differences(transaction)
+            keys, not_recorded = key_differences(transaction)
         if database != code:
             raise AirflowFailException(
                 f"The warehouse has schema version {database}, this code needs {code}. "
@@ -245,8 +252,31 @@ class VerifySchemaOperator(VerifyOperator):
                     else "Deploy the version of the code that the schema was upgraded by."
                 )
             )
+        if missing:
+            raise AirflowFailException(
+                f"{', '.join(missing)} is not there.\nRun the DAG sparkify_schema. If a table held rows, "
+                f"that DAG makes no empty one, and says what brings the rows back."
+            )
+        if differing or keys:
+            raise AirflowFailException("\n".join(map(str, [*differing, *keys])))
+        for kind in not_recorded:
+            log.info("%s: skipped, for the catalog records it for no table", kind)
         log.info("Schema version %d", database)
         return database
+
+
+class VerifyTablesOperator(VerifyOperator):
+    """The tables hold what the bookkeeping says that they were published with. Reads the fact whole.
+
+    :raises AirflowFailException: where they do not.
+    """
+
+    def execute(self, context: Mapping[str, Any]) -> None:
+        with self.warehouse.transaction() as transaction:
+            found = differences(transaction)
+        if found:
+            raise AirflowFailException(f"Tables are not as they were published: {found}.\n{REMEDY}")
+        log.info("All tables hold what they were published with, in %d hour(s)", len(found.published))
 
 
 class VerifyClocksOperator(VerifyOperator):

@@ -116,6 +116,27 @@ def test_what_the_first_version_counted_and_checked_is_kept(empty_pipeline):
     ) == [("warned", 3.0, "> 0", None)]
 
 
+def test_what_the_first_version_published_is_counted(empty_pipeline):
+    empty_pipeline.execute(
+        *split_statements(SCHEMA_0.read_text()),
+        "INSERT INTO staging.published_hours VALUES (TIMESTAMP '2018-11-01 10:00:00', 'd', GETDATE(), 'r')",
+        "INSERT INTO staging.published_hours VALUES (TIMESTAMP '2018-11-01 11:00:00', 'd', GETDATE(), 'r')",
+        "INSERT INTO staging.publish_log VALUES ('p', 'r', GETDATE())",
+        "INSERT INTO staging.song_observations (song_id) VALUES ('SO1')",
+        "INSERT INTO staging.user_observations (user_id, observed_at, level) "
+        "VALUES (8, TIMESTAMP '2018-11-01 10:10:00', 'free')",
+        "INSERT INTO sparkify.songplays (start_time, user_id, session_id, item_in_session) "
+        "VALUES (TIMESTAMP '2018-11-01 10:10:00', 8, 1, 1), (TIMESTAMP '2018-11-01 10:20:00', 8, 1, 2)",
+        "INSERT INTO sparkify.load_history VALUES (TIMESTAMP '2018-11-01 10:00:00', "
+        "TIMESTAMP '2018-11-01 12:00:00', 'r', 1, 2, 30, 20, 11, 8, 0, 3, 2, 1, 11, GETDATE())",
+    )
+    empty_pipeline.create_schema()
+    assert empty_pipeline.query(
+        "SELECT songplays, user_observations FROM staging.published_hours ORDER BY hour_start"
+    ) == [(2, 1), (0, 0)]
+    assert empty_pipeline.query("SELECT songs FROM staging.publish_log") == [(1,)]
+
+
 def test_the_next_version_keeps_the_data_and_has_the_columns_of_a_new_database(pipeline, next_version):
     pipeline.put_events(event("2018-11-01 10:00"), event("2018-11-01 11:00", itemInSession=1))
     pipeline.put_songs(song())

@@ -51,7 +51,7 @@ def test_schema_is_dropped_only_when_confirmed(pipeline):
 def test_without_a_schema_the_error_names_the_dag_to_run(empty_pipeline, task_id):
     run = empty_pipeline.new_run(*DAY)
     run.xcoms["run_quality_checks", "return_value"] = []
-    with pytest.raises(SchemaMissingError, match="run the DAG sparkify_schema"):
+    with pytest.raises(SchemaMissingError, match="Run the DAG sparkify_schema"):
         run.run_task(task_id)
 
 

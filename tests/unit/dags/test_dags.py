@@ -62,6 +62,7 @@ def test_the_pipelines_graph(sparkify):
 def test_reconciling_loads_the_changed_days_by_the_pipeline_and_then_reports():
     dag = load_dag("sparkify_reconcile")
     assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
+        "rebuild_tables": {"find_changed_days"},
         "find_changed_days": {"reload_days", "report_changes"},
         "reload_days": {"report_changes"},
         "report_changes": set(),

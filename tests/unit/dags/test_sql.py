@@ -11,6 +11,7 @@ import sqlparse
 from sqlfluff.core import FluffConfig, Linter
 
 from sparkify.analytics import Period, questions
+from sparkify.bookkeeping import comparison, rebuild_script
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.migrations import read_migrations
 from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_SONGS
@@ -144,6 +145,9 @@ def rendered_scripts() -> dict[str, str]:
     scripts["verify.sql"] = copy.copy_script("s3://work/verify.manifest")
     for path in (PROVISIONED, SERVERLESS):
         scripts[path] = (SQL / path).read_text().replace("%s", "1")
+    for name in ("hours", "windows", "tables"):
+        scripts[f"bookkeeping/{name}.sql"] = comparison(name)
+    scripts["bookkeeping/rebuild.sql"] = rebuild_script(["songs", "users", "time"])
     scripts["fingerprint.sql"] = fingerprint_sql()
     for question in questions().values():
         scripts[f"analytics/{question.name}.sql"] = question.sql(NOVEMBER, 20)

@@ -1,0 +1,160 @@
+"""What the tables hold, compared with what the bookkeeping says that they were published with.
+
+`staging.published_hours` counts the plays and observations of each hour, `staging.publish_log` the songs,
+`sparkify.load_history` the windows; `users`, `songs`, `artists` and `time` are derived from observations and
+fact. The queries are in include/sql/bookkeeping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sparkify.paths import SQL
+from sparkify.window import HOUR
+
+if TYPE_CHECKING:
+    from sparkify.warehouse import Transaction
+
+REMEDY = (
+    "Run the DAG sparkify_reconcile: it makes lost tables again, derives dimensions from the observations, "
+    "and loads the hours whose rows are lost from their files."
+)
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Where the tables differ from the bookkeeping; false where nothing does.
+
+    :param hours: UTC hour (naive) to what is wrong with it that loading it again heals.
+    :param derived: which of `songs` (with `artists`), `users` and `time` are to be derived again.
+    :param songs_lost: whether all song files are to be staged again.
+    :param sentences: all of it, for people, one sentence per table.
+    :param published: the published hours (naive UTC).
+    :param rejected: how many rows the windows over an hour left out.
+    """
+
+    hours: Mapping[datetime, str] = field(default_factory=dict)
+    derived: frozenset[str] = frozenset()
+    songs_lost: bool = False
+    sentences: tuple[str, ...] = ()
+    published: frozenset[datetime] = frozenset()
+    rejected: Mapping[datetime, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.sentences)
+
+    def __str__(self) -> str:
+        return "; ".join(self.sentences)
+
+
+def differences(transaction: Transaction) -> Differences:
+    """Compare all tables wholly, in one snapshot.
+
+    :raises SchemaMissingError: where a table is not there.
+    """
+    hours: dict[datetime, str] = {}
+    sentences = []
+
+    differing = _ask(transaction, "hours")
+    for name, there, expected, of in (
+        ("sparkify.songplays", 2, 1, "play(s) published"),
+        ("staging.user_observations", 4, 3, "observation(s) published"),
+        ("sparkify.time", 6, 5, "moment(s) of plays"),
+    ):
+        rows = [row for row in differing if row[there] != row[expected]]
+        if rows:
+            held, meant = (sum(int(row[column]) for row in rows) for column in (there, expected))
+            text = f"{name} has {held} row(s) for {meant} {of}"
+            sentences.append(f"{text} in {len(rows)} hour(s), the first {rows[0][0]:%Y-%m-%d %H:%M} UTC")
+            if name != "sparkify.time":
+                hours.update({row[0]: f"{text} in {row[0]:%H:%M}" for row in rows})
+    time_differs = any(row[5] != row[6] for row in differing)
+
+    published = {hour for (hour,) in transaction.execute(
+        "SELECT hour_start FROM staging.published_hours", name="read staging.published_hours")}  # fmt: skip
+    covered: dict[datetime, int] = {}
+    without_rejected = []
+    for start, end, rejected, kept in _ask(transaction, "windows"):
+        for hour in _hours(start, end):
+            covered[hour] = covered.get(hour, 0) + rejected
+        if rejected and not kept:
+            without_rejected += _hours(start, end)
+    for name, lost, of in (
+        ("staging.published_hours", covered.keys() - published, "sparkify.load_history"),
+        ("sparkify.load_history", published - covered.keys(), "staging.published_hours"),
+        ("sparkify.rejected_rows", set(without_rejected), "sparkify.load_history"),
+    ):
+        if lost:
+            text = (
+                f"{name} lacks {len(lost)} hour(s) that {of} holds, the first {min(lost):%Y-%m-%d %H:%M} UTC"
+            )
+            sentences.append(text)
+            hours.update(dict.fromkeys(lost - hours.keys(), text))
+
+    [row] = _ask(transaction, "tables")
+    songs, artists, users, without_span, torn, songs_published, songs_observed = map(int, row)
+    songs_lost = bool(torn) or songs_observed < songs_published
+    if songs_lost:
+        sentences.append(
+            f"staging.song_observations has {songs_observed} song(s) of {songs_published}, and "
+            f"staging.artist_observations differs from it in {torn}"
+        )
+    for name, count, source in (
+        ("songs", songs, "song_observations"),
+        ("artists", artists, "artist_observations"),
+        ("users", users, "user_observations"),
+    ):
+        if count:
+            sentences.append(f"sparkify.{name} differs from staging.{source} in {count} row(s)")
+    derived = {
+        # Never from observations that are lost themselves: it would take the rows that are left.
+        "songs": (songs or artists) and not songs_lost,
+        "users": without_span or (users and not any(row[3] != row[4] for row in differing)),
+        "time": time_differs,
+    }
+    return Differences(
+        hours=hours,
+        derived=frozenset(name for name, differs in derived.items() if differs),
+        songs_lost=songs_lost,
+        sentences=tuple(sentences),
+        published=frozenset(published),
+        rejected=covered,
+    )
+
+
+def rebuild(transaction: Transaction, tables: Iterable[str]) -> None:
+    """Derive tables again, by their own publish.sql in truncate mode; under the publish lock.
+
+    :param tables: of `songs` (artists, and the songs of plays, with it), `users`, `time`.
+    """
+    if tables := sorted(tables):
+        transaction.run_script(rebuild_script(tables), f"rebuild {', '.join(tables)}")
+
+
+def rebuild_script(tables: Iterable[str]) -> str:
+    """The rendered statements of `rebuild`."""
+    return _environment().get_template("bookkeeping/rebuild.sql").render(tables=tables)
+
+
+def comparison(name: str) -> str:
+    """A query of include/sql/bookkeeping."""
+    return _environment().get_template(f"bookkeeping/{name}.sql").render()
+
+
+def _ask(transaction: Transaction, name: str) -> list[tuple]:
+    return transaction.execute(comparison(name).rstrip().rstrip(";"), name=f"bookkeeping/{name}.sql")
+
+
+def _hours(start: datetime, end: datetime) -> list[datetime]:
+    return [start + n * HOUR for n in range((end - start) // HOUR)]
+
+
+@cache
+def _environment() -> Any:
+    import jinja2
+
+    return jinja2.Environment(loader=jinja2.FileSystemLoader(SQL), undefined=jinja2.StrictUndefined)

@@ -1,0 +1,253 @@
+"""The tables as include/sql/*/create.sql declares them, compared with those that are in the warehouse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sparkify.paths import CREATE_SQL, SQL
+
+if TYPE_CHECKING:
+    from sparkify.warehouse import Transaction
+
+TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+\.\w+) \(\n(.*?)^\)(.*?);", re.MULTILINE | re.DOTALL)
+VIEW = re.compile(r"^CREATE OR REPLACE VIEW (\w+\.\w+)", re.MULTILINE)
+COLUMN = re.compile(r"^    ([a-z_]+) ((?:DOUBLE PRECISION|[A-Z]+)(?: ?\(\d+\))?)(.*?),?$", re.MULTILINE)
+KEYS = {
+    "primary key": re.compile(r"PRIMARY KEY \((.+?)\)"),
+    "DISTKEY": re.compile(r"\bDISTKEY \((.+?)\)"),
+    "SORTKEY": re.compile(r"\bSORTKEY \((.+?)\)"),
+}
+#: What information_schema calls the types of create.sql, and a value for the rows that are there already.
+TYPES = {
+    "BIGINT": ("bigint", "0"),
+    "INTEGER": ("integer", "0"),
+    "BOOLEAN": ("boolean", "FALSE"),
+    "TIMESTAMP": ("timestamp without time zone", "'1970-01-01'"),
+    "DOUBLE PRECISION": ("double precision", "0"),
+    "VARCHAR": ("character varying", "''"),
+}
+IN_SCHEMAS = "WHERE {schema} IN ('sparkify', 'staging')"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column. `kind` is its type as create.sql writes it: `VARCHAR(64)`."""
+
+    name: str
+    kind: str
+    nullable: bool
+    default: str = ""
+    identity: bool = False
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A table of create.sql. `keys`: the columns of its primary key, DISTKEY and SORTKEY, by these names."""
+
+    table: str
+    columns: tuple[Column, ...]
+    keys: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as declared; `remedy` is the statement, or what else to do."""
+
+    table: str
+    text: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.text}\n{self.remedy}"
+
+
+def declared_tables() -> dict[str, Declaration]:
+    """`schema.table` to its declaration."""
+    scripts = [(SQL / path).read_text() for path in CREATE_SQL]
+    return {
+        name: _declaration(name, body, rest)
+        for script in scripts
+        for name, body, rest in TABLE.findall(script)
+    }
+
+
+def declared_views() -> list[str]:
+    """`schema.view` of each view."""
+    return [view for path in CREATE_SQL for view in VIEW.findall((SQL / path).read_text())]
+
+
+def column_differences(transaction: Transaction) -> list[Difference]:
+    """Columns that are missing, of another type, or nullable where they should not be, or the reverse, of the
+    tables that are there."""
+    actual = _actual_columns(transaction)
+    return [
+        difference
+        for table, declaration in declared_tables().items()
+        if table in actual
+        for difference in _of_table(declaration, actual[table])
+    ]
+
+
+def missing_relations(transaction: Transaction) -> list[str]:
+    """The declared tables and views that are not there."""
+    rows = transaction.execute(
+        "SELECT table_schema || '.' || table_name FROM information_schema.tables "
+        + IN_SCHEMAS.format(schema="table_schema"),
+        name="list the tables",
+    )
+    return sorted({*declared_tables(), *declared_views()} - {name for (name,) in rows})
+
+
+def key_differences(transaction: Transaction) -> tuple[list[Difference], list[str]]:
+    """Keys that are not as declared, and the kinds of keys that could not be compared, as the catalog records
+    none of them for any table."""
+    kinds = {
+        "primary key": (
+            "SELECT k.table_schema || '.' || k.table_name, k.column_name, k.ordinal_position "
+            "FROM information_schema.table_constraints AS c "
+            "INNER JOIN information_schema.key_column_usage AS k "
+            "ON c.constraint_schema = k.constraint_schema AND c.constraint_name = k.constraint_name "
+            "AND c.table_name = k.table_name "
+            + IN_SCHEMAS.format(schema="k.table_schema")
+            + " AND c.constraint_type = 'PRIMARY KEY'"
+        ),
+        "DISTKEY": (
+            "SELECT schema_name || '.' || table_name, column_name, 1 FROM svv_redshift_columns "
+            + IN_SCHEMAS.format(schema="schema_name")
+            + " AND database_name = CURRENT_DATABASE() AND distkey"
+        ),
+        "SORTKEY": (
+            "SELECT schema_name || '.' || table_name, column_name, sortkey FROM svv_redshift_columns "
+            + IN_SCHEMAS.format(schema="schema_name")
+            + " AND database_name = CURRENT_DATABASE() AND sortkey <> 0"
+        ),
+    }
+    found, skipped = [], []
+    for kind, sql in kinds.items():
+        actual: dict[str, list[tuple[int, str]]] = {}
+        for table, column, position in transaction.execute(sql, name=f"read the {kind}s"):
+            actual.setdefault(table, []).append((abs(int(position)), column))
+        tables = declared_tables()
+        if not actual.keys() & tables.keys():
+            skipped.append(kind)
+            continue
+        for table, declaration in tables.items():
+            expected = declaration.keys.get(kind, ())
+            there = tuple(column for _, column in sorted(actual.get(table, ())))
+            if there != expected:
+                found.append(
+                    Difference(
+                        table,
+                        f"{table} has the {kind} ({', '.join(there)}), declared is ({', '.join(expected)}).",
+                        _alter_key(table, kind, expected),
+                    )
+                )
+    return found, skipped
+
+
+def _alter_key(table: str, kind: str, columns: Sequence[str]) -> str:
+    listed = ", ".join(columns)
+    if kind == "primary key":
+        return f"ALTER TABLE {table} ADD PRIMARY KEY ({listed});"
+    if kind == "DISTKEY":
+        return (
+            f"ALTER TABLE {table} ALTER DISTKEY {listed};"
+            if columns
+            else f"ALTER TABLE {table} ALTER DISTSTYLE ALL;"
+        )
+    return (
+        f"ALTER TABLE {table} ALTER SORTKEY ({listed});"
+        if columns
+        else f"ALTER TABLE {table} ALTER SORTKEY NONE;"
+    )
+
+
+def _of_table(declaration: Declaration, actual: Mapping[str, Column]) -> list[Difference]:
+    table = declaration.table
+    expected = {column.name: column for column in declaration.columns}
+    missing = [column for column in declaration.columns if column.name not in actual]
+    extra = [column for name, column in actual.items() if name not in expected]
+    found = []
+    for column in missing:
+        alike = [one for one in extra if (one.kind, one.nullable) == (column.kind, column.nullable)]
+        alone = len([m for m in missing if (m.kind, m.nullable) == (column.kind, column.nullable)]) == 1
+        text = f"{table} has no column {column.name} ({column.kind})"
+        if len(alike) == 1 and alone:
+            found.append(
+                Difference(
+                    table,
+                    f"{text}, but a column {alike[0].name} of that type, not declared: it looks renamed.",
+                    f"ALTER TABLE {table} RENAME COLUMN {alike[0].name} TO {column.name};",
+                )
+            )
+        else:
+            found.append(Difference(table, f"{text}.", _add(table, column)))
+    for column in declaration.columns:
+        there = actual.get(column.name)
+        if there and (there.kind, there.nullable) != (column.kind, column.nullable):
+            found.append(
+                Difference(
+                    table,
+                    f"{table}.{column.name} is {_written(there)}, declared is {_written(column)}.",
+                    _rebuild_table(table),
+                )
+            )
+    return found
+
+
+def _add(table: str, column: Column) -> str:
+    if column.identity:
+        return _rebuild_table(table)
+    default = column.default or TYPES[column.kind.partition("(")[0]][1]
+    rest = "" if column.nullable else f" DEFAULT {default} NOT NULL"
+    return f"ALTER TABLE {table} ADD COLUMN {column.name} {column.kind}{rest}; {_fill(table)}"
+
+
+def _fill(table: str) -> str:
+    if table in ("sparkify.songs", "sparkify.users"):
+        return "-- then run sparkify_reconcile, which fills it"
+    if table in ("sparkify.artists", "sparkify.time"):
+        return "-- then run sparkify for any window with dimension_mode truncate, which fills it"
+    return "-- then run sparkify for all published windows again, which fills it"
+
+
+def _rebuild_table(table: str) -> str:
+    return f"DROP TABLE {table} CASCADE; -- then run sparkify_reconcile, which makes and fills it again"
+
+
+def _written(column: Column) -> str:
+    return column.kind if column.nullable else f"{column.kind} NOT NULL"
+
+
+def _declaration(table: str, body: str, rest: str) -> Declaration:
+    found = {kind: pattern.search(body + rest) for kind, pattern in KEYS.items()}
+    keys = {kind: tuple(match[1].split(", ")) for kind, match in found.items() if match}
+    columns = tuple(
+        Column(
+            name,
+            kind.replace(" (", "("),
+            "NOT NULL" not in rest_of,
+            default[1] if (default := re.search(r"DEFAULT (\S+)", rest_of)) else "",
+            "IDENTITY" in rest_of,
+        )
+        for name, kind, rest_of in COLUMN.findall(body)
+    )
+    return Declaration(table, columns, keys)
+
+
+def _actual_columns(transaction: Transaction) -> dict[str, dict[str, Column]]:
+    rows = transaction.execute(
+        "SELECT table_schema || '.' || table_name, column_name, data_type, character_maximum_length, "
+        "is_nullable FROM information_schema.columns " + IN_SCHEMAS.format(schema="table_schema"),
+        name="list the columns",
+    )
+    names = {catalog: declared for declared, (catalog, _) in TYPES.items()}
+    tables: dict[str, dict[str, Column]] = {}
+    for table, name, data_type, length, nullable in rows:
+        kind = names.get(data_type, data_type)
+        kind = f"{kind}({length})" if kind == "VARCHAR" else kind
+        tables.setdefault(table, {})[name] = Column(name, kind, nullable == "YES")
+    return tables

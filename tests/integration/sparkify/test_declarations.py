@@ -1,0 +1,98 @@
+"""Columns, tables and views that are not as declared: named, with a statement that mends them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from sparkify.declarations import declared_tables, declared_views
+from sparkify.fingerprint import fingerprint
+from sparkify.warehouse import SchemaMissingError, Warehouse
+from tests.integration.sparkify.test_lost_tables import EVENTS, HOURS, NEXT, SONGS, reconcile
+from tests.support.pipeline import PipelineRun, load_dag
+
+pytestmark = pytest.mark.integration
+
+CHANGES = {
+    "ALTER TABLE sparkify.songs RENAME COLUMN title TO name": (
+        "ALTER TABLE sparkify.songs RENAME COLUMN name TO title;"
+    ),
+    "ALTER TABLE sparkify.songs DROP COLUMN title": (
+        "ALTER TABLE sparkify.songs ADD COLUMN title VARCHAR(1024);"
+    ),
+    "ALTER TABLE sparkify.users DROP COLUMN level": (
+        "ALTER TABLE sparkify.users ADD COLUMN level VARCHAR(16) DEFAULT '' NOT NULL;"
+    ),
+}
+
+
+@pytest.fixture
+def loaded(pipeline):
+    pipeline.put_events(*EVENTS)
+    pipeline.put_songs(*SONGS)
+    for window in HOURS:
+        pipeline.load(*window)
+    return pipeline
+
+
+def verify(pipeline) -> None:
+    PipelineRun(load_dag("sparkify_verify"), variables=pipeline.variables).run_task("schema")
+
+
+def test_the_declarations_are_those_of_a_new_database(pipeline):
+    rows = pipeline.query(
+        "SELECT table_schema || '.' || table_name, column_name FROM information_schema.columns "
+        "WHERE table_schema IN ('sparkify', 'staging')"
+    )
+    declared = {(table, c.name) for table, one in declared_tables().items() for c in one.columns}
+    assert declared == {row for row in map(tuple, rows) if row[0] not in declared_views()}
+    verify(pipeline)
+
+
+@pytest.mark.parametrize(("change", "statement"), CHANGES.items(), ids=CHANGES)
+def test_a_column_that_is_gone_is_named_with_the_statement_that_brings_it_back(loaded, change, statement):
+    before = fingerprint(Warehouse())
+    loaded.execute(change)
+    with pytest.raises(AirflowFailException, match=re.escape(statement)):
+        verify(loaded)
+    with pytest.raises(SchemaMissingError, match=re.escape(statement)) as caught:
+        fingerprint(Warehouse())
+    assert "sparkify_schema" not in str(caught.value)
+    loaded.execute(statement)
+    reconcile(loaded)
+    assert fingerprint(Warehouse()) == before
+    verify(loaded)
+    loaded.load(*NEXT)
+
+
+def test_a_changed_type_is_told(loaded):
+    loaded.execute(
+        "ALTER TABLE sparkify.songs DROP COLUMN year", "ALTER TABLE sparkify.songs ADD COLUMN year BIGINT"
+    )
+    before = fingerprint(Warehouse())
+    with pytest.raises(AirflowFailException, match="year is BIGINT, declared is INTEGER") as told:
+        verify(loaded)
+    loaded.execute(str(told.value).splitlines()[-1].partition(";")[0])
+    reconcile(loaded)
+    assert fingerprint(Warehouse()) == before
+    verify(loaded)
+
+
+def test_a_lost_view_and_a_lost_record_of_migrations_are_made_again(loaded):
+    loaded.execute("DROP VIEW sparkify.certified_windows")
+    with pytest.raises(AirflowFailException, match=r"(?s)certified_windows.*\nRun the DAG sparkify_schema"):
+        verify(loaded)
+    loaded.execute("DROP TABLE staging.schema_migrations")
+    loaded.create_schema()
+    verify(loaded)
+
+
+def test_a_lost_work_table_asks_for_the_whole_run(loaded):
+    run = loaded.new_run(*NEXT)
+    run.run(upto="stage_songs")
+    [events] = [table for table in loaded.work_tables() if table.startswith("events__")]
+    loaded.execute(f"DROP TABLE staging.{events}")
+    with pytest.raises(SchemaMissingError, match=r"\nIt is a work table of a run: clear the whole run"):
+        run.run_task("load_songplays")
