@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from local.detached import DetachedProcess, StartupError, reap
+from local_redshift.embedded.detached import DetachedProcess, StartupError, reap
 
 
 class Service(DetachedProcess):

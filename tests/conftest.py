@@ -9,14 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from local.s3 import LocalS3
-from tests.support.servers import (
-    aws_connection,
-    free_port,
-    new_postgres,
-    new_redshift,
-    redshift_connection,
-)
+from local_redshift.embedded.ports import free_port
+from local_redshift.embedded.s3 import LocalS3
+from tests.support.servers import aws_connection, new_postgres, new_redshift, redshift_connection
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

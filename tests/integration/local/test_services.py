@@ -6,8 +6,8 @@ import time
 import psutil
 import pytest
 
-from local.detached import StartupError
 from local.processes import Service, listener, port_is_free, stop_all, wait_until
+from local_redshift.embedded.detached import StartupError
 
 pytestmark = pytest.mark.integration
 

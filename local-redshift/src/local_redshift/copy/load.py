@@ -1,0 +1,214 @@
+"""One COPY: S3 to rows to COPY FROM STDIN on the client's own backend connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from local_redshift import protocol
+from local_redshift.copy.convert import Converter, Mapping, TooManyErrors
+from local_redshift.copy.fields import Column
+from local_redshift.copy.source import Part, S3Object, S3Source, split_address
+from local_redshift.errors import BackendError, RedshiftError
+from local_redshift.sql.edits import literal, quoted
+
+if TYPE_CHECKING:
+    from local_redshift.catalog.journal import LoadRecord
+    from local_redshift.session.session import Session
+    from local_redshift.sql.copy_grammar import CopyCommand
+
+log = logging.getLogger("local_redshift")
+
+COLUMNS = """
+SELECT a.attname, t.typname, a.atttypmod, a.attnotnull, a.attidentity <> '', a.attrelid::oid
+FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+"""
+
+#: What is converted at once, and how many batches may wait for their conversion.
+BATCH_BYTES = 1 << 17
+BATCH_FILES = 1000
+AHEAD = 8
+
+
+class Load:
+    """Carries one CopyCommand out, on a session that has taken its backend over."""
+
+    def __init__(self, session: Session, command: CopyCommand):
+        self.session = session
+        self.command = command
+        self.server = session.server
+        #: What the backend ended the COPY with, once it has: it says so once.
+        self.backend_error: BackendError | None = None
+
+    async def run(self) -> None:
+        """Raises RedshiftError or BackendError; then nothing of the load stays."""
+        command, session = self.command, self.session
+        columns, table_id = await self._columns()
+        record = await self.server.journal.begin(session, command, table_id)
+        try:
+            source = S3Source(self.server.s3, command.credentials, command.region, record.query)
+            async with session.cancellable():
+                mapping = await self._mapping(source, columns)
+                objects = await source.objects(command)
+            converter = Converter(command, mapping)
+            await self._load(source, objects, converter, record)
+        except BaseException as error:
+            record.status = "aborted"
+            record.message = str(error)
+            await self.server.journal.end(record)
+            if record.loading:
+                session.deferred_settings.update(
+                    {"redshift.last_copy_count": "0", "redshift.last_copy_id": str(record.query)}
+                )
+            raise
+        record.status = "completed"
+        await session.ask(
+            f"SELECT set_config('redshift.last_copy_count', '{record.rows}', false), "
+            f"set_config('redshift.last_copy_id', '{record.query}', false)"
+        )
+        await self.server.journal.end(record)
+        name = command.table_name
+        session.notice(f"Load into table '{name}' completed, {record.rows} record(s) loaded successfully.")
+        if record.errors:
+            session.notice(
+                f"Load into table '{name}' completed, {len(record.errors)} record(s) could not be loaded.  "
+                "Check 'stl_load_errors' system table for details."
+            )
+
+    async def _columns(self) -> tuple[list[Column], int]:
+        """The columns to load, in order, and the table's oid; IDENTITY columns are left to the table."""
+        rows = await self.session.ask(COLUMNS.format(table=literal(self.command.table_sql)))
+        table = [
+            Column(name, type_name, int(modifier), not_null == "t", identity == "t")
+            for name, type_name, modifier, not_null, identity, _ in rows
+        ]
+        table_id = int(rows[0][5]) if rows else 0
+        if self.command.columns is None:
+            return [column for column in table if not column.identity], table_id
+        by_name = {column.name: column for column in table}
+        chosen = []
+        for name in self.command.columns:
+            if name not in by_name:
+                raise RedshiftError(
+                    f'column "{name}" of relation "{self.command.table_name}" does not exist',
+                    sqlstate="42703",
+                )
+            if by_name[name].identity:
+                raise RedshiftError(f'cannot set an identity column "{name}" to a value', sqlstate="0A000")
+            chosen.append(by_name[name])
+        return chosen, table_id
+
+    async def _mapping(self, source: S3Source, columns: list[Column]) -> Mapping:
+        if not self.command.json.startswith("s3://"):
+            return Mapping.auto(columns, ignore_case=self.command.json == "auto ignorecase")
+        bucket, key = split_address(self.command.json)
+        text = await source.read_small(bucket, key)
+        return Mapping.json_paths(columns, text, self.command.json)
+
+    async def _load(
+        self, source: S3Source, objects: list[S3Object], converter: Converter, record: LoadRecord
+    ) -> None:
+        session, command = self.session, self.command
+        record.loading = True
+        copying = not command.no_load
+        if copying:
+            names = ", ".join(quoted(column.name) for column in converter.mapping.columns)
+            await session.ask(f"COPY {command.table_sql} ({names}) FROM STDIN")
+        try:
+            async with (
+                session.cancellable(),
+                aclosing(self._converted(source, objects, converter)) as converted,
+            ):
+                async for rows in converted:
+                    if copying and rows:
+                        session.backend_writer.write(protocol.message(b"d", rows))
+                        await session.backend_writer.drain()
+                    self._check_backend()
+        except TooManyErrors:
+            failure = RedshiftError(
+                f"Load into table '{command.table_name}' failed.  "
+                "Check 'stl_load_errors' system table for details."
+            )
+            await self._abandon(copying, failure)
+        except RedshiftError as error:
+            await self._abandon(copying, error)
+        except (BackendError, ConnectionError):
+            raise
+        except Exception as error:
+            log.exception("COPY failed inside the stand-in")
+            await self._abandon(copying, RedshiftError(f"Local Redshift failed in COPY: {error!r}"))
+        finally:
+            record.errors = converter.errors
+            record.files = converter.files
+        record.rows = 0 if command.no_load else converter.rows
+        if copying:
+            session.backend_writer.write(protocol.COPY_DONE + protocol.FLUSH)
+            await self._complete()
+
+    def _check_backend(self) -> None:
+        if not self.session.captured.empty():
+            kind, body = self.session.captured.get_nowait()
+            if kind == b"E":
+                self.backend_error = BackendError(protocol.read_fields(body))
+                raise self.backend_error
+
+    async def _complete(self) -> None:
+        while True:
+            kind, body = await self.session.captured.get()
+            if kind == b"E":
+                raise BackendError(protocol.read_fields(body))
+            if kind == b"C":
+                return
+
+    async def _abandon(self, copying: bool, error: RedshiftError) -> None:
+        """Make the backend fail the COPY, and with it the transaction; then raise the error."""
+        if not copying:
+            raise error
+        if self.backend_error is not None:
+            # A cancel request reaches the backend before the session, which may be unwinding already.
+            raise self.backend_error
+        self.session.backend_writer.write(protocol.copy_fail(error.text) + protocol.FLUSH)
+        while True:
+            kind, _ = await self.session.captured.get()
+            if kind == b"E":
+                raise BackendError(error.fields())
+
+    async def _converted(
+        self, source: S3Source, objects: list[S3Object], converter: Converter
+    ) -> AsyncIterator[bytes]:
+        """Rows in COPY's text format: a thread converts batch after batch while this one reads and sends."""
+        loop = asyncio.get_running_loop()
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
+        pending: deque[asyncio.Future[bytes]] = deque()
+        try:
+            async with aclosing(source.chunks(objects, self.command.gzip)) as chunks:
+                async for batch in _batches(chunks):
+                    pending.append(loop.run_in_executor(thread, converter.convert, batch))
+                    if len(pending) > AHEAD:
+                        yield await pending.popleft()
+            while pending:
+                yield await pending.popleft()
+        finally:
+            thread.shutdown(wait=False, cancel_futures=True)
+            await asyncio.gather(*pending, return_exceptions=True)
+
+
+async def _batches(chunks: AsyncIterator[Part]) -> AsyncIterator[list[Part]]:
+    batch: list[Part] = []
+    size = 0
+    async for part in chunks:
+        batch.append(part)
+        size += len(part[1])
+        if size >= BATCH_BYTES or len(batch) >= BATCH_FILES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
