@@ -28,7 +28,6 @@ COMMANDS = {
     "triggerer": ["triggerer", "--skip-serve-logs"],
 }
 HEALTH_COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-FINISHED = ("success", "failed")
 
 NO_LOG = "(the task wrote no log: it may have been killed before it began; see airflow-scheduler.log)"
 

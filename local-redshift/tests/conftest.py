@@ -1,38 +1,36 @@
-"""The servers of the session: started once, on free ports, in a temporary folder."""
+"""The servers of the session, by the fixtures that this distribution gives to any project."""
 
 from __future__ import annotations
 
 import pytest
 
-from local_redshift.cluster import LocalCluster
 from wire import BUCKET
 
 
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
-    with LocalCluster(tmp_path_factory.mktemp("redshift")) as cluster:
-        yield cluster
+def pytest_configure(config):
+    config.addinivalue_line("markers", "unit: no process, no network")
+    config.addinivalue_line("markers", "integration: the real driver against Local Redshift")
 
 
 @pytest.fixture(scope="session")
-def postgres(cluster):
+def postgres(redshift_cluster):
     """The embedded PostgreSQL behind Local Redshift."""
-    return cluster.postgres
+    return redshift_cluster.postgres
 
 
 @pytest.fixture(scope="session")
-def s3(cluster):
+def s3_client(redshift_cluster):
+    return redshift_cluster.s3.client()
+
+
+@pytest.fixture(scope="session")
+def s3(redshift_cluster, s3_client):
     """The local S3, with an empty bucket."""
-    (cluster.s3.root / BUCKET).mkdir()
-    return cluster.s3
+    s3_client.create_bucket(Bucket=BUCKET)
+    return redshift_cluster.s3
 
 
 @pytest.fixture(scope="session")
-def s3_client(s3):
-    return s3.client()
-
-
-@pytest.fixture(scope="session")
-def redshift(cluster):
-    """Local Redshift; `redshift.connect()` gives a redshift_connector connection."""
-    return cluster.redshift
+def redshift(redshift_cluster):
+    """Its first database, for all tests."""
+    return redshift_cluster.redshift

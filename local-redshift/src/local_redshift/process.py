@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ SOURCE = Path(__file__).resolve().parents[1]
 
 class LocalRedshift:
     """`python -m local_redshift` over a PostgreSQL backend that runs already; survives its parent."""
+
+    host = "127.0.0.1"
 
     def __init__(
         self,
@@ -118,7 +121,7 @@ class LocalRedshift:
         import redshift_connector
 
         settings = {
-            "host": "127.0.0.1",
+            "host": self.host,
             "port": self.port,
             "database": self.database,
             "user": self.user,
@@ -126,6 +129,14 @@ class LocalRedshift:
             "ssl": False,
         }
         return redshift_connector.connect(**{**settings, **options})
+
+    def execute(self, sql: str, *parameters: Any) -> list[tuple]:
+        """One statement on a connection of its own, committed; its rows, none where it has no result."""
+        with closing(self.connect()) as connection:
+            connection.autocommit = True
+            cursor = connection.cursor()
+            cursor.execute(sql, parameters or None)
+            return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
 
     def _answers(self) -> bool:
         try:

@@ -25,7 +25,6 @@ MAX_MESSAGE = 1 << 30
 
 FLUSH = b"H\x00\x00\x00\x04"
 SYNC = b"S\x00\x00\x00\x04"
-TERMINATE = b"X\x00\x00\x00\x04"
 COPY_DONE = b"c\x00\x00\x00\x04"
 
 

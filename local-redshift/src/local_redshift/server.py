@@ -9,8 +9,12 @@ import struct
 
 from local_redshift import protocol
 from local_redshift.catalog.journal import Journal
+from local_redshift.copy.load import Load
 from local_redshift.copy.source import S3Endpoint
-from local_redshift.session.session import Session, _ordinary_end
+from local_redshift.session.backend import Backend
+from local_redshift.session.session import Session, ordinary_end
+from local_redshift.session.startup import Startup
+from local_redshift.sql.copy_grammar import CopyCommand
 
 log = logging.getLogger("local_redshift")
 
@@ -23,7 +27,7 @@ class RedshiftServer:
         self.database = database
         self.s3 = s3
         self.journal = journal
-        self.sessions: dict[bytes, Session] = {}
+        self.backends: dict[bytes, Backend] = {}
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task] = set()
 
@@ -46,11 +50,13 @@ class RedshiftServer:
         task = asyncio.current_task()
         self._clients.add(task)
         try:
-            await Session(self, reader, writer).run()
+            login = await Startup(self, reader, writer).run()
+            if login is not None:
+                await Session(self, login, reader, writer).run()
         except asyncio.CancelledError:
             pass  # the server closes
         except Exception as error:
-            if not _ordinary_end(error):
+            if not ordinary_end(error):
                 log.exception("a session failed")
         finally:
             self._clients.discard(task)
@@ -63,12 +69,12 @@ class RedshiftServer:
 
     async def cancel(self, key: bytes) -> None:
         """A client's CancelRequest, which names a session by the backend's key."""
-        session = self.sessions.get(key)
+        backend = self.backends.get(key)
         try:
             await self.cancel_backend(key)
         finally:
-            if session is not None:
-                session.cancel()
+            if backend is not None:
+                backend.cancel()
 
     async def cancel_backend(self, key: bytes) -> None:
         reader, writer = await self.connect_backend()
@@ -77,3 +83,6 @@ class RedshiftServer:
             # PostgreSQL hangs up once it has passed the request on, which then cannot hit a later statement.
             async with asyncio.timeout(5):
                 await reader.read()
+
+    async def run_copy(self, backend: Backend, command: CopyCommand, user: str) -> list[str]:
+        return await Load(self.s3, self.journal, backend, command, user).run()

@@ -54,5 +54,5 @@ class Prefix:
 
 
 @pytest.fixture
-def prefix(s3_client):
+def prefix(s3, s3_client):
     return Prefix(s3_client, f"test-{next(_numbers)}")

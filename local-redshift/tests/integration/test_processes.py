@@ -25,7 +25,7 @@ def test_postgres_keeps_its_data_over_a_restart_and_leaves_nothing_behind(tmp_pa
         assert not server.is_running()
         server.start()
         server.ensure_database("dev", "analyst")
-        with server._connect("dev") as connection:
+        with server.connect("dev") as connection:
             assert connection.execute("SELECT current_database()").fetchone() == ("dev",)
         home = server._home
     finally:

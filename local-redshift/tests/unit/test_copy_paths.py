@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from local_redshift.catalog.columns import Column
 from local_redshift.copy import convert
-from local_redshift.copy.convert import UNIT_BYTES, Converter, Mapping
-from local_redshift.copy.fields import Column
+from local_redshift.copy.convert import UNIT_BYTES, Converter
+from local_redshift.copy.mapping import Mapping
 from local_redshift.copy.source import S3Object
 from local_redshift.sql.copy_grammar import parse_copy
 from local_redshift.sql.lexer import tokenize

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from local_redshift.errors import RedshiftError
-from local_redshift.sql.rewrite import COPY_PLACEHOLDER, SessionSettings, plan_statements
+from local_redshift.sql.plan import SessionSettings
+from local_redshift.sql.rewrite import COPY_PLACEHOLDER, plan_statements
 
 pytestmark = pytest.mark.unit
 

@@ -4,43 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import secrets
-from dataclasses import dataclass, field
-from importlib import resources
-from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
-if TYPE_CHECKING:
-    from local_redshift.copy.convert import FileRead, LoadError
-    from local_redshift.session.session import Session
-    from local_redshift.sql.copy_grammar import CopyCommand
-
-
-@dataclass
-class LoadRecord:
-    """One COPY, as sys_load_history shows it."""
-
-    query: int
-    pid: int
-    user: str
-    table: str
-    table_id: int
-    source: str
-    started: datetime.datetime
-    status: str = "running"
-    loading: bool = False
-    rows: int = 0
-    #: The files that were read to their end, in order.
-    files: list[FileRead] = field(default_factory=list)
-    errors: list[LoadError] = field(default_factory=list)
-    message: str = ""
+from local_redshift.catalog.records import LoadError, LoadRecord
 
 
 class Journal:
-    """Installs Redshift's functions and system tables into the database, and writes the load tables."""
+    """Writes the load tables."""
 
     def __init__(self, dsn: str):
         self._dsn = dsn
@@ -51,48 +22,6 @@ class Journal:
         self._connection = await psycopg.AsyncConnection.connect(
             self._dsn, autocommit=True, application_name="local-redshift"
         )
-
-    async def install(self) -> None:
-        """Create or update what the stand-in needs inside the database."""
-        for name in ("system_tables.sql", "functions.sql"):
-            text = resources.files("local_redshift.catalog").joinpath(name).read_text()
-            async with self._connection.transaction():
-                await self._connection.execute("SELECT pg_advisory_xact_lock(7265647368)")
-                await self._connection.execute("SET LOCAL allow_system_table_mods = on")
-                await self._connection.execute(text)
-        await self._install_connection()
-
-    async def _install_connection(self) -> None:
-        """A role that only reads the journal, for the views that read it past a transaction's snapshot."""
-        password = secrets.token_urlsafe(24)
-        role = sql.Identifier("redshift_journal")
-        async with self._connection.transaction():
-            await self._connection.execute("SELECT pg_advisory_xact_lock(7265647368)")
-            found = await self._connection.execute(
-                "SELECT 1 FROM pg_roles WHERE rolname = 'redshift_journal'"
-            )
-            verb = "ALTER" if await found.fetchone() else "CREATE"
-            await self._connection.execute(
-                sql.SQL(f"{verb} ROLE {{}} LOGIN PASSWORD {{}}").format(role, sql.Literal(password))
-            )
-            await self._connection.execute(
-                "GRANT SELECT ON redshift.load_history, redshift.load_errors, redshift.load_files "
-                "TO redshift_journal"
-            )
-            await self._connection.execute("DELETE FROM redshift.journal_connection")
-            info = self._connection.info
-            await self._connection.execute(
-                "INSERT INTO redshift.journal_connection VALUES (%s)",
-                [
-                    make_conninfo(
-                        host=info.host,
-                        port=info.port,
-                        dbname=info.dbname,
-                        user="redshift_journal",
-                        password=password,
-                    )
-                ],
-            )
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -106,25 +35,18 @@ class Journal:
             await self.close()
             await self.open()
 
-    async def begin(self, session: Session, command: CopyCommand, table_id: int) -> LoadRecord:
+    async def begin(self, pid: int, user: str, table: str, table_id: int, source: str) -> LoadRecord:
         async with self._lock:
             await self._reopen_when_lost()
             cursor = await self._connection.execute("SELECT nextval('redshift.query_id'), clock_timestamp()")
             query, started = await cursor.fetchone()
-            record = LoadRecord(
-                query,
-                session.pid,
-                session.parameters.get("user", ""),
-                command.table_name,
-                table_id,
-                command.source,
-                started.astimezone(datetime.UTC).replace(tzinfo=None),
-            )
+            started = started.astimezone(datetime.UTC).replace(tzinfo=None)
+            record = LoadRecord(query, pid, user, table, table_id, source, started)
             await self._connection.execute(
                 "INSERT INTO redshift.load_history "
                 "(query, session, username, table_name, table_id, data_source, status, started) "
                 "VALUES (%s, %s, %s, %s, %s, %s, 'running', %s)",
-                [query, record.pid, record.user, record.table, table_id, record.source, record.started],
+                [query, pid, user, table, table_id, source, record.started],
             )
         return record
 

@@ -1,4 +1,4 @@
-"""JSON objects into rows: framing, the mapping of members to columns, errors with file and line.
+"""JSON objects into rows: framing, and errors with file and line.
 
 Two paths lead to the same rows. The fast one takes a batch of lines and works column by column in C; as
 soon as anything in the batch is unusual it gives the batch up, and the careful one converts it value by
@@ -10,142 +10,26 @@ Source: Amazon Redshift Database Developer Guide, "COPY from JSON format".
 from __future__ import annotations
 
 import datetime
-import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from local_redshift.copy.fields import NULL, Column, Field, FieldError, escape
-from local_redshift.errors import RedshiftError
-
-if TYPE_CHECKING:
-    from local_redshift.copy.source import Part
-    from local_redshift.sql.copy_grammar import CopyCommand
+from local_redshift.catalog.records import FileRead, LoadError
+from local_redshift.copy.fast_path import FastPath
+from local_redshift.copy.fields import NULL, Field, FieldError, escape
+from local_redshift.copy.mapping import Mapping, Path
+from local_redshift.copy.source import Part
+from local_redshift.sql.copy_grammar import CopyCommand
 
 #: Redshift's limit for one JSON object, in bytes.
 MAX_OBJECT = 4 * 1024 * 1024
 
-Path = tuple[str | int, ...]
-
 
 class TooManyErrors(Exception):
     """MAXERROR is reached: the load fails."""
-
-
-@dataclass(frozen=True)
-class LoadError:
-    """One row of stl_load_errors."""
-
-    file: str
-    line: int
-    column: Column | None
-    code: int
-    reason: str
-    raw_line: str
-    raw_value: str = ""
-    offset: int = 0
-
-
-@dataclass(frozen=True)
-class FileRead:
-    """One file that was read to its end: a row of stl_load_commits."""
-
-    url: str
-    lines: int
-    bytes: int
-    finished: datetime.datetime
-
-
-@dataclass
-class Mapping:
-    """Where in an object the value of each column lies."""
-
-    columns: list[Column]
-    paths: list[Path]
-    ignore_case: bool = False
-    #: 'auto' knows no paths: a root-level array has no names to match.
-    by_name: bool = True
-
-    @classmethod
-    def auto(cls, columns: list[Column], ignore_case: bool = False) -> Mapping:
-        names = [column.name.lower() if ignore_case else column.name for column in columns]
-        return cls(columns, [(name,) for name in names], ignore_case)
-
-    @classmethod
-    def json_paths(cls, columns: list[Column], text: bytes, address: str) -> Mapping:
-        """From a jsonpaths file.
-
-        Any other top-level key than "jsonpaths" falls back to 'auto', as on Redshift.
-        """
-        try:
-            document = json.loads(text.decode())
-            if not isinstance(document, dict):
-                raise TypeError("the file holds no JSON object")
-        except (ValueError, TypeError) as error:
-            raise RedshiftError(
-                f"Invalid JSONPath file '{address}'", detail=f"The file is not one JSON object: {error}"
-            ) from error
-        if "jsonpaths" not in document:
-            return cls.auto(columns)
-        expressions = document["jsonpaths"]
-        if not isinstance(expressions, list) or not all(isinstance(e, str) and e for e in expressions):
-            raise RedshiftError(
-                f"Invalid JSONPath file '{address}'",
-                detail='"jsonpaths" must be a list of non-empty strings.',
-            )
-        paths = [parse_path(expression) for expression in expressions]
-        if len({style for _, style in paths} - {""}) > 1:
-            raise RedshiftError(
-                f"Invalid JSONPath file '{address}'", detail="Bracket and dot notation must not be mixed."
-            )
-        if len(paths) != len(columns):
-            raise RedshiftError(
-                "Number of jsonpaths and the number of columns should match. "
-                f"JSONPath size: {len(paths)}, Number of columns in table or column list: {len(columns)}"
-            )
-        return cls(columns, [path for path, _ in paths], by_name=False)
-
-
-STEP = re.compile(
-    r"""\[\s*'((?:[^'\\]|\\.)*)'\s*\] | \[\s*"((?:[^"\\]|\\.)*)"\s*\] """
-    r"""| \[\s*(\d+)\s*\] | \.([^.\[\]\s'"*?()@]+)""",
-    re.VERBOSE,
-)
-
-
-def parse_path(expression: str) -> tuple[Path, str]:
-    """The steps of a JSONPath expression, and its notation: 'bracket', 'dot' or '' when it has no names."""
-    steps: list[str | int] = []
-    style = ""
-    text = expression.strip()
-    position = 1
-    if not text.startswith("$"):
-        raise _invalid_path(expression)
-    while position < len(text):
-        match = STEP.match(text, position)
-        if match is None:
-            raise _invalid_path(expression)
-        single, double, index, name = match.groups()
-        if index is not None:
-            steps.append(int(index))
-        elif name is not None:
-            steps.append(name)
-            style = style or "dot"
-        else:
-            steps.append(re.sub(r"\\(.)", r"\1", single if single is not None else double))
-            style = "bracket" if style in ("", "bracket") else "mixed"
-        position = match.end()
-    return tuple(steps), style
-
-
-def _invalid_path(expression: str) -> RedshiftError:
-    return RedshiftError(
-        f"Invalid JSONPath format: '{expression}'",
-        detail="Supported are $['name'], $.name and [index]; wildcards, filters and slices are not.",
-    )
 
 
 class Piece(NamedTuple):
@@ -268,7 +152,11 @@ class Converter:
 
     def _convert(self, unit: list[Piece]) -> bytes:
         done = None
-        if self._fast is not None and all(piece.file.at_value for piece in unit):
+        if (
+            self._fast is not None
+            and sum(len(piece.text) for piece in unit) <= MAX_OBJECT
+            and all(piece.file.at_value for piece in unit)
+        ):
             done = self._fast.convert([piece.text for piece in unit])
         if done is not None:
             rows, count = done
@@ -448,151 +336,3 @@ def _value_end(text: bytes, start: int) -> int | None:
             if depth == 0:
                 return position
     return None
-
-
-class FastPath:
-    """Whole batches at a time, column by column; gives up (None) where the careful path has to look."""
-
-    def __init__(self, command: CopyCommand, mapping: Mapping, fields: list[Field]):
-        self.command = command
-        self.fields = fields
-        keys = dict.fromkeys(path[0] for path in mapping.paths)
-        self.keys = {key: position for position, key in enumerate(keys)}
-        self.paths = [path[0] for path in mapping.paths]
-        #: Members that are decoded as strings; the others stay raw JSON text.
-        self.as_text = {
-            key: all(f.is_text for f, path in zip(fields, mapping.paths, strict=True) if path[0] == key)
-            for key in self.keys
-        }
-        self._build()
-
-    @staticmethod
-    def serves(mapping: Mapping) -> bool:
-        simple = all(len(path) == 1 and isinstance(path[0], str) for path in mapping.paths)
-        return simple and bool(mapping.paths) and not mapping.ignore_case
-
-    def _build(self) -> None:
-        names = [f"f{position}" for position in self.keys.values()]
-        definition = [
-            (name, str | None, None) if self.as_text[key] else (name, msgspec.Raw, msgspec.Raw(NULL))
-            for name, key in zip(names, self.keys, strict=True)
-        ]
-        row = msgspec.defstruct("Row", definition, rename=dict(zip(names, self.keys, strict=True)), gc=False)
-        self._plan = [
-            (item, self.keys[key], self.as_text[key])
-            for item, key in zip(self.fields, self.paths, strict=True)
-        ]
-        self._decode_lines = msgspec.json.Decoder(row).decode_lines
-
-    def convert(self, heads: list[bytes]) -> tuple[bytes, int] | None:
-        """The rows of some files' whole lines, or None."""
-        if len(heads) == 1:
-            text = heads[0]
-        else:
-            # Two broken halves must not make one whole object: each file begins and ends one.
-            heads = [head for head in heads if head and not head.isspace()]
-            if not all(head[:1] == b"{" and head.rstrip()[-1:] == b"}" for head in heads):
-                return None
-            text = b"\n".join(heads)
-        if len(text) > MAX_OBJECT:
-            return None
-        rows = self._decode(text)
-        if rows is None:
-            return None
-        if not rows:
-            return b"", 0
-        members = list(zip(*map(msgspec.structs.astuple, rows), strict=True))
-        try:
-            columns = [
-                self._texts(item, members[source]) if text_member else self._tokens(item, members[source])
-                for item, source, text_member in self._plan
-            ]
-        except (FieldError, UnicodeDecodeError, Unusual):
-            return None
-        lines = map("\t".join, zip(*columns, strict=True))
-        return ("\n".join(lines) + "\n").encode(), len(rows)
-
-    def _decode(self, text: bytes) -> list | None:
-        while True:
-            try:
-                return self._decode_lines(text)
-            except msgspec.ValidationError as error:
-                # A member that is no string in this data: keep it raw from now on.
-                match = re.search(r"at `\$\[\.*\d*\]\.(.*)`$", str(error), re.DOTALL)
-                member = match[1] if match else None
-                if member is None or not self.as_text.get(member):
-                    return None
-                self.as_text[member] = False
-                self._build()
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                return None
-
-    def _tokens(self, item: Field, values: Sequence[msgspec.Raw]) -> list[str]:
-        """A column from raw JSON text."""
-        joined = b"\n".join(values).decode()
-        plain = PLAIN_NUMBERS.get(item.kind)
-        if plain is not None and plain.fullmatch(joined):
-            return joined.split("\n")
-        tokens: list[str | None] = joined.split("\n")
-        if len(tokens) != len(values) or "\\" in joined:
-            raise Unusual
-        if item.is_text:
-            return self._texts(item, [None if t == "null" else t[1:-1] if t[0] == '"' else t for t in tokens])
-        if '"' in joined:
-            tokens = [None if t == "null" else t[1:-1].strip() or None if t[0] == '"' else t for t in tokens]
-        elif "null" in joined:
-            tokens = [None if t == "null" else t for t in tokens]
-        present = [t for t in tokens if t is not None] if None in tokens else tokens
-        if item.column.not_null and len(present) < len(tokens):
-            raise Unusual
-        if plain is None or not plain.fullmatch("\n".join(present)):
-            convert = item.convert_text
-            return ["\\N" if t is None else convert(t) for t in tokens]
-        return tokens if len(present) == len(tokens) else ["\\N" if t is None else t for t in tokens]
-
-    def _texts(self, item: Field, values: Sequence[str | None]) -> Sequence[str]:
-        """A VARCHAR or CHAR column from decoded strings."""
-        if self.command.empty_as_null:
-            values = [v or None for v in values]
-        if self.command.blanks_as_null:
-            values = [None if v is not None and v.isspace() else v for v in values]
-        nulls = False
-        present: Sequence[str] = values
-        try:
-            joined = "".join(values)
-        except TypeError:
-            nulls = True
-            present = [v for v in values if v is not None]
-            joined = "".join(present)
-        if nulls and item.column.not_null:
-            raise Unusual
-        if "\x00" in joined:
-            raise Unusual
-        if joined.isascii():
-            longest = max(map(len, present), default=0)
-        elif item.kind == "char":
-            raise Unusual
-        else:
-            longest = max(map(len, map(str.encode, present)))
-        if longest > item.column.length:
-            raise Unusual
-        if "\\" in joined or "\t" in joined or "\n" in joined or "\r" in joined:
-            values = [None if v is None else escape(v) for v in values]
-        return ["\\N" if v is None else v for v in values] if nulls else values
-
-
-class Unusual(Exception):
-    """The batch holds something that the careful path has to look at."""
-
-
-#: Columns of numbers, one a line, that their type holds whatever they are and PostgreSQL reads as they stand.
-PLAIN_NUMBERS = {
-    kind: re.compile(rf"(?:{number}(?:\n|\Z))++")
-    for kind, number in {
-        "int2": r"[0-9]{1,4}+",
-        "int4": r"[0-9]{1,9}+",
-        "int8": r"[0-9]{1,18}+",
-        "float4": r"-?[0-9]{1,15}+(?:\.[0-9]{1,15}+)?+",
-        "float8": r"-?[0-9]{1,15}+(?:\.[0-9]{1,15}+)?+",
-    }.items()
-}

@@ -8,29 +8,20 @@ from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import TYPE_CHECKING
 
 from local_redshift import protocol
-from local_redshift.copy.convert import Converter, Mapping, TooManyErrors
-from local_redshift.copy.fields import Column
-from local_redshift.copy.source import Part, S3Object, S3Source, split_address
+from local_redshift.catalog.columns import COLUMNS, Column
+from local_redshift.catalog.journal import Journal
+from local_redshift.catalog.records import LoadRecord
+from local_redshift.copy.convert import Converter, TooManyErrors
+from local_redshift.copy.mapping import Mapping
+from local_redshift.copy.source import Part, S3Endpoint, S3Object, S3Source, split_address
 from local_redshift.errors import BackendError, RedshiftError
-from local_redshift.sql.edits import literal, quoted
-
-if TYPE_CHECKING:
-    from local_redshift.catalog.journal import LoadRecord
-    from local_redshift.session.session import Session
-    from local_redshift.sql.copy_grammar import CopyCommand
+from local_redshift.session.backend import Backend
+from local_redshift.sql.copy_grammar import CopyCommand
+from local_redshift.sql.names import literal, quoted
 
 log = logging.getLogger("local_redshift")
-
-COLUMNS = """
-SELECT a.attname, t.typname, a.atttypmod, a.attnotnull, a.attidentity <> '', a.attrelid::oid
-FROM pg_catalog.pg_attribute a
-JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped
-ORDER BY a.attnum
-"""
 
 #: What is converted at once, and how many batches may wait for their conversion.
 BATCH_BYTES = 1 << 17
@@ -39,23 +30,29 @@ AHEAD = 8
 
 
 class Load:
-    """Carries one CopyCommand out, on a session that has taken its backend over."""
+    """Carries one CopyCommand out, on a backend that is taken over."""
 
-    def __init__(self, session: Session, command: CopyCommand):
-        self.session = session
+    def __init__(
+        self, s3: S3Endpoint, journal: Journal, backend: Backend, command: CopyCommand, user: str = ""
+    ):
+        self.s3 = s3
+        self.journal = journal
+        self.backend = backend
         self.command = command
-        self.server = session.server
+        self.user = user
         #: What the backend ended the COPY with, once it has: it says so once.
         self.backend_error: BackendError | None = None
 
-    async def run(self) -> None:
-        """Raises RedshiftError or BackendError; then nothing of the load stays."""
-        command, session = self.command, self.session
+    async def run(self) -> list[str]:
+        """What to tell the client. Raises RedshiftError or BackendError; then nothing of the load stays."""
+        command, backend = self.command, self.backend
         columns, table_id = await self._columns()
-        record = await self.server.journal.begin(session, command, table_id)
+        record = await self.journal.begin(
+            backend.pid, self.user, command.table_name, table_id, command.source
+        )
         try:
-            source = S3Source(self.server.s3, command.credentials, command.region, record.query)
-            async with session.cancellable():
+            source = S3Source(self.s3, command.credentials, command.region, record.query)
+            async with backend.cancellable():
                 mapping = await self._mapping(source, columns)
                 objects = await source.objects(command)
             converter = Converter(command, mapping)
@@ -63,29 +60,30 @@ class Load:
         except BaseException as error:
             record.status = "aborted"
             record.message = str(error)
-            await self.server.journal.end(record)
+            await self.journal.end(record)
             if record.loading:
-                session.deferred_settings.update(
+                backend.deferred_settings.update(
                     {"redshift.last_copy_count": "0", "redshift.last_copy_id": str(record.query)}
                 )
             raise
         record.status = "completed"
-        await session.ask(
+        await backend.ask(
             f"SELECT set_config('redshift.last_copy_count', '{record.rows}', false), "
             f"set_config('redshift.last_copy_id', '{record.query}', false)"
         )
-        await self.server.journal.end(record)
+        await self.journal.end(record)
         name = command.table_name
-        session.notice(f"Load into table '{name}' completed, {record.rows} record(s) loaded successfully.")
+        told = [f"Load into table '{name}' completed, {record.rows} record(s) loaded successfully."]
         if record.errors:
-            session.notice(
+            told.append(
                 f"Load into table '{name}' completed, {len(record.errors)} record(s) could not be loaded.  "
                 "Check 'stl_load_errors' system table for details."
             )
+        return told
 
     async def _columns(self) -> tuple[list[Column], int]:
         """The columns to load, in order, and the table's oid; IDENTITY columns are left to the table."""
-        rows = await self.session.ask(COLUMNS.format(table=literal(self.command.table_sql)))
+        rows = await self.backend.ask(COLUMNS.format(table=literal(self.command.table_sql)))
         table = [
             Column(name, type_name, int(modifier), not_null == "t", identity == "t")
             for name, type_name, modifier, not_null, identity, _ in rows
@@ -116,21 +114,21 @@ class Load:
     async def _load(
         self, source: S3Source, objects: list[S3Object], converter: Converter, record: LoadRecord
     ) -> None:
-        session, command = self.session, self.command
+        backend, command = self.backend, self.command
         record.loading = True
         copying = not command.no_load
         if copying:
             names = ", ".join(quoted(column.name) for column in converter.mapping.columns)
-            await session.ask(f"COPY {command.table_sql} ({names}) FROM STDIN")
+            await backend.ask(f"COPY {command.table_sql} ({names}) FROM STDIN")
         try:
             async with (
-                session.cancellable(),
+                backend.cancellable(),
                 aclosing(self._converted(source, objects, converter)) as converted,
             ):
                 async for rows in converted:
                     if copying and rows:
-                        session.backend_writer.write(protocol.message(b"d", rows))
-                        await session.backend_writer.drain()
+                        backend.writer.write(protocol.message(b"d", rows))
+                        await backend.writer.drain()
                     self._check_backend()
         except TooManyErrors:
             failure = RedshiftError(
@@ -150,19 +148,19 @@ class Load:
             record.files = converter.files
         record.rows = 0 if command.no_load else converter.rows
         if copying:
-            session.backend_writer.write(protocol.COPY_DONE + protocol.FLUSH)
+            backend.writer.write(protocol.COPY_DONE + protocol.FLUSH)
             await self._complete()
 
     def _check_backend(self) -> None:
-        if not self.session.captured.empty():
-            kind, body = self.session.captured.get_nowait()
+        if not self.backend.captured.empty():
+            kind, body = self.backend.captured.get_nowait()
             if kind == b"E":
                 self.backend_error = BackendError(protocol.read_fields(body))
                 raise self.backend_error
 
     async def _complete(self) -> None:
         while True:
-            kind, body = await self.session.captured.get()
+            kind, body = await self.backend.receive()
             if kind == b"E":
                 raise BackendError(protocol.read_fields(body))
             if kind == b"C":
@@ -175,9 +173,9 @@ class Load:
         if self.backend_error is not None:
             # A cancel request reaches the backend before the session, which may be unwinding already.
             raise self.backend_error
-        self.session.backend_writer.write(protocol.copy_fail(error.text) + protocol.FLUSH)
+        self.backend.writer.write(protocol.copy_fail(error.text) + protocol.FLUSH)
         while True:
-            kind, _ = await self.session.captured.get()
+            kind, _ = await self.backend.receive()
             if kind == b"E":
                 raise BackendError(error.fields())
 

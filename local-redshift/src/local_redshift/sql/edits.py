@@ -85,13 +85,3 @@ def _partners(tokens: list[Token]) -> dict[int, int]:
     for index in stack:
         partners[index] = len(tokens)
     return partners
-
-
-def literal(value: str) -> str:
-    """A string literal that reads the same with and without standard_conforming_strings."""
-    escaped = value.replace("'", "''")
-    return f"E'{escaped.replace(chr(92), chr(92) * 2)}'" if "\\" in value else f"'{escaped}'"
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

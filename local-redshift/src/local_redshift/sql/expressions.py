@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from local_redshift.errors import RedshiftError, unsupported
-from local_redshift.sql.edits import Edits, literal
+from local_redshift.sql.edits import Edits
+from local_redshift.sql.names import literal
 
 #: Aggregates and value functions whose window needs an explicit frame once it has an ORDER BY.
 FRAMED = frozenset(
