@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ class StartupError(RuntimeError):
 
 
 class DetachedProcess:
-    """Start a command in a session of its own, and recognise it later by pid and start time."""
+    """Start a command in a session of its own, and recognise it later by its pid and its birth."""
 
     def __init__(self, name: str, pid_file: Path, log_file: Path | None = None):
         self.name = name
@@ -26,14 +27,25 @@ class DetachedProcess:
 
     def find(self) -> psutil.Process | None:
         """The running process, or None. A pid that another program has taken over does not count."""
-        try:
-            pid, started = self.pid_file.read_text().split()
-            process = psutil.Process(int(pid))
-            if abs(process.create_time() - float(started)) < 1 and process.status() != psutil.STATUS_ZOMBIE:
-                return process
-        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
-            pass
+        recorded = self.recorded()
+        if recorded is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(recorded[0])
+                if _was_born(process, recorded[1]) and process.status() != psutil.STATUS_ZOMBIE:
+                    return process
         return None
+
+    def record(self, pid: int) -> None:
+        """Keep which process it is."""
+        self.pid_file.write_text(f"{pid} {birth(pid)}\n")
+
+    def recorded(self) -> tuple[int, str] | None:
+        """The pid and the birth of the process that was started last, or None."""
+        try:
+            pid, born = self.pid_file.read_text().split()
+            return int(pid), born
+        except (FileNotFoundError, ValueError):
+            return None
 
     def start(
         self,
@@ -58,7 +70,7 @@ class DetachedProcess:
                 env=None if env is None else dict(env),
                 start_new_session=True,
             )
-        self.pid_file.write_text(f"{child.pid} {psutil.Process(child.pid).create_time()}\n")
+        self.record(child.pid)
         deadline = time.monotonic() + timeout
         while child.poll() is None and time.monotonic() < deadline:
             if ready():
@@ -95,3 +107,50 @@ def reap(pid: int) -> None:
     """Collect a child's exit status, when it is a child of ours, so that no zombie stays."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
+
+
+def birth(pid: int) -> str:
+    """When the process began, in a form that stays as it is when the wall clock is set.
+
+    On Linux the boot and the ticks since then: a time of day is reckoned from these and the present clock.
+    Elsewhere the time that the kernel noted at the start, to the second, which it does not change later.
+    Raises psutil.NoSuchProcess.
+    """
+    if sys.platform == "linux":
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            raise psutil.NoSuchProcess(pid) from None
+        # After the program's name in parentheses, which may hold anything, the third field and those behind.
+        return f"{_boot()}/{stat.rpartition(')')[2].split()[22 - 3]}"
+    told = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)],
+        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
+        capture_output=True,
+        text=True,
+    )
+    if not told.stdout.strip():
+        raise psutil.NoSuchProcess(pid)
+    return "/" + "-".join(told.stdout.split())
+
+
+def of_this_boot(born: str) -> bool:
+    """Whether a process of that birth may be running; True where the system has no id of its boots."""
+    return "/" not in born or born.startswith(_boot())
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _was_born(process: psutil.Process, born: str) -> bool:
+    if "/" in born:
+        return birth(process.pid) == born
+    # A pid file of version 0.1.0: the time of day, which a step of the clock makes unrecognisable.
+    try:
+        return abs(process.create_time() - float(born)) < 1
+    except ValueError:
+        return False
