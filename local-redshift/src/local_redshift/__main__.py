@@ -79,10 +79,10 @@ def main(argv: list[str] | None = None) -> int:
     interruption = Interruption()
     try:
         with ExitStack() as running:
-            folder = options.data_dir or Path(
-                running.enter_context(tempfile.TemporaryDirectory(prefix="local-redshift-"))
-            )
-            found = given_or_made(options, folder)
+            found = given_or_made(options)
+            folder = options.data_dir
+            if folder is None and not (options.backend and options.s3_endpoint):
+                folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="local-redshift-")))
             backend = start_postgres(options, folder, found["PGPASSWORD"], running)
             s3 = start_s3(options, folder, found, running)
             asyncio.run(serve(options, backend, s3, found, interruption))
@@ -92,10 +92,10 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def given_or_made(options: argparse.Namespace, folder: Path) -> dict[str, str]:
-    """The secrets: from the environment, else kept in the folder, else new."""
-    file = folder / "secrets.json"
-    kept = json.loads(file.read_text()) if file.exists() else {}
+def given_or_made(options: argparse.Namespace) -> dict[str, str]:
+    """The secrets: from the environment, else kept with the data, else new."""
+    file = options.data_dir / "secrets.json" if options.data_dir else None
+    kept = json.loads(file.read_text()) if file and file.exists() else {}
     given = {name: os.environ[name] for name in SECRETS if os.environ.get(name)}
     if options.backend:
         for name in ("REDSHIFT_PASSWORD", "PGPASSWORD"):
@@ -105,15 +105,15 @@ def given_or_made(options: argparse.Namespace, folder: Path) -> dict[str, str]:
         given = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", **given}
     found = {name: secrets.token_hex(16) for name in SECRETS} | kept | given
     made = {name: found[name] for name in SECRETS if name not in given}
-    if made and options.data_dir:
-        folder.mkdir(parents=True, exist_ok=True)
+    if made and file:
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
-        file.write_text(json.dumps(made))
+        file.write_text(json.dumps(kept | made))
     return found
 
 
 def start_postgres(
-    options: argparse.Namespace, folder: Path, password: str, running: ExitStack
+    options: argparse.Namespace, folder: Path | None, password: str, running: ExitStack
 ) -> tuple[str, int]:
     """The PostgreSQL to use: the given one, or an embedded one that ends with this process."""
     if options.backend:
@@ -128,7 +128,7 @@ def start_postgres(
 
 
 def start_s3(
-    options: argparse.Namespace, folder: Path, found: dict[str, str], running: ExitStack
+    options: argparse.Namespace, folder: Path | None, found: dict[str, str], running: ExitStack
 ) -> LocalS3 | None:
     """An S3 that ends with this process, or None when one is given."""
     if options.s3_endpoint:
