@@ -62,7 +62,6 @@ class Bench(LocalCluster):
 
     def __init__(self, folder: Path):
         super().__init__(folder)
-        self.folder = folder
         self.lake = self.s3.root / BUCKET
         self.lake.mkdir(parents=True)
         (self.lake / "paths.json").write_text(json.dumps({"jsonpaths": [f"$['{key}']" for key in KEYS]}))

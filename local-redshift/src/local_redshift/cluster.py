@@ -47,6 +47,7 @@ class LocalCluster:
     """
 
     def __init__(self, folder: Path):
+        self.folder = folder
         self.postgres = EmbeddedPostgres(
             folder / "postgres", free_port(), secrets.token_urlsafe(24), folder / "postgres.log"
         )
