@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import sys
 from contextlib import closing
@@ -60,14 +59,15 @@ class LocalRedshift:
     def over(
         cls, postgres: EmbeddedPostgres, s3: LocalS3, folder: Path, s3_endpoint: str = ""
     ) -> LocalRedshift:
-        """One on a free port, with a password of its own and its files in `folder`.
+        """One on a free port, with its files in `folder`.
 
+        The password is PostgreSQL's: several servers over one have the same users.
         `s3_endpoint` is that of a relay in front of the S3.
         """
         return cls(
             port=free_port(),
             user="awsuser",
-            password=secrets.token_urlsafe(24),
+            password=postgres.password,
             database="dev",
             backend_port=postgres.port,
             backend_password=postgres.password,

@@ -30,6 +30,7 @@ def squeezed(sql):
 @pytest.mark.parametrize(
     ("redshift", "postgres"),
     [
+        ("CREATE DATABASE d OWNER o", "CREATE DATABASE d OWNER o TEMPLATE redshift_template"),
         ("a INT", '"a" INT'),
         ("a VARCHAR", '"a" varchar(256)'),
         ("a VARCHAR(MAX)", '"a" varchar(65535)'),
