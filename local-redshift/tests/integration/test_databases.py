@@ -29,12 +29,17 @@ def test_a_database_is_dropped_also_while_somebody_is_connected(redshift_cluster
 
 
 def test_databases_are_brought_up_to_date_when_the_server_starts_again(redshift_cluster, tmp_path):
-    with redshift_cluster.new_database() as database:
+    with redshift_cluster.new_database() as database, redshift_cluster.new_bucket() as bucket:
+        bucket.put("a.json", '{"n": 1}')
+        database.execute("CREATE TABLE t (n INT)")
+        database.execute(f"COPY t FROM '{bucket.url}/' IAM_ROLE default JSON 'auto'")
+        # As an earlier version would have left it.
         with redshift_cluster.postgres.connect(database.database) as backend:
             backend.execute("DELETE FROM redshift.journal_connection")
         again = LocalRedshift.over(redshift_cluster.postgres, redshift_cluster.s3, tmp_path)
         try:
             again.start()
-            assert database.execute("SELECT COUNT(*) FROM sys_load_history")[0][0] >= 0, "the first goes on"
+            loads = f"SELECT status FROM sys_load_history WHERE data_source = '{bucket.url}/'"
+            assert database.execute(loads) == [("completed",)]
         finally:
             again.stop()

@@ -30,7 +30,6 @@ def squeezed(sql):
 @pytest.mark.parametrize(
     ("redshift", "postgres"),
     [
-        ("CREATE DATABASE d OWNER o", "CREATE DATABASE d OWNER o TEMPLATE redshift_template"),
         ("a INT", '"a" INT'),
         ("a VARCHAR", '"a" varchar(256)'),
         ("a VARCHAR(MAX)", '"a" varchar(65535)'),
@@ -97,6 +96,7 @@ def test_columns(redshift, postgres):
             "CREATE MATERIALIZED VIEW v AS SELECT 1 AS a",
         ),
         ("CREATE SCHEMA IF NOT EXISTS s QUOTA 10 GB", "CREATE SCHEMA IF NOT EXISTS s"),
+        ("CREATE DATABASE d OWNER o", "CREATE DATABASE d OWNER o TEMPLATE redshift_template"),
         (
             "ALTER TABLE s.t ADD COLUMN c VARCHAR DEFAULT 'x' ENCODE lzo",
             """ALTER TABLE "s"."t" ADD COLUMN "c" varchar(256) DEFAULT 'x'""",
