@@ -13,6 +13,7 @@ COPY --chown=airflow:0 dags dags
 FROM airflow AS stand-ins
 COPY --chown=airflow:0 requirements-dev.txt ./
 RUN pip install --no-cache-dir --require-hashes -r requirements-dev.txt
+COPY --chown=airflow:0 local-redshift local-redshift
 COPY --chown=airflow:0 local local
 # Volumes take over the owner of the folder that they are mounted on.
 RUN mkdir -p .local/s3 .local/redshift

@@ -63,11 +63,11 @@ test: $(STAMP) ## Run every test: unit, integration and end to end
 
 .PHONY: test-unit
 test-unit: $(STAMP) ## Run the unit tests, in seconds
-	$(RUN) -m pytest -m unit tests/unit
+	$(RUN) -m pytest -m unit tests/unit local-redshift/tests/unit
 
 .PHONY: test-integration
 test-integration: $(STAMP) ## Run the tests against the local stand-ins
-	$(RUN) -m pytest -m integration tests/integration
+	$(RUN) -m pytest -m integration tests/integration local-redshift/tests/integration
 
 .PHONY: test-e2e
 test-e2e: $(STAMP) ## Run the tests with Airflow's own processes
@@ -87,15 +87,15 @@ lint: $(STAMP) ## Check the Python and SQL style
 
 .PHONY: bench-copy
 bench-copy: $(STAMP) ## Measure COPY of the local Redshift against what its parts can do
-	$(RUN) -m local.redshift.bench
+	PYTHONPATH=local-redshift/src $(RUN) local-redshift/benchmarks/bench_copy.py
 
 .PHONY: bench-history
 bench-history: $(STAMP) ## Measure an hourly run behind 1, 10 and 50 million plays
-	PYTHONPATH=plugins $(RUN) -m tests.benchmarks.history
+	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.history
 
 .PHONY: bench-page
 bench-page: $(STAMP) ## Measure the page of answers over a million plays
-	PYTHONPATH=plugins $(RUN) -m tests.benchmarks.page
+	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.page
 
 .PHONY: audit
 audit: $(VENV)/bin/uv ## Look the production dependencies up among known vulnerabilities

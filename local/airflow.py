@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from local.detached import StartupError
 from local.processes import Service, stop_all, wait_until
 from local.settings import HOST, METADATA, ROOT, UI_USER, Settings
+from local_redshift.embedded.detached import StartupError
 
 # Without --skip-serve-logs the log servers would listen on all interfaces. The API server reads the log
 # files itself, as everything is on one machine.
@@ -28,7 +28,6 @@ COMMANDS = {
     "triggerer": ["triggerer", "--skip-serve-logs"],
 }
 HEALTH_COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-FINISHED = ("success", "failed")
 
 NO_LOG = "(the task wrote no log: it may have been killed before it began; see airflow-scheduler.log)"
 

@@ -13,7 +13,6 @@ from rich.table import Table
 
 from local.airflow import Api, RunFailedError
 from local.demo import demo, print_where_to_look
-from local.detached import StartupError
 from local.runs import PIPELINE, SCHEMA, WindowError, parse_hour, run_pipeline, run_schema, window_conf
 from local.sample_data import SampleSpec
 from local.seed import SeedError, seed_folder, seed_sample
@@ -21,6 +20,7 @@ from local.settings import Settings, SettingsError
 from local.stack import Stack
 from local.steps import Steps
 from local.warehouse import Summary
+from local_redshift.embedded.detached import StartupError
 
 USER_ERRORS = (SettingsError, StartupError, SeedError, WindowError, RunFailedError)
 

@@ -18,9 +18,6 @@ from rich.console import Console
 
 from local.airflow import RunFailedError
 from local.demo import fill_lake, load_sample
-from local.detached import StartupError
-from local.redshift.__main__ import main as serve_redshift
-from local.s3 import LocalS3
 from local.seed import SeedError
 from local.settings import (
     BUCKET,
@@ -35,6 +32,9 @@ from local.settings import (
     state_folder,
 )
 from local.steps import Steps
+from local_redshift.__main__ import main as serve_redshift
+from local_redshift.embedded.detached import StartupError
+from local_redshift.embedded.s3 import LocalS3
 
 EVERY_INTERFACE = "0.0.0.0"
 USER_ERRORS = (SettingsError, StartupError, SeedError, RunFailedError)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from local.detached import DetachedProcess, StartupError, reap
+from local_redshift.embedded.detached import DetachedProcess, StartupError, of_this_boot, reap
 
 
 class Service(DetachedProcess):
@@ -57,7 +57,7 @@ class Service(DetachedProcess):
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.pid_file.write_text(f"{child.pid} {psutil.Process(child.pid).create_time()}\n")
+        self.record(child.pid)
 
     def members(self) -> set[psutil.Process]:
         """The process and everything it started, also when it is itself gone already.
@@ -65,23 +65,18 @@ class Service(DetachedProcess):
         Children keep the session of their leader whatever becomes of it, and the system does not give a
         session's number to a new process while the session has members.
         """
-        try:
-            pid_text, started_text = self.pid_file.read_text().split()
-            pid, started = int(pid_text), float(started_text)
-        except (FileNotFoundError, ValueError):
+        recorded = self.recorded()
+        if recorded is None:
             return set()
+        pid, born = recorded
         reap(pid)
         leader = self.find()
-        if leader is None and _is_alive(pid):
-            return set()  # the number belongs to another program now
+        if leader is None and (_is_alive(pid) or not of_this_boot(born)):
+            return set()  # the number belongs to another program now, or did in an earlier boot
         found = set()
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if (
-                    os.getsid(process.pid) == pid
-                    and process.create_time() >= started - 1
-                    and process.status() != psutil.STATUS_ZOMBIE
-                ):
+                if os.getsid(process.pid) == pid and process.status() != psutil.STATUS_ZOMBIE:
                     found.add(process)
         if leader is not None:
             with contextlib.suppress(psutil.Error):

@@ -14,11 +14,7 @@ from functools import cached_property
 import psycopg
 
 from local.airflow import Airflow
-from local.detached import StartupError
-from local.postgres import EmbeddedPostgres
 from local.processes import listener, port_is_free
-from local.redshift import LocalRedshift
-from local.s3 import LocalS3
 from local.settings import (
     BUCKET,
     HOST,
@@ -31,6 +27,10 @@ from local.settings import (
     Settings,
 )
 from local.steps import Steps
+from local_redshift import LocalRedshift
+from local_redshift.embedded.detached import StartupError
+from local_redshift.embedded.postgres import EmbeddedPostgres
+from local_redshift.embedded.s3 import LocalS3
 
 PURPOSES = {
     "ui": "Airflow's web UI",

@@ -9,37 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from local.s3 import LocalS3
-from tests.support.servers import (
-    aws_connection,
-    free_port,
-    new_postgres,
-    new_redshift,
-    redshift_connection,
-)
+from tests.support.servers import aws_connection, redshift_connection
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    """The embedded PostgreSQL server, with an empty superuser database only."""
-    folder = tmp_path_factory.mktemp("postgres")
-    server = new_postgres(folder)
-    server.start()
-    yield server
-    server.remove()
+def postgres(redshift_cluster):
+    """The embedded PostgreSQL server behind the local Redshift."""
+    return redshift_cluster.postgres
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory):
-    """The local S3 endpoint, with an empty bucket `sparkify-test`."""
-    folder = tmp_path_factory.mktemp("s3")
-    (folder / "root" / "sparkify-test").mkdir(parents=True)
-    server = LocalS3(folder / "root", free_port(), "test-key", "test-secret-key", folder / "s3.log")
-    server.start()
-    yield server
-    server.stop()
+def s3(redshift_cluster):
+    """The local S3 endpoint."""
+    return redshift_cluster.s3
 
 
 @pytest.fixture(scope="session")
@@ -74,13 +58,9 @@ def dataset(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def redshift(postgres, s3, tmp_path_factory):
+def redshift(redshift_cluster):
     """Local Redshift over `postgres` and `s3`; `redshift.connect()` gives a redshift_connector connection."""
-    folder = tmp_path_factory.mktemp("redshift")
-    server = new_redshift(folder, postgres, s3)
-    server.start()
-    yield server
-    server.stop()
+    return redshift_cluster.redshift
 
 
 @pytest.fixture(scope="session")

@@ -15,14 +15,13 @@ import argparse
 import json
 import os
 import re
-import signal
 import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +29,8 @@ from unittest import mock
 
 import psycopg
 
-from local.redshift.bench import Interruption, Servers
+from local_redshift.cluster import LocalCluster
+from local_redshift.embedded.interruption import Interruption
 from tests.support.servers import aws_connection, redshift_connection
 from tests.support.source import event, page, song
 from tests.support.warehouse import Pipeline, new_buckets
@@ -244,7 +244,7 @@ class History:
     :param users: how many users take turns.
     """
 
-    def __init__(self, servers: Servers, users: int):
+    def __init__(self, servers: LocalCluster, users: int):
         self.service = Service(users)
         self.users = users
         self.hours = 0
@@ -317,7 +317,7 @@ def sql_seconds() -> Iterator[Counter[str]]:
 
 
 @contextmanager
-def airflow_environment(servers: Servers) -> Iterator[None]:
+def airflow_environment(servers: LocalCluster) -> Iterator[None]:
     """Airflow's hooks reach the servers, and Airflow writes its files beside theirs."""
     settings = {
         "AIRFLOW_HOME": str(servers.folder / "airflow"),
@@ -338,7 +338,7 @@ def grown(first: Cost, last: Cost) -> Iterator[str]:
         yield f"  {first.of(name):8.3f} {last.of(name):8.3f}  {name}"
 
 
-def report(servers: Servers, plays: list[int], users: int, rounds: int) -> int:
+def report(servers: LocalCluster, plays: list[int], users: int, rounds: int) -> int:
     """Print the table as it grows; 1 where an ordinary hour costs more than the target."""
     history = History(servers, users)
     print(f"{'':>12}  {'ordinary hour':>18}  {f'with {NEW_SONGS} new songs':>18}")
@@ -399,13 +399,12 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
 
     interruption = Interruption()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interruption)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-history-")))
-        servers = Servers(folder, stack)
-        stack.enter_context(airflow_environment(servers))
-        stack.enter_context(interruption.let_through())
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-history-") as folder,
+        LocalCluster(Path(folder)) as servers,
+        airflow_environment(servers),
+        interruption.let_through(),
+    ):
         return report(servers, options.plays, options.users, options.rounds)
 
 

@@ -7,21 +7,20 @@ topic's page over all that is published, as its route does.
 from __future__ import annotations
 
 import argparse
-import signal
 import statistics
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
-from local.redshift.bench import Interruption, Servers
+from local_redshift.cluster import LocalCluster
+from local_redshift.embedded.interruption import Interruption
 from tests.benchmarks.history import History, airflow_environment
 
 TARGET_S = 1.0
 
 
-def report(servers: Servers, plays: int, users: int, rounds: int) -> int:
+def report(servers: LocalCluster, plays: int, users: int, rounds: int) -> int:
     """Print the topics with their seconds; 1 where one takes longer than the target."""
     from sparkify.analytics import questions
     from sparkify.warehouse import Warehouse
@@ -67,13 +66,12 @@ def main() -> int:
     options = parser.parse_args()
 
     interruption = Interruption()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interruption)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-page-")))
-        servers = Servers(folder, stack)
-        stack.enter_context(airflow_environment(servers))
-        stack.enter_context(interruption.let_through())
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-page-") as folder,
+        LocalCluster(Path(folder)) as servers,
+        airflow_environment(servers),
+        interruption.let_through(),
+    ):
         return report(servers, options.plays, options.users, options.rounds)
 
 

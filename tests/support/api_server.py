@@ -8,11 +8,11 @@ from pathlib import Path
 import httpx
 
 from local.airflow import Airflow
-from local.postgres import EmbeddedPostgres
 from local.processes import stop_all, wait_until
-from local.redshift import LocalRedshift
 from local.settings import METADATA, Credentials, Ports, Settings, write_private
-from tests.support.servers import free_port
+from local_redshift import LocalRedshift
+from local_redshift.embedded.ports import free_port
+from local_redshift.embedded.postgres import EmbeddedPostgres
 
 #: A user without a role may log in and see nothing.
 ROLES = {"anne": "admin", "vera": "viewer", "noah": ""}

@@ -13,7 +13,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from tests.support.servers import free_port
+from local_redshift.embedded.ports import free_port
 
 
 class SlackWebhook:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
-from local.postgres import EmbeddedPostgres
-from local.redshift import LocalRedshift
-from local.s3 import LocalS3
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from local_redshift import LocalRedshift
+from local_redshift.embedded.ports import free_port
+from local_redshift.embedded.postgres import EmbeddedPostgres
+from local_redshift.embedded.s3 import LocalS3
 
 
 def new_postgres(folder: Path) -> EmbeddedPostgres:
@@ -22,19 +16,7 @@ def new_postgres(folder: Path) -> EmbeddedPostgres:
 
 def new_redshift(folder: Path, postgres: EmbeddedPostgres, s3: LocalS3, s3_port: int = 0) -> LocalRedshift:
     """Local Redshift over the two; `s3_port` is that of a relay in front of the S3."""
-    return LocalRedshift(
-        port=free_port(),
-        user="awsuser",
-        password="test-redshift-password",
-        database="dev",
-        backend_port=postgres.port,
-        backend_password=postgres.password,
-        s3_endpoint=f"http://127.0.0.1:{s3_port or s3.port}",
-        access_key=s3.access_key,
-        secret_key=s3.secret_key,
-        pid_file=folder / "redshift.pid",
-        log_file=folder / "redshift.log",
-    )
+    return LocalRedshift.over(postgres, s3, folder, f"http://127.0.0.1:{s3_port}" if s3_port else "")
 
 
 def redshift_connection(redshift: LocalRedshift, port: int = 0) -> dict:

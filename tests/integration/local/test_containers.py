@@ -9,10 +9,10 @@ import time
 import pytest
 import redshift_connector
 
-from local.postgres import EmbeddedPostgres
-from local.s3 import LocalS3
 from local.settings import ROOT
-from tests.support.servers import free_port
+from local_redshift.embedded.ports import free_port
+from local_redshift.embedded.postgres import EmbeddedPostgres
+from local_redshift.embedded.s3 import LocalS3
 
 pytestmark = [
     pytest.mark.integration,

@@ -6,8 +6,8 @@ import time
 import psutil
 import pytest
 
-from local.detached import StartupError
 from local.processes import Service, listener, port_is_free, stop_all, wait_until
+from local_redshift.embedded.detached import StartupError
 
 pytestmark = pytest.mark.integration
 
@@ -86,12 +86,51 @@ def test_orphans_of_a_parent_that_died_are_ended_too(service):
     assert parent.members() == set()
 
 
-def test_a_pid_that_another_program_has_now_is_left_alone(service):
+@pytest.mark.skipif(sys.platform != "linux", reason="moves the clock as Linux shows it to psutil")
+@pytest.mark.parametrize("seconds", [22, -22])
+def test_a_step_of_the_wall_clock_leaves_nobody_behind(service, monkeypatch, seconds):
+    parent = service(STUBBORN_CHILD)
+    parent.launch()
+    wait_for_log(parent, "child")
+    members = parent.members()
+    booted = psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: booted + seconds)
+    assert parent.find() is not None
+    assert parent.members() == members
+    # Its leader gone, too.
+    (orphan,) = members - {parent.find()}
+    parent.find().kill()
+    end = time.monotonic() + 10
+    while parent.find() is not None:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert parent.members() == {orphan}
+    stop_all([parent], deadline=0)
+    assert not orphan.is_running()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems note no boot")
+def test_a_session_of_this_boot_is_not_that_of_a_service_of_an_earlier_one(service):
+    parent = service(STUBBORN_CHILD)
+    parent.launch()
+    wait_for_log(parent, "child")
+    leader = parent.find()
+    leader.kill()
+    leader.wait(10)
+    ours = parent.pid_file.read_text()
+    parent.pid_file.write_text(f"{leader.pid} 00000000-0000-0000-0000-000000000000/{ours.rpartition('/')[2]}")
+    assert parent.members() == set()
+    for known in (ours, f"{leader.pid} {time.time()}"):
+        parent.pid_file.write_text(known)
+        assert len(parent.members()) == 1
+
+
+@pytest.mark.parametrize("began", ["earlier-boot/1", "1543000000.5"], ids=["today's form", "the former one"])
+def test_a_pid_that_another_program_has_now_is_left_alone(service, began):
     stale = service(FOREVER)
     stale.pid_file.parent.mkdir()
     with subprocess.Popen([sys.executable, "-c", FOREVER], start_new_session=True) as bystander:
-        started = psutil.Process(bystander.pid).create_time()
-        stale.pid_file.write_text(f"{bystander.pid} {started - 3600}\n")
+        stale.pid_file.write_text(f"{bystander.pid} {began}\n")
         assert stale.find() is None
         stop_all([stale], deadline=0)
         assert bystander.poll() is None

@@ -8,10 +8,10 @@ import logging
 import pytest
 from airflow.sdk import TaskInstanceState
 
+from local_redshift.embedded.ports import free_port
 from sparkify import alerts
 from tests.support.pipeline import PipelineRun, load_dag
 from tests.support.receivers import MailServer, SlackWebhook
-from tests.support.servers import free_port
 from tests.support.source import event
 from tests.support.task_runner import lose_worker, run_task
 

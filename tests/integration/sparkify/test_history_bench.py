@@ -15,12 +15,12 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from local.postgres import EmbeddedPostgres
+from local_redshift.embedded.postgres import EmbeddedPostgres
 from sparkify.fingerprint import fingerprint
 from sparkify.warehouse import Warehouse
 from tests.benchmarks import history
 from tests.conftest import REPOSITORY
-from tests.integration.redshift.wire import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -101,7 +101,7 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path):
     run = subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.history", "--plays", "1000000000"],
         cwd=REPOSITORY,
-        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": "plugins"},
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": "plugins:local-redshift/src"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -118,7 +118,7 @@ def test_an_interrupted_run_leaves_nothing_behind(tmp_path):
         assert run.returncode == 128 + signal.SIGTERM, output
         assert not [process for process in started if process.is_running()]
         eventually(lambda: list(tmp_path.iterdir()) == [], "nothing is left in the temporary folder")
-        assert not Path(EmbeddedPostgres(folder / "data", 0, "")._home).exists()
+        assert not Path(EmbeddedPostgres(folder / "postgres", 0, "")._home).exists()
     finally:
         for process in started:
             with contextlib.suppress(psutil.NoSuchProcess):

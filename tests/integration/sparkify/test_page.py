@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 import pytest
 import redshift_connector
 
+from local_redshift.embedded.ports import free_port
 from sparkify.analytics import Answer, questions
 from sparkify.report import report
 from sparkify.warehouse import Warehouse, WarehouseError
@@ -19,7 +20,7 @@ from sparkify.web.app import create_app, download, show_topic
 from sparkify.web.page import TOPICS, as_csv
 from tests.support.api_server import ApiServer
 from tests.support.pipeline import PipelineRun, load_dag
-from tests.support.servers import free_port, redshift_connection
+from tests.support.servers import redshift_connection
 from tests.support.source import event, song
 from tests.support.warehouse import Pipeline, new_buckets
 

@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from local.airflow import Api, RunFailedError, log_error, log_tail
-from local.detached import StartupError
 from local.settings import Settings
+from local_redshift.embedded.detached import StartupError
 
 pytestmark = pytest.mark.unit
 

@@ -1,0 +1,1 @@
+"""COPY carried out: objects of S3 into rows."""

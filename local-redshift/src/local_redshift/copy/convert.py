@@ -1,0 +1,338 @@
+"""JSON objects into rows: framing, and errors with file and line.
+
+Two paths lead to the same rows. The fast one takes a batch of lines and works column by column in C; as
+soon as anything in the batch is unusual it gives the batch up, and the careful one converts it value by
+value and knows for each error its file, line and column.
+
+Source: Amazon Redshift Database Developer Guide, "COPY from JSON format".
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from local_redshift.catalog.records import FileRead, LoadError
+from local_redshift.copy.fast_path import FastPath
+from local_redshift.copy.fields import NULL, Field, FieldError, escape
+from local_redshift.copy.mapping import Mapping, Path
+from local_redshift.copy.source import Part
+from local_redshift.sql.copy_grammar import CopyCommand
+
+#: Redshift's limit for one JSON object, in bytes.
+MAX_OBJECT = 4 * 1024 * 1024
+
+
+class TooManyErrors(Exception):
+    """MAXERROR is reached: the load fails."""
+
+
+class Piece(NamedTuple):
+    """Some text of one file, and whether it is its last."""
+
+    file: _File
+    text: bytes
+    last: bool
+
+
+@dataclass
+class _File:
+    """How far one file is read."""
+
+    url: str
+    #: What follows the last newline that was seen: the beginning of a line.
+    rest: bytes = b""
+    #: The beginning of an object that goes on over the lines to come.
+    unfinished: bytes = b""
+    #: Newlines before `unfinished`, and its place in the file.
+    lines: int = 0
+    offset: int = 0
+    within_line: bool = False
+    #: The value that was too big to be kept, while its end has not come.
+    skipped: _Skipped | None = None
+
+    @property
+    def at_value(self) -> bool:
+        """Whether what comes next begins no later than a value does."""
+        return not self.unfinished and self.skipped is None
+
+    def advance(self, text: bytes) -> None:
+        """What was converted last."""
+        if text:
+            self.lines += text.count(b"\n")
+            self.offset += len(text)
+            self.within_line = not text.endswith(b"\n")
+
+
+@dataclass
+class _Skipped:
+    """A root-level object or array that is passed over, part after part."""
+
+    depth: int = 0
+    in_string: bool = False
+    escaped: bool = False
+
+    def end(self, text: bytes, position: int = 0) -> int | None:
+        """Where in this part it ends, or None."""
+        while position < len(text):
+            if self.escaped:
+                self.escaped = False
+                position += 1
+                continue
+            match = (IN_STRING if self.in_string else OUTSIDE_STRING).search(text, position)
+            if match is None:
+                return None
+            position = match.end()
+            found = match.group()
+            if found == b"\\":
+                self.escaped = True
+            elif found == b'"':
+                self.in_string = not self.in_string
+            else:
+                self.depth += 1 if found in b"{[" else -1
+                if self.depth == 0:
+                    return position
+        return None
+
+
+#: What is converted at once: it stays in a processor's cache.
+UNIT_BYTES = 1 << 17
+
+#: What delimits a value inside JSON text: strings are skipped whole, brackets are counted.
+STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+IN_STRING = re.compile(rb'["\\]')
+OUTSIDE_STRING = re.compile(rb'["{}\[\]]')
+SPACE = re.compile(rb"[ \t\r\n]*")
+JUNK = re.compile(rb"[^{\[\n]*")
+LONE_SURROGATE = re.compile(
+    rb"(?<!\\)((?:\\\\)*)(?:\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..)"
+)
+NOT_AN_OBJECT = "Invalid JSONPath format: Member is not an object."
+NOT_AN_ARRAY = "Invalid JSONPath format: Not an array or index out of range."
+
+
+class Converter:
+    """Converts batches of bytes into rows in COPY's text format, and collects load errors."""
+
+    def __init__(self, command: CopyCommand, mapping: Mapping):
+        self.command = command
+        self.mapping = mapping
+        self.rows = 0
+        self.errors: list[LoadError] = []
+        #: The files that were read to their end.
+        self.files: list[FileRead] = []
+        self.fields = [Field(column, command) for column in mapping.columns]
+        self._file: _File | None = None
+        self._decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+        self._decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+        self._fast = FastPath(command, mapping, self.fields) if FastPath.serves(mapping) else None
+
+    def convert(self, batch: Iterable[Part]) -> bytes:
+        """Rows of the batch: parts of files in order.
+
+        Raises TooManyErrors once MAXERROR is reached, and from then on.
+        """
+        self._check_errors()
+        rows = []
+        unit: list[Piece] = []
+        size = 0
+        for piece in self._pieces(batch):
+            unit.append(piece)
+            size += len(piece.text)
+            if size >= UNIT_BYTES:
+                rows.append(self._convert(unit))
+                unit, size = [], 0
+        rows.append(self._convert(unit))
+        return b"".join(rows)
+
+    def _convert(self, unit: list[Piece]) -> bytes:
+        done = None
+        if (
+            self._fast is not None
+            and sum(len(piece.text) for piece in unit) <= MAX_OBJECT
+            and all(piece.file.at_value for piece in unit)
+        ):
+            done = self._fast.convert([piece.text for piece in unit])
+        if done is not None:
+            rows, count = done
+            self.rows += count
+            for piece in unit:
+                piece.file.advance(piece.text)
+        else:
+            out: list[str] = []
+            for piece in unit:
+                self._careful(piece.file, piece.text, piece.last, out)
+            rows = "".join(out).encode()
+        for piece in unit:
+            if piece.last:
+                file = piece.file
+                now = datetime.datetime.now(datetime.UTC)
+                self.files.append(FileRead(file.url, file.lines + file.within_line, file.offset, now))
+        return rows
+
+    def _pieces(self, batch: Iterable[Part]) -> Iterator[Piece]:
+        """Whole lines, about a unit at the most; the end of a file need not end a line."""
+        for source, data, last in batch:
+            file = self._file or _File(source.url)
+            self._file = None if last else file
+            text = file.rest + data
+            start, end = 0, len(text)
+            while end - start > UNIT_BYTES and (newline := text.rfind(b"\n", start, start + UNIT_BYTES)) >= 0:
+                yield Piece(file, text[start : newline + 1], False)
+                start = newline + 1
+            if not last:
+                newline = text.rfind(b"\n", start)
+                if newline >= 0 or end - start <= 2 * MAX_OBJECT:
+                    end = max(start, newline + 1)
+            file.rest = text[end:]
+            yield Piece(file, text[start:end], last)
+
+    # The careful path -----------------------------------------------------------------------
+
+    def _careful(self, file: _File, text: bytes, last: bool, out: list[str]) -> None:
+        """Convert what is complete, value by value; an object that goes on stays with the file."""
+        text = file.unfinished + text
+        position = 0
+        if file.skipped is not None:
+            end = file.skipped.end(text)
+            if end is not None:
+                file.skipped = None
+            position = len(text) if end is None else end
+        line = file.lines
+        counted = 0
+        while True:
+            start = SPACE.match(text, position).end()
+            if start == len(text):
+                position = start
+                break
+            end = _value_end(text, start)
+            if end is None and not last and len(text) - start <= MAX_OBJECT:
+                position = start
+                break
+            if end is None:
+                end = len(text)
+                file.skipped = _Skipped()
+                file.skipped.end(text, start)
+            line += text.count(b"\n", counted, end)
+            counted = end
+            self._row(file, text[start:end], line + 1, file.offset + start, out)
+            position = end
+        file.advance(text[:position])
+        file.unfinished = text[position:]
+
+    def _row(self, file: _File, value: bytes, line: int, offset: int, out: list[str]) -> None:
+        """Convert one root-level value; a load error leaves its row out."""
+        column = None
+        try:
+            if len(value) > MAX_OBJECT:
+                raise FieldError(1216, f"JSON object exceeds the maximum size of {MAX_OBJECT} bytes")
+            texts = []
+            for item, token in zip(self.fields, self._tokens(value), strict=True):
+                column = item.column
+                text = item.convert(token)
+                texts.append("\\N" if text is None else escape(text))
+        except FieldError as error:
+            self._report(
+                LoadError(
+                    file.url,
+                    line,
+                    column,
+                    error.code,
+                    error.reason,
+                    value[:1024].decode(errors="replace"),
+                    error.value,
+                    offset,
+                )
+            )
+            return
+        out.append("\t".join(texts) + "\n")
+        self.rows += 1
+
+    def _report(self, error: LoadError) -> None:
+        self.errors.append(error)
+        self._check_errors()
+
+    def _check_errors(self) -> None:
+        if len(self.errors) >= max(1, self.command.max_error):
+            raise TooManyErrors
+
+    def _tokens(self, value: bytes) -> list[bytes | None]:
+        """The raw JSON text of each column's value."""
+        if LONE_SURROGATE.search(value):
+            mark = self.command.accept_invalid_chars
+            if mark is None:
+                raise FieldError(
+                    1220,
+                    "String contains invalid or unsupported UTF-8 codepoints. Bad UTF-8 hex sequence: "
+                    + LONE_SURROGATE.search(value).group()[-4:].decode(errors="replace").lower()
+                    + " (error 5)",
+                )
+            value = LONE_SURROGATE.sub(rb"\1" + mark.encode(), value)
+        try:
+            if value[:1] == b"{":
+                members = self._decode_object(value)
+            elif value[:1] == b"[":
+                if self.mapping.by_name:
+                    raise FieldError(1216, NOT_AN_OBJECT)
+                members = self._decode_array(value)
+            else:
+                raise FieldError(1216, "Invalid value.")
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise FieldError(1216, "Invalid value.") from error
+        if self.mapping.ignore_case:
+            members = {name.lower(): raw for name, raw in members.items()}
+        return [self._follow(value, members, path) for path in self.mapping.paths]
+
+    def _follow(self, whole: bytes, members: dict | list, path: Path) -> bytes | None:
+        if not path:
+            return whole
+        node: dict | list = members
+        for depth, step in enumerate(path):
+            if isinstance(step, str):
+                if not isinstance(node, dict):
+                    raise FieldError(1216, NOT_AN_OBJECT)
+                if step not in node:
+                    return None
+            elif not isinstance(node, list) or step >= len(node):
+                raise FieldError(1216, NOT_AN_ARRAY)
+            token = bytes(node[step])
+            if depth == len(path) - 1:
+                return token
+            if token == NULL:
+                return None
+            if token[:1] == b"{":
+                node = self._decode_object(token)
+            elif token[:1] == b"[":
+                node = self._decode_array(token)
+            else:
+                raise FieldError(1216, NOT_AN_OBJECT if isinstance(path[depth + 1], str) else NOT_AN_ARRAY)
+        return None
+
+
+def _value_end(text: bytes, start: int) -> int | None:
+    """Where the root-level value at `start` ends; None when the text ends first.
+
+    What is no object and no array ends with its line or where one begins: it is an error on its own.
+    """
+    if text[start : start + 1] not in b"{[":
+        return max(JUNK.match(text, start).end(), start + 1)
+    depth = 0
+    position = start
+    for match in STRUCTURE.finditer(text, start):
+        bracket = match.group()
+        # An unclosed string: what follows it is not structure.
+        if b'"' in text[position : match.start()]:
+            return None
+        position = match.end()
+        if bracket in (b"{", b"["):
+            depth += 1
+        elif bracket in (b"}", b"]"):
+            depth -= 1
+            if depth == 0:
+                return position
+    return None

@@ -1,0 +1,1 @@
+"""The servers that it runs on, without an installation: PostgreSQL and S3, as child processes."""

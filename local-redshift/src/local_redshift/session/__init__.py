@@ -1,0 +1,1 @@
+"""One client's session, between its connection and one of PostgreSQL's."""

@@ -1,0 +1,1 @@
+"""Redshift's SQL: read, refused where Redshift refuses it, and put into PostgreSQL's words."""

@@ -1,0 +1,219 @@
+"""The statements other than DDL that need other words for PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from local_redshift.errors import RedshiftError, syntax_error, unsupported
+from local_redshift.sql.edits import Edits
+from local_redshift.sql.names import literal, qualified_name, quoted
+from local_redshift.sql.plan import Plan, SessionSettings
+
+#: Settings of Redshift's that PostgreSQL has not; they are kept, most without effect.
+REDSHIFT_SETTINGS = frozenset(
+    [
+        "analyze_threshold_percent",
+        "auto_analyze",
+        "cast_super_null_on_error",
+        "datashare_break_glass_session_var",
+        "describe_field_name_in_uppercase",
+        "downcase_delimited_identifier",
+        "enable_case_sensitive_identifier",
+        "enable_case_sensitive_super_attribute",
+        "enable_numeric_rounding",
+        "enable_result_cache_for_session",
+        "enable_vacuum_boost",
+        "error_on_nondeterministic_update",
+        "json_serialization_enable",
+        "json_serialization_parse_nested_strings",
+        "max_concurrency_scaling_clusters",
+        "max_cursor_result_set_size",
+        "mv_enable_aqmv_for_session",
+        "navigate_super_null_on_error",
+        "parse_super_null_on_error",
+        "query_group",
+        "spectrum_query_maxerror",
+        "use_fips_ssl",
+        "wlm_query_slot_count",
+    ]
+)
+
+
+def rewrite(edits: Edits, plan: Plan) -> None:
+    """Rewrite a statement that is no DDL."""
+    handler = STATEMENTS.get(edits.key(0))
+    if handler is not None:
+        handler(edits, plan)
+
+
+def _begin(edits: Edits, plan: Plan) -> None:
+    """Redshift takes the words of other isolation levels and ignores them."""
+    keys = [token.key for token in edits.tokens]
+    read_only = "READ" in keys and "ONLY" in keys
+    plan.sql = ("START TRANSACTION" if keys[0] == "START" else "BEGIN") + (" READ ONLY" if read_only else "")
+
+
+def _truncate(edits: Edits, plan: Plan) -> None:
+    keys = [token.key for token in edits.tokens]
+    for refused in (",", "CASCADE", "RESTRICT", "RESTART", "CONTINUE", "ONLY"):
+        if refused in keys:
+            raise syntax_error(refused, hint="Redshift's TRUNCATE takes one table and nothing else.")
+    # On Redshift TRUNCATE commits the transaction in which it runs.
+    plan.commits = True
+
+
+def _delete(edits: Edits, plan: Plan) -> None:
+    if edits.key(1) != "FROM":
+        edits.texts[0] += " FROM"
+
+
+def _lock(edits: Edits, plan: Plan) -> None:
+    keys = [token.key for token in edits.tokens]
+    if "IN" in keys or "NOWAIT" in keys:
+        raise syntax_error(
+            "IN" if "IN" in keys else "NOWAIT", hint="Redshift's LOCK is always ACCESS EXCLUSIVE."
+        )
+
+
+def _vacuum(edits: Edits, plan: Plan) -> None:
+    index = 1
+    while edits.key(index) in ("FULL", "SORT", "DELETE", "ONLY", "REINDEX", "RECLUSTER"):
+        index += 1
+    end = index
+    while end < len(edits) and edits.key(end) not in ("TO", "BOOST"):
+        end += 1
+    plan.sql = f"VACUUM {edits.render(index, end)}".strip()
+
+
+def _analyze(edits: Edits, plan: Plan) -> None:
+    if edits.key(1) == "COMPRESSION":
+        table = edits.render(2, len(edits)).split("(")[0].strip()
+        plan.sql = (
+            f'SELECT {literal(table)}::text AS "table", attname::text AS "column", '
+            "'raw'::text AS encoding, 0.00::numeric(5,2) AS est_reduction_pct FROM pg_catalog.pg_attribute "
+            f"WHERE attrelid = {literal(table)}::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+        )
+        return
+    index = 1
+    if edits.key(index) == "VERBOSE":
+        index += 1
+    end = index
+    while end < len(edits) and edits.key(end) not in ("PREDICATE", "ALL"):
+        end += 1
+    plan.sql = f"ANALYZE {edits.render(index, end)}".strip()
+
+
+def _set(edits: Edits, plan: Plan) -> None:
+    index = 1
+    if edits.key(index) in ("SESSION", "LOCAL"):
+        index += 1
+    if edits.key(index) == "TRANSACTION" or edits.keys(index, "CHARACTERISTICS"):
+        plan.sql = "SET redshift.isolation TO 'ignored'"
+        return
+    _redirect_setting(edits, plan, index)
+
+
+def _redirect_setting(edits: Edits, plan: Plan, index: int) -> None:
+    if index >= len(edits) or edits.identifier(index) not in REDSHIFT_SETTINGS:
+        return
+    name = edits.identifier(index)
+    edits.texts[index] = f"redshift.{name}"
+    if name == "enable_case_sensitive_identifier" and edits.key(0) in ("SET", "RESET"):
+        value = edits.tokens[-1].value.lower() if edits.key(0) == "SET" else "false"
+        on = value in ("true", "on", "1", "yes")
+
+        def apply(settings: SessionSettings) -> None:
+            settings.case_sensitive_identifiers = on
+
+        plan.settings = apply
+
+
+def _show(edits: Edits, plan: Plan) -> None:
+    if len(edits) == 2 and edits.identifier(1) in REDSHIFT_SETTINGS:
+        name = edits.identifier(1)
+        plan.sql = (
+            f"SELECT COALESCE(current_setting('redshift.{name}', true), 'default')::text AS {quoted(name)}"
+        )
+
+
+def _reset(edits: Edits, plan: Plan) -> None:
+    _redirect_setting(edits, plan, 1)
+
+
+def _merge(edits: Edits, plan: Plan) -> None:
+    """Only the form that Redshift has: no alias on the target, both WHEN clauses once, no conditions."""
+    index = 2 if edits.key(1) == "INTO" else 1
+    target, index = qualified_name(edits, index)
+    if edits.key(index) != "USING":
+        raise syntax_error(
+            edits.tokens[index].text if index < len(edits) else "",
+            hint="On Redshift the target of MERGE takes no alias: name the table itself.",
+        )
+    if edits.key(index + 1) == "(":
+        raise syntax_error("(", hint="On Redshift the source of MERGE is a table, not a subquery.")
+    source, _ = qualified_name(edits, index + 1)
+    if source == target:
+        raise RedshiftError("Source and target of MERGE must be different tables", sqlstate="0A000")
+    keys = [token.key for token in edits.tokens]
+    if keys[-2:] == ["REMOVE", "DUPLICATES"]:
+        raise RedshiftError(
+            "MERGE … REMOVE DUPLICATES is not supported",
+            sqlstate="0A000",
+            hint="Redshift has it, Local Redshift does not imitate it.",
+        )
+    whens = [
+        i
+        for i in edits.top_level(0, len(edits))
+        if keys[i : i + 2] == ["WHEN", "MATCHED"] or keys[i : i + 3] == ["WHEN", "NOT", "MATCHED"]
+    ]
+    kinds = []
+    for when in whens:
+        after = when + (2 if keys[when + 1] == "MATCHED" else 3)
+        kinds.append("matched" if keys[when + 1] == "MATCHED" else "not matched")
+        if edits.key(after) != "THEN":
+            raise syntax_error(
+                edits.tokens[after].text if after < len(edits) else "",
+                hint="On Redshift WHEN MATCHED and WHEN NOT MATCHED take no condition: "
+                "filter the source before.",
+            )
+    if sorted(kinds) != ["matched", "not matched"]:
+        raise syntax_error(
+            "MERGE" if not kinds else "WHEN",
+            hint="Redshift's MERGE has WHEN MATCHED THEN and WHEN NOT MATCHED THEN, each exactly once.",
+        )
+
+
+def _explain(edits: Edits, plan: Plan) -> None:
+    if "ANALYZE" in (edits.key(1), edits.key(2)):
+        raise unsupported("EXPLAIN ANALYZE", "EXPLAIN takes VERBOSE only.")
+
+
+def _grant(edits: Edits, plan: Plan) -> None:
+    """A role is a grantee of its own kind on Redshift, and any role is one to PostgreSQL."""
+    for index in range(1, len(edits)):
+        if edits.key(index) == "ROLE" and edits.key(index - 1) in ("GRANT", "REVOKE", "TO", "FROM", ","):
+            edits.remove(index, index + 1)
+
+
+def _prepare_transaction(edits: Edits, plan: Plan) -> None:
+    if edits.key(1) == "TRANSACTION":
+        raise unsupported("PREPARE TRANSACTION", "it has no two-phase commit.")
+
+
+STATEMENTS: dict[str, Callable[[Edits, Plan], None]] = {
+    "BEGIN": _begin,
+    "START": _begin,
+    "TRUNCATE": _truncate,
+    "DELETE": _delete,
+    "LOCK": _lock,
+    "VACUUM": _vacuum,
+    "ANALYZE": _analyze,
+    "SET": _set,
+    "SHOW": _show,
+    "RESET": _reset,
+    "MERGE": _merge,
+    "EXPLAIN": _explain,
+    "GRANT": _grant,
+    "REVOKE": _grant,
+    "PREPARE": _prepare_transaction,
+}
