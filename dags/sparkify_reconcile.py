@@ -19,7 +19,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
 
 from sparkify.operators import FindChangedDaysOperator, ReportChangesOperator
-from sparkify.settings import BUCKET, DAILY_LOG_KEY, task_defaults, variable
+from sparkify.settings import BUCKET, DAILY_LOG_KEY, FILTERS, MOST_DAYS, task_defaults, variable
 
 with DAG(
     dag_id="sparkify_reconcile",
@@ -33,11 +33,13 @@ with DAG(
             35,
             type="integer",
             minimum=1,
+            maximum=MOST_DAYS,
             title="Days to look back",
             description="Published days before today whose log files are compared.",
         ),
     },
     tags=["sparkify", "redshift", "s3"],
+    user_defined_filters=FILTERS,
     doc_md=__doc__,
 ) as dag:
     find_changed_days = FindChangedDaysOperator(

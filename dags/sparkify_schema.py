@@ -19,7 +19,7 @@ from airflow.sdk import DAG, Param
 
 from sparkify.operators import SchemaOperator
 from sparkify.paths import SQL
-from sparkify.settings import task_defaults, variable
+from sparkify.settings import FILTERS, task_defaults, variable
 
 FOLDERS = (
     "migrations",
@@ -58,6 +58,7 @@ with DAG(
     },
     template_searchpath=[str(SQL)],
     tags=["sparkify", "redshift", "maintenance"],
+    user_defined_filters=FILTERS,
     doc_md=__doc__,
 ) as dag:
     create_schema = SchemaOperator(
