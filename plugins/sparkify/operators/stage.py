@@ -31,7 +31,7 @@ from sparkify.work import Run
 
 log = logging.getLogger(__name__)
 
-KEY_COLUMNS = ("problem", "key_name", "row_count", "first_file")
+KEY_COLUMNS = ("problem", "key_name", "row_count", "key_count", "first_file")
 PUBLISH_REJECTED = "rejected_rows/publish.sql"
 
 
@@ -219,7 +219,7 @@ class StageToRedshiftOperator(SparkifyOperator):
                 copied = self._copy(transaction, rejects)
             known = self._known_keys(run, transaction)
             if known is not None and (drift := shapes.drift(known)):
-                log.warning("Keys that the landing table does not know, or that objects lack, of %d value(s) "
+                log.warning("Keys that the landing table does not know, or objects lack or have twice, of %d value(s) "
                             "looked at:\n%s", shapes.values, text_table(KEY_COLUMNS, drift))  # fmt: skip
                 transaction.insert(run.table(f"{self.source}_keys"), KEY_COLUMNS, drift)
             if self.reject_sql:
