@@ -1,9 +1,8 @@
 """Schema drift: keys of the source objects that no column takes, that an object has twice, or that it lacks.
 
 COPY passes over a key that it was not told of, loads NULL for one that is missing and one of the values of a
-key that stands twice, without a word (Redshift: "COPY from JSON format"), so the objects are looked at as they
-stand. They are counted too: COPY
-may take a torn object and all that follows it for one row.
+key that stands twice, without a word (Redshift: "COPY from JSON format"), so the objects are looked at as
+they stand. They are counted too: COPY may take a torn object and all that follows it for one row.
 """
 
 from __future__ import annotations
@@ -63,18 +62,20 @@ class Shapes:
                 self.shapes.setdefault(keys, Shape(0, file_name)).rows += 1
 
     def drift(self, known: frozenset[str]) -> list[tuple[str, str | None, int, int, str]]:
-        """Problem, key, rows, number of keys, first file: of each key that is unknown, missing or there twice.
+        """Problem, key, rows, number of keys, first file: of keys that are unknown, missing or there twice.
 
-        By problem, the most frequent first. Of more than `MOST_KEYS` the last row stands for all others: without
-        a key, with their number, and the rows and first file of the most frequent of them. The texts fit the
-        columns of the work table of keys.
+        By problem, the most frequent first. Of more than `MOST_KEYS` the last row stands for all others:
+        without a key, with their number, the rows and the first file of the most frequent of them. The texts
+        fit the columns of the work table of keys.
 
         :param known: the keys that the landing table takes.
         """
         sightings: dict[str, dict[str, Shape]] = {UNKNOWN: {}, TWICE: {}, MISSING: {}}
         for keys, shape in self.shapes.items():
             problems = [(MISSING, key) for key in known - keys]
-            problems += [(TWICE, key.key) if isinstance(key, Twice) else (UNKNOWN, key) for key in keys - known]
+            problems += [
+                (TWICE, key.key) if isinstance(key, Twice) else (UNKNOWN, key) for key in keys - known
+            ]
             for problem, key in problems:
                 sightings[problem].setdefault(key, Shape(0, shape.first_file)).rows += shape.rows
         rows = []

@@ -14,6 +14,7 @@ from sparkify import alerts
 from sparkify.checks import FAILED, WARNED, Check, Result, read_checks, results_table, summary
 from sparkify.operators.base import SparkifyOperator
 from sparkify.paths import SQL
+from sparkify.text import fit
 from sparkify.warehouse import Transaction, TransientError, WarehouseError
 from sparkify.work import Run
 
@@ -27,7 +28,7 @@ RESULT_COLUMNS = (
     *("run_id", "window_start", "window_end", "table_name", "check_name", "severity", "status"),
     *("observed", "rows_checked", "warn_if", "error_if", "detail"),
 )
-DETAIL_CHARACTERS = 1000
+DETAIL_BYTES = 1000
 EXPLAINED_ROWS = 5
 
 
@@ -143,7 +144,7 @@ class DataQualityOperator(SparkifyOperator):
                 *(run.run_id, run.window.start_sql, run.window.end_sql),
                 *(result.check.table, result.check.name, result.check.severity, result.status),
                 *(result.observed, result.rows_checked, result.check.warn_if, result.check.error_if),
-                result.detail[:DETAIL_CHARACTERS] or None,
+                fit(result.detail, DETAIL_BYTES) or None,
             )
             for result in results
         ]

@@ -11,11 +11,23 @@ from typing import Any, NoReturn
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.drift import BYTES_A_FILE, Shapes, jsonpaths_keys, sampled
-from sparkify.lake import Lake, SourceFile, day_keys, file_rows, folder, hour_rows, json_lines, manifest
+from sparkify.lake import (
+    Lake,
+    LakeError,
+    Line,
+    SourceFile,
+    day_keys,
+    file_rows,
+    folder,
+    hour_rows,
+    json_lines,
+    manifest,
+)
 from sparkify.lineage import Lineage, S3Folder, Table
 from sparkify.operators.base import SparkifyOperator
 from sparkify.paths import JSONPATHS
 from sparkify.rejected import (
+    RAW_LINE_BYTES,
     CopyRefusedError,
     LoadSession,
     Rejected,
@@ -216,17 +228,17 @@ class StageToRedshiftOperator(SparkifyOperator):
             if with_list:
                 transaction.run_script(self.copy_files_sql, "staging/copy_files.sql")
             if files:
-                copied = self._copy(transaction, rejects)
+                copied = self._copy(transaction, rejects, files)
             known = self._known_keys(run, transaction)
             if known is not None and (drift := shapes.drift(known)):
-                log.warning("Keys that the landing table does not know, or objects lack or have twice, of %d value(s) "
-                            "looked at:\n%s", shapes.values, text_table(KEY_COLUMNS, drift))  # fmt: skip
+                log.warning("Keys that the landing table does not know, or objects lack or have twice, of "
+                            "%d value(s):\n%s", shapes.values, text_table(KEY_COLUMNS, drift))  # fmt: skip
                 transaction.insert(run.table(f"{self.source}_keys"), KEY_COLUMNS, drift)
             if self.reject_sql:
                 transaction.run_script(self.reject_sql, f"staging/{self.source}/reject.sql")
             return copied, Rejected.read(transaction, rejects)
 
-    def _copy(self, transaction: Transaction, rejects: str) -> int:
+    def _copy(self, transaction: Transaction, rejects: str, files: list[SourceFile]) -> int:
         """COPY, and the rows that it left out into the work table; how many it loaded."""
         session = LoadSession.begin(transaction)
         try:
@@ -234,26 +246,33 @@ class StageToRedshiftOperator(SparkifyOperator):
         except WarehouseError as error:
             if not refused_rows(error):
                 raise
-            raise CopyRefusedError(self._refused(session, at_least=1)) from error
+            raise CopyRefusedError(self._refused(session, files, at_least=1)) from error
         missed = left_out(transaction.notices())
         if missed:
-            store(transaction, rejects, self._refused(session, at_least=missed))
+            store(transaction, rejects, self._refused(session, files, at_least=missed))
         [(copied,)] = transaction.execute("SELECT pg_last_copy_count()", name="count what COPY loaded")
         return copied
 
-    def _refused(self, session: LoadSession, at_least: int) -> list[RejectedRow]:
+    def _refused(self, session: LoadSession, files: list[SourceFile], at_least: int) -> list[RejectedRow]:
         """The rows that COPY refused; the raw text that Redshift Serverless does not keep is read from S3."""
-        rows = session.read(self.warehouse, at_least)
-        numbers: dict[str, set[int]] = {}
+        keys = sorted(file.object_key for file in files)
+        rows = [row.of_file(self.s3_bucket, keys) for row in session.read(self.warehouse, at_least)]
+        known, numbers = set(keys), {}
         for row in rows:
-            if row.raw_line is None:
-                numbers.setdefault(row.file_name, set()).add(row.line_number)
-        bucket = f"s3://{self.s3_bucket}/"
-        lines = {
-            file: self.lake.lines(self.s3_bucket, file.removeprefix(bucket), of_file)
-            for file, of_file in numbers.items()
-        }
-        return [row.with_raw_line(lines.get(row.file_name, {}).get(row.line_number)) for row in rows]
+            if row.raw_line is None and row.object_key in known:
+                numbers.setdefault(row.object_key, set()).add(row.line_number)
+        lines = {key: self._lines(key, of_file) for key, of_file in numbers.items()}
+        return [row.with_raw_line(lines.get(row.object_key, {}).get(row.line_number)) for row in rows]
+
+    def _lines(self, key: str, numbers: set[int]) -> dict[int, Line]:
+        """Lines of a file; none where it cannot be read: the rows are rejected also without their text."""
+        try:
+            return self.lake.lines(self.s3_bucket, key, numbers, RAW_LINE_BYTES)
+        except LakeError as error:
+            log.warning(
+                "Rejected rows of s3://%s/%s are kept without their text: %s", self.s3_bucket, key, error
+            )
+            return {}
 
     def _keep(self, run: Run, rows: list[RejectedRow]) -> Rejected:
         """The rows of a COPY that was rolled back, in the work table of rejected rows."""

@@ -1,4 +1,4 @@
-"""Text about data, made fit for a VARCHAR: what no table holds is written out, what is too long is cut by bytes."""
+"""Text about data, made fit for a VARCHAR: what no table holds is written out, what is too long is cut."""
 
 from __future__ import annotations
 
