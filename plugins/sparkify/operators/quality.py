@@ -14,7 +14,7 @@ from sparkify import alerts
 from sparkify.checks import FAILED, WARNED, Check, Result, read_checks, results_table, summary
 from sparkify.operators.base import SparkifyOperator
 from sparkify.paths import SQL
-from sparkify.text import fit
+from sparkify.text import fit, visible
 from sparkify.warehouse import Transaction, TransientError, WarehouseError
 from sparkify.work import Run
 
@@ -129,7 +129,7 @@ class DataQualityOperator(SparkifyOperator):
             result = check.judge(transaction.execute(query.rstrip().rstrip(";"), name=name))
             if explain and result.status in (WARNED, FAILED):
                 rows = transaction.execute(explain, name=f"explain {check.table}.{check.name}")
-                shown = "; ".join(", ".join(map(str, row)) for row in rows[:EXPLAINED_ROWS])
+                shown = visible("; ".join(", ".join(map(str, row)) for row in rows[:EXPLAINED_ROWS]))
                 more = f"; and {len(rows) - EXPLAINED_ROWS} more" if len(rows) > EXPLAINED_ROWS else ""
                 result = result.turned(result.status, shown + more)
             return result

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparkify import drift, rejected
+from sparkify.operators import quality
+from sparkify.paths import SQL
 from sparkify.text import fit, visible
 
 pytestmark = pytest.mark.unit
@@ -53,3 +59,53 @@ def test_any_text_fits(text, size):
     assert len(fitted.encode()) <= size
     assert "\0" not in fitted
     assert visible(fitted) == fitted
+
+
+def width(path: str, column: str) -> int:
+    """Of a VARCHAR, as a table declares it."""
+    return int(re.search(rf"^    {column} VARCHAR\((\d+)\)", (SQL / path).read_text(), re.MULTILINE)[1])
+
+
+@pytest.mark.parametrize(
+    ("size", "path", "column"),
+    [
+        (drift.KEY_NAME_BYTES, "staging/create_keys.sql", "key_name"),
+        (drift.FILE_NAME_BYTES, "staging/create_keys.sql", "first_file"),
+        *[
+            (size, path, column)
+            for path in ("staging/create_rejected.sql", "rejected_rows/create.sql")
+            for size, column in [
+                (rejected.FILE_NAME_BYTES, "file_name"),
+                (rejected.REASON_BYTES, "reason"),
+                (rejected.RAW_LINE_BYTES, "raw_line"),
+            ]
+        ],
+        (1024, "staging/create_rejected.sql", "object_key"),
+        (quality.DETAIL_BYTES, "quality_results/create.sql", "detail"),
+    ],
+)
+def test_what_is_fitted_fits_its_column(size, path, column):
+    assert size <= width(path, column)
+
+
+@given(ANY_TEXT, ANY_TEXT, ANY_TEXT, st.integers(1, 10**7))
+def test_any_rejected_row_fits_its_table(file, reason, raw, length):
+    row = rejected.RejectedRow(file, 1, "song", 1220, reason, raw, "", length)
+    file_name, _, _, _, reason, raw_line, _ = row.values()
+    assert len(file_name.encode()) <= rejected.FILE_NAME_BYTES
+    assert len(reason.encode()) <= rejected.REASON_BYTES
+    assert len(raw_line.encode()) <= rejected.RAW_LINE_BYTES
+
+
+@given(st.dictionaries(ANY_TEXT, st.integers(), max_size=150))
+def test_any_keys_of_an_object_fit_their_table(row):
+    shapes = drift.Shapes()
+    text = json.dumps(row)
+    shapes.look_at("s3://lake/" + "k" * 1024, text.encode())
+    rows = shapes.drift(frozenset({"song"}))
+    assert sum(count for problem, _, _, count, _ in rows if problem == "unknown") == len(
+        json.loads(text).keys() - {"song"}
+    )
+    for _, key, _, _, file in rows:
+        assert key is None or 0 < len(key.encode()) <= drift.KEY_NAME_BYTES
+        assert len(file.encode()) <= drift.FILE_NAME_BYTES
