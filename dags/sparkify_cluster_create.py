@@ -22,7 +22,7 @@ from airflow.providers.amazon.aws.sensors.redshift_cluster import RedshiftCluste
 from airflow.sdk import DAG, Param, TriggerRule
 
 from sparkify.operators.cluster import EnsureCopyRoleOperator, PlanClusterOperator, ReportClusterOperator
-from sparkify.settings import BUCKET, WORK, cluster_param, network_params, role_param, task_defaults
+from sparkify.settings import BUCKET, FILTERS, WORK, cluster_param, network_params, role_param, task_defaults
 
 CLUSTER = "{{ params.cluster_identifier }}"
 
@@ -60,6 +60,7 @@ with DAG(
         **role_param(),
     },
     tags=["sparkify", "redshift", "aws"],
+    user_defined_filters=FILTERS,
     doc_md=__doc__,
 ) as dag:
     ensure_copy_role = EnsureCopyRoleOperator(

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
 from sparkify.operators import DropOldWorkOperator
-from sparkify.settings import WORK, task_defaults
+from sparkify.settings import FILTERS, MOST_DAYS, WORK, task_defaults
 
 with DAG(
     dag_id="sparkify_maintenance",
@@ -27,11 +27,13 @@ with DAG(
             7,
             type="integer",
             minimum=1,
+            maximum=MOST_DAYS,
             title="Days to keep",
             description="Work of failed runs that is younger than this stays.",
         ),
     },
     tags=["sparkify", "redshift", "maintenance"],
+    user_defined_filters=FILTERS,
     doc_md=__doc__,
 ) as dag:
     drop_old_work = DropOldWorkOperator(task_id="drop_old_work", keep_days="{{ params.keep_days }}", **WORK)

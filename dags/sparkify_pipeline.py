@@ -33,7 +33,7 @@ from sparkify.operators import (
     StageToRedshiftOperator,
 )
 from sparkify.paths import SQL
-from sparkify.settings import BUCKET, DAILY_LOG_KEY, STAGE, WORK, run_params, task_defaults, variable
+from sparkify.settings import BUCKET, DAILY_LOG_KEY, FILTERS, STAGE, WORK, run_params, task_defaults, variable
 
 PLAY_KEY = ["start_time", "user_id", "session_id", "item_in_session"]
 #: A table before those whose publish.sql reads it.
@@ -51,6 +51,7 @@ with DAG(
     params=run_params(),
     template_searchpath=[str(SQL)],
     tags=["sparkify", "redshift", "s3"],
+    user_defined_filters=FILTERS,
     doc_md=__doc__,
 ) as dag:
     stage_events = StageToRedshiftOperator(

@@ -26,7 +26,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
 
 from sparkify.operators import FindChangedDaysOperator, RebuildOperator, ReportChangesOperator
 from sparkify.paths import CREATE_SQL, SQL
-from sparkify.settings import BUCKET, DAILY_LOG_KEY, task_defaults, variable
+from sparkify.settings import BUCKET, DAILY_LOG_KEY, FILTERS, MOST_DAYS, task_defaults, variable
 
 with DAG(
     dag_id="sparkify_reconcile",
@@ -40,12 +40,14 @@ with DAG(
             35,
             type="integer",
             minimum=1,
+            maximum=MOST_DAYS,
             title="Days to look back",
             description="Published days before today whose log files are compared.",
         ),
     },
     template_searchpath=[str(SQL)],
     tags=["sparkify", "redshift", "s3"],
+    user_defined_filters=FILTERS,
     doc_md=__doc__,
 ) as dag:
     rebuild_tables = RebuildOperator(

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
 from sparkify.operators import ReportOperator
-from sparkify.settings import WORK, task_defaults
+from sparkify.settings import FILTERS, MOST_DAYS, WORK, task_defaults
 
 with DAG(
     dag_id="sparkify_report",
@@ -28,11 +28,13 @@ with DAG(
             30,
             type="integer",
             minimum=1,
+            maximum=MOST_DAYS,
             title="Days to report",
             description="The days that end with the latest play.",
         ),
     },
     tags=["sparkify", "redshift", "analytics"],
+    user_defined_filters=FILTERS,
     doc_md=__doc__,
 ) as dag:
     write_report = ReportOperator(

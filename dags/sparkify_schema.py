@@ -20,7 +20,7 @@ from airflow.sdk import DAG, Param
 
 from sparkify.operators import SchemaOperator
 from sparkify.paths import CREATE_SQL, SQL
-from sparkify.settings import task_defaults, variable
+from sparkify.settings import FILTERS, task_defaults, variable
 
 with DAG(
     dag_id="sparkify_schema",
@@ -45,6 +45,7 @@ with DAG(
     },
     template_searchpath=[str(SQL)],
     tags=["sparkify", "redshift", "maintenance"],
+    user_defined_filters=FILTERS,
     doc_md=__doc__,
 ) as dag:
     create_schema = SchemaOperator(

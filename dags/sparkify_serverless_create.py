@@ -17,7 +17,15 @@ from airflow.sdk import DAG, Param
 
 from sparkify.operators.cluster import EnsureCopyRoleOperator
 from sparkify.operators.serverless import CreateServerlessOperator, ServerlessSensor
-from sparkify.settings import BUCKET, WORK, network_params, role_param, serverless_param, task_defaults
+from sparkify.settings import (
+    BUCKET,
+    FILTERS,
+    WORK,
+    network_params,
+    role_param,
+    serverless_param,
+    task_defaults,
+)
 
 NAME = "{{ params.name }}"
 
@@ -58,6 +66,7 @@ with DAG(
     # Numbers and lists stay what they are. No secret is rendered here.
     render_template_as_native_obj=True,
     tags=["sparkify", "redshift", "aws"],
+    user_defined_filters=FILTERS,
     doc_md=__doc__,
 ) as dag:
     ensure_copy_role = EnsureCopyRoleOperator(

@@ -4,6 +4,7 @@
 Run it first, and whenever something about AWS or the connections has changed. It changes nothing: it writes a
 probe to the work bucket and deletes it again.
 
+- *variables*: the Airflow Variables are valid, and none is misspelt.
 - *connections*: the Airflow connections exist, give credentials, and Redshift lets the user in.
 - *buckets*: Airflow lists both buckets and writes to the work bucket; both are in the region that COPY names.
 - *copy*: the role of COPY reads both buckets (one file, NOLOAD).
@@ -26,9 +27,10 @@ from sparkify.operators.verify import (
     VerifyCopyOperator,
     VerifySchemaOperator,
     VerifyTablesOperator,
+    VerifyVariablesOperator,
 )
 from sparkify.paths import SQL
-from sparkify.settings import BUCKET, COPY, WORK, task_defaults, variable
+from sparkify.settings import BUCKET, COPY, FILTERS, VARIABLES, WORK, task_defaults, variable
 
 SOURCE = {
     "s3_bucket": BUCKET,
@@ -44,8 +46,12 @@ with DAG(
     default_args=task_defaults(execution_timeout=timedelta(minutes=5), retry_delay=timedelta(seconds=5)),
     template_searchpath=[str(SQL)],
     tags=["sparkify", "redshift", "maintenance"],
+    user_defined_filters=FILTERS,
     doc_md=__doc__,
 ) as dag:
+    variables = VerifyVariablesOperator(
+        task_id="variables", variables={name: variable(name) for name in VARIABLES}
+    )
     connections = VerifyConnectionsOperator(task_id="connections")
     buckets = VerifyBucketsOperator(task_id="buckets", region=COPY["region"], **SOURCE, **WORK)
     copy = VerifyCopyOperator(task_id="copy", **SOURCE, **WORK, **COPY)
@@ -53,6 +59,6 @@ with DAG(
     tables = VerifyTablesOperator(task_id="tables", execution_timeout=timedelta(hours=1))
     clocks = VerifyClocksOperator(task_id="clocks", s3_bucket=BUCKET)
 
-    connections >> [buckets, schema, clocks]
+    variables >> connections >> [buckets, schema, clocks]
     schema >> tables
     buckets >> copy

@@ -24,11 +24,11 @@ def parse_hour(option: str, text: str) -> datetime:
     """Read `2018-11-01` or `2018-11-01T05:00`, in UTC unless it names another zone."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise WindowError(
             f"{option} {text!r} is not a date. Give one like 2018-11-01 or 2018-11-01T05:00 (UTC)."
         ) from None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     if moment.minute or moment.second or moment.microsecond:
         raise WindowError(f"{option} {text!r} is not a whole hour. The pipeline loads whole hours.")
     return moment

@@ -17,6 +17,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import redact
 
+from sparkify.text import visible
 from sparkify.window import WindowError, resolve_window
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Alert:
         facts = [f"DAG: {ti.dag_id}", f"Task: {task}", f"Run: {ti.run_id}"]
         if window:
             facts.append(f"Window: {window}")
-        text = redact(text)
+        text = visible(redact(text))
         if len(text) > QUOTED:
             text = f"{text[:QUOTED]} ... (the log has the rest)"
         return cls(redact(f"{ti.dag_id}.{task} {happened}"), redact(facts), text, ti.log_url)

@@ -1,7 +1,8 @@
-"""Schema drift: keys of the source objects that no column takes, and known keys that objects lack.
+"""Schema drift: keys of the source objects that no column takes, that an object has twice, or that it lacks.
 
-COPY passes over a key that it was not told of and loads NULL for one that is missing, without a word
-(Redshift: "COPY from JSON format"), so the objects are looked at as they stand.
+COPY passes over a key that it was not told of, loads NULL for one that is missing and one of the values of a
+key that stands twice, without a word (Redshift: "COPY from JSON format"), so the objects are looked at as
+they stand.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sparkify.json_values import Twice, Value
+from sparkify.text import fit
+
 if TYPE_CHECKING:
-    from sparkify.json_values import Value
     from sparkify.lake import SourceFile
 
 #: How much of the files of one run is looked at: the end of each, where a growing file is new; of a
@@ -21,8 +24,10 @@ if TYPE_CHECKING:
 BYTES_PER_FILE = 8 * 1024 * 1024
 BYTES_PER_RUN = 64 * 1024 * 1024
 MOST_FILES = 300
+#: How many keys of one problem are listed; the others are counted.
 MOST_KEYS = 100
-UNKNOWN, MISSING = "unknown", "missing"
+KEY_NAME_BYTES, FILE_NAME_BYTES = 512, 1024
+UNKNOWN, TWICE, MISSING = "unknown", "twice", "missing"
 FIRST_NAME = re.compile(r"^\$(?:\['([^']+)'\]|\[\"([^\"]+)\"\]|\.([^.\[\]]+))")
 
 
@@ -40,7 +45,7 @@ class Shapes:
 
     values: int = 0
     objects: int = 0
-    shapes: dict[frozenset[str], Shape] = field(default_factory=dict)
+    shapes: dict[frozenset[str | Twice], Shape] = field(default_factory=dict)
 
     def look_at(self, file_name: str, values: Iterable[Value]) -> None:
         """Count the root-level values of a file, or of a part of it."""
@@ -50,18 +55,39 @@ class Shapes:
                 self.objects += 1
                 self.shapes.setdefault(value.keys, Shape(0, file_name)).rows += 1
 
-    def drift(self, known: frozenset[str]) -> list[tuple[str, str, int, str]]:
-        """Problem, key, rows, first file of each key that is unknown, or missing; the most frequent first.
+    def drift(self, known: frozenset[str]) -> list[tuple[str, str | None, int, int, str]]:
+        """Problem, key, rows, number of keys, first file: of keys that are unknown, missing or there twice.
+
+        By problem, the most frequent first. Of more than `MOST_KEYS` the last row stands for all others:
+        without a key, with their number, the rows and the first file of the most frequent of them. The texts
+        fit the columns of the work table of keys.
 
         :param known: the keys that the landing table takes.
         """
-        sightings: dict[tuple[str, str], Shape] = {}
+        sightings: dict[str, dict[str, Shape]] = {UNKNOWN: {}, TWICE: {}, MISSING: {}}
         for keys, shape in self.shapes.items():
-            for problem, names in ((UNKNOWN, keys - known), (MISSING, known - keys)):
-                for name in names:
-                    sightings.setdefault((problem, name), Shape(0, shape.first_file)).rows += shape.rows
-        rows = [(problem, key, one.rows, one.first_file) for (problem, key), one in sightings.items()]
-        return sorted(rows, key=lambda row: (-row[2], row))[:MOST_KEYS]
+            problems = [(MISSING, key) for key in known - keys]
+            problems += [
+                (TWICE, key.key) if isinstance(key, Twice) else (UNKNOWN, key) for key in keys - known
+            ]
+            for problem, key in problems:
+                sightings[problem].setdefault(key, Shape(0, shape.first_file)).rows += shape.rows
+        rows = []
+        for problem, of_keys in sightings.items():
+            found = sorted(of_keys.items(), key=lambda item: (-item[1].rows, item[0]))
+            rows += [(problem, key, one.rows, 1, one.first_file) for key, one in found[:MOST_KEYS]]
+            if others := found[MOST_KEYS:]:
+                rows.append((problem, None, others[0][1].rows, len(others), others[0][1].first_file))
+        return [
+            (
+                problem,
+                None if key is None else fit(key, KEY_NAME_BYTES) or '""',
+                count,
+                keys,
+                fit(file, FILE_NAME_BYTES),
+            )
+            for problem, key, count, keys, file in rows
+        ]
 
 
 def jsonpaths_keys(text: bytes) -> frozenset[str] | None:

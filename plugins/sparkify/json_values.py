@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Redshift's limit of one JSON object, "COPY from JSON format": what is longer is no row.
 MOST_CHARACTERS = 4 * 1024 * 1024
@@ -28,16 +28,23 @@ IN_STRING = re.compile(r'["\\]')
 OUTSIDE_STRING = re.compile(r'["{}\[\]]')
 
 
+class Twice(NamedTuple):
+    """Beside a key in an object's set of keys: it stands in the object more than once."""
+
+    key: str
+
+
 @dataclass(frozen=True)
 class Value:
     """One root-level value, or what stands in place of one.
 
-    :param keys: the first-level keys of an object; None of anything else, or of what is no JSON.
+    :param keys: the first-level keys of an object, those that stand twice also as `Twice`; None of anything
+        else, or of what is no JSON.
     :param line: the number of its last line, from 1.
     :param hidden: how many whole objects are inside of what is no JSON; None where it cannot be told.
     """
 
-    keys: frozenset[str] | None
+    keys: frozenset[str | Twice] | None
     line: int
     hidden: int | None = 0
 
@@ -59,7 +66,7 @@ class _Reader:
         self.chunks = iter(chunks)
         self.known = known
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self.raw_decode = json.JSONDecoder().raw_decode
+        self.raw_decode = json.JSONDecoder(object_pairs_hook=_names).raw_decode
         self.text = ""
         self.position = 0
         self.line = 1
@@ -81,9 +88,9 @@ class _Reader:
             hidden = self._pass_over()
             return Value(None, self._line(), hidden)
         value, end = decoded
-        is_row = isinstance(value, dict) and end - self.position <= MOST_CHARACTERS
+        is_row = isinstance(value, frozenset) and end - self.position <= MOST_CHARACTERS
         self.position = end
-        return Value(frozenset(value) if is_row else None, self._line())
+        return Value(value if is_row else None, self._line())
 
     def _decode(self, start: int) -> tuple[Any, int] | None:
         """The value that begins there and where it ends; None of what is no JSON.
@@ -169,6 +176,15 @@ class _Reader:
             size += len(parts[-1])
             self.effort += EFFORT * len(parts[-1])
         self.text = "".join(parts)
+
+
+def _names(pairs: list[tuple[str, object]]) -> frozenset[str | Twice]:
+    """What the decoder makes of an object: its keys."""
+    keys = frozenset(key for key, _ in pairs)
+    if len(keys) == len(pairs):
+        return keys
+    seen: set[str] = set()
+    return keys | {Twice(key) for key, _ in pairs if key in seen or seen.add(key)}
 
 
 @dataclass

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk.exceptions import AirflowException
 
@@ -40,6 +40,17 @@ class SourceFile:
     etag: str
     size_bytes: int
     last_modified: str
+
+
+class Line(NamedTuple):
+    """A line of an object.
+
+    :param head: how it begins.
+    :param length: how many bytes it has, the newline left out.
+    """
+
+    head: bytes
+    length: int
 
 
 class Lake:
@@ -131,22 +142,29 @@ class Lake:
         except Exception as error:
             raise self._explained(error, f"read s3://{bucket}/{key}") from error
 
-    def lines(self, bucket: str, key: str, numbers: Collection[int]) -> dict[int, bytes]:
-        """Some lines of an object, by their number from 1, without reading it all into memory.
+    def lines(self, bucket: str, key: str, numbers: Collection[int], size: int) -> dict[int, Line]:
+        """Some lines of an object, by their number from 1, in memory no more than the beginning of each.
 
+        A line ends with a newline, as COPY counts them, and with nothing else.
+
+        :param size: at most so many bytes of each line.
         :raises LakeError: as `read`.
         """
-        found = {}
+        found = dict.fromkeys(numbers, Line(b"", 0))
+        number, last = 1, max(numbers)
         try:
-            body = self.client.get_object(Bucket=bucket, Key=key)["Body"]
-            for number, line in enumerate(body.iter_lines(), 1):
-                if number in numbers:
-                    found[number] = line
-                if number >= max(numbers):
-                    break
+            with closing(self.client.get_object(Bucket=bucket, Key=key)["Body"]) as body:
+                for chunk in body.iter_chunks(CHUNK_BYTES):
+                    for place, part in enumerate(chunk.split(b"\n")):
+                        number += place > 0
+                        if number in found:
+                            head, length = found[number]
+                            found[number] = Line(head + part[: size - len(head)], length + len(part))
+                    if number > last:
+                        break
         except Exception as error:
             raise self._explained(error, f"read s3://{bucket}/{key}") from error
-        return found
+        return {number: line for number, line in found.items() if line.length}
 
     def write(self, bucket: str, key: str, body: bytes) -> str:
         """Put an object; returns its `s3://` URI."""

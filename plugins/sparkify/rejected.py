@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import re
 import time
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice, takewhile
 
+from sparkify.lake import Line
 from sparkify.paths import SQL
 from sparkify.tables import text_table
+from sparkify.text import BOM, fit
 from sparkify.warehouse import Transaction, TransientError, Warehouse, WarehouseError
 
 log = logging.getLogger(__name__)
@@ -22,8 +26,13 @@ REFUSED = re.compile(r"Load into table '.*' failed\.\s+Check '")
 LEFT_OUT = re.compile(r"(\d+) record\(s\) could not be loaded")
 #: How long system tables may take to show what a COPY has written.
 DEADLINE_SECONDS = 60
-COLUMNS = ("file_name", "line_number", "column_name", "error_code", "reason", "raw_line")
-RAW_LINE_CHARACTERS = 1024
+COLUMNS = ("file_name", "line_number", "column_name", "error_code", "reason", "raw_line", "object_key")
+#: How much of a row is kept: as much as Redshift keeps (STL_LOAD_ERRORS).
+RAW_LINE_BYTES = 1024
+FILE_NAME_BYTES, REASON_BYTES = 1024, 512
+#: Redshift's load-error tables have CHAR(256) for the name of a file: as long a name, or nearly, may be cut.
+CUT_NAME_BYTES = 252
+HAS_BOM = " It begins with a byte order mark (BOM): write the file in UTF-8 without one."
 #: How many rows the log shows.
 SHOWN = 20
 
@@ -37,6 +46,9 @@ class RejectedRow:
     :param column_name: the landing table's column; empty where the row as a whole is at fault.
     :param error_code: Redshift's; None where the model refused what COPY took.
     :param raw_line: the beginning of the row; None where the warehouse does not keep it.
+    :param object_key: the key of the file, or how it begins where no more is known: nothing of it, at worst;
+        None where the model refused the row.
+    :param length: of the row in bytes; None where `raw_line` may be all of it.
     """
 
     file_name: str | None
@@ -45,12 +57,45 @@ class RejectedRow:
     error_code: int | None
     reason: str
     raw_line: str | None
+    object_key: str | None = None
+    length: int | None = None
 
-    def with_raw_line(self, line: bytes | None) -> RejectedRow:
+    def of_file(self, bucket: str, keys: Sequence[str]) -> RejectedRow:
+        """The row with its file's whole name, of which Redshift keeps 256 bytes.
+
+        :param keys: the keys of the files that were loaded, sorted. Where several of them begin like a name
+            that may be cut, it stays as it is, with an ellipsis.
+        """
+        name = self.file_name.rstrip("\ufffd")
+        key = name.removeprefix(f"s3://{bucket}/")
+        start = bisect_left(keys, key)
+        found = list(takewhile(lambda other: other.startswith(key), islice(keys, start, start + 2)))
+        if len(name.encode()) < CUT_NAME_BYTES:
+            found = [other for other in found if other == key]
+        if len(found) == 1:
+            return replace(self, file_name=f"s3://{bucket}/{found[0]}", object_key=found[0])
+        return replace(self, file_name=f"{name}…", object_key="")
+
+    def with_raw_line(self, line: Line | None) -> RejectedRow:
         """The row with its text as it stands in the file, where the warehouse had none."""
         if self.raw_line is not None or line is None:
             return self
-        return replace(self, raw_line=line.decode(errors="replace")[:RAW_LINE_CHARACTERS])
+        text = line.head.decode(errors="replace").removesuffix("\r")
+        return replace(self, raw_line=text, length=line.length)
+
+    def values(self) -> tuple:
+        """Of `COLUMNS`, as the run's work table takes them."""
+        raw = self.raw_line
+        reason = f"{self.reason}{HAS_BOM if raw and raw.startswith(BOM) else ''}"
+        return (
+            self.file_name and fit(self.file_name, FILE_NAME_BYTES),
+            self.line_number,
+            self.column_name,
+            self.error_code,
+            fit(reason, REASON_BYTES),
+            raw and fit(raw, RAW_LINE_BYTES, self.length),
+            self.object_key,
+        )
 
     def sentence(self) -> str:
         place = self.file_name or "a file of the run"
@@ -151,10 +196,7 @@ class LoadSession:
         except WarehouseError as error:
             log.info("No STL tables here, as on Redshift Serverless (%s)", error.message)
             rows = self._query(warehouse, SERVERLESS)
-        return [
-            RejectedRow(file, line, column, code, reason, raw and raw[:RAW_LINE_CHARACTERS])
-            for file, line, column, code, reason, raw in rows
-        ]
+        return [RejectedRow(*row) for row in rows]
 
     def _query(self, warehouse: Warehouse, path: str) -> list[tuple]:
         with warehouse.transaction() as transaction:
@@ -177,7 +219,7 @@ def left_out(notices: Sequence[str]) -> int:
 
 def store(transaction: Transaction, table: str, rows: Sequence[RejectedRow]) -> None:
     """Insert the rows into a run's work table of rejected rows."""
-    transaction.insert(table, COLUMNS, [astuple(row) for row in rows])
+    transaction.insert(table, COLUMNS, [row.values() for row in rows])
 
 
 def rows_table(rows: Sequence[RejectedRow]) -> str:

@@ -1,4 +1,4 @@
-"""Settings of a deployment as Airflow Variables, and the params of a run.
+"""Settings of a deployment as Airflow Variables, and the params of a run; what is none of them is refused.
 
 `VARIABLES` is the one list of them: the DAGs take their templates from it and docs/configuration.md is
 tested against it.
@@ -6,10 +6,15 @@ tested against it.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any
 
 from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify import alerts
 
@@ -41,14 +46,152 @@ VARIABLES = {
 }
 
 
+@dataclass(frozen=True)
+class Form:
+    """What the values of a Variable look like.
+
+    :param pattern: of the whole value.
+    :param enter: what to enter, for the message that refuses another value.
+    """
+
+    pattern: str
+    enter: str
+
+    def or_empty(self) -> Form:
+        return Form(f"({self.pattern})?", f"{self.enter.removesuffix('.')}, or leave it empty.")
+
+
+#: "Bucket naming rules" of the S3 User Guide.
+BUCKET_NAME = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+#: Of the characters that "Naming Amazon S3 objects" calls safe or in need of care, those that prefixes have.
+KEY_PART = r"(?!\.{1,2}(?:/|\Z))[\w.=+@!()&$,;-]+(?: +[\w.=+@!()&$,;-]+)*"
+#: COPY takes a chain of roles too, with commas between them ("IAM_ROLE parameter").
+ROLE_ARN = r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=.@/-]+"
+#: A group or a role; an identifier of Redshift's has at most 127 bytes ("Names and identifiers").
+READERS = re.compile(r"(GROUP|ROLE) +([A-Za-z_][A-Za-z0-9_$]{0,126})", re.IGNORECASE)
+
+BUCKET_FORM = Form(
+    BUCKET_NAME,
+    "Enter the bucket's name alone, such as sparkify: 3 to 63 lower case letters, digits, dots and hyphens, "
+    "without s3:// and without a key.",
+)
+# The limit leaves room for the keys below the prefix, which S3 limits to 1,024 bytes in all.
+PREFIX_FORM = Form(
+    rf"(?=.{{1,200}}\Z){KEY_PART}(/{KEY_PART})*/?",
+    "Enter the part of the keys that they all begin with, such as log_data or team/log_data: at most 200 "
+    "characters, without s3:// and the bucket, without a slash or a blank at the beginning, without quotes, "
+    "backslashes, wildcards and empty parts.",
+)
+FORMS = {
+    "sparkify_bucket": BUCKET_FORM,
+    "sparkify_log_prefix": PREFIX_FORM,
+    "sparkify_song_prefix": PREFIX_FORM,
+    "sparkify_work_bucket": BUCKET_FORM,
+    "sparkify_work_prefix": PREFIX_FORM.or_empty(),
+    "sparkify_iam_role": Form(
+        rf"default|{ROLE_ARN}(,{ROLE_ARN})*",
+        "Enter default, or the role's ARN, such as arn:aws:iam::123456789012:role/sparkify-copy.",
+    ),
+    "sparkify_region": Form(
+        r"[a-z]{2,}(-[a-z]+)+-\d+", "Enter the region's code, such as us-west-2, without a zone's letter."
+    ),
+    "sparkify_log_json_path": Form(
+        rf"s3://{BUCKET_NAME}/{KEY_PART}(/{KEY_PART})*",
+        "Enter the address of a JSONPaths file, such as s3://sparkify/log_json_path.json.",
+    ).or_empty(),
+    "sparkify_readers": Form(
+        f"(?i:{READERS.pattern})", "Enter GROUP or ROLE and its name, such as GROUP analysts."
+    ).or_empty(),
+}
+
 #: `strftime` pattern of a day's log files below the log prefix.
 DAILY_LOG_KEY = "%Y/%m/%Y-%m-%d-events.json"
+#: A century: a param of days is subtracted from a date, which does not go below the year 1.
+MOST_DAYS = 36_500
+#: What Airflow's OpenLineage integration adds to the conf of a run that another DAG triggers.
+ADDED_BY_AIRFLOW = "openlineage"
+
+
+class VariableError(AirflowFailException, ValueError):
+    """An Airflow Variable is not valid, or nothing reads it; a retry would not help."""
+
+
+class ConfError(AirflowFailException, ValueError):
+    """A run's conf would have no effect; a retry would not help."""
 
 
 def variable(name: str) -> str:
-    """A Jinja template that reads an Airflow Variable, with its default."""
+    """A Jinja template that reads an Airflow Variable, with its default, when a task needs it.
+
+    The DAG has `user_defined_filters=FILTERS`.
+    """
     default, _ = VARIABLES[name]
-    return f"{{{{ var.value.get('{name}', '{default}') }}}}"
+    return f"{{{{ var.value.get('{name}', '{default}') | checked('{name}') }}}}"
+
+
+def checked(value: str, name: str) -> str:
+    """The value of an Airflow Variable, where it has the form of one.
+
+    :raises VariableError: names the Variable, its value and what to enter.
+    """
+    form = FORMS[name]
+    if not re.fullmatch(form.pattern, value):
+        raise VariableError(
+            f"The Airflow Variable {name} is {value!r:.300}, which is not valid, so nothing was changed.\n"
+            f"{form.enter}"
+        )
+    return value
+
+
+#: Of every DAG whose templates read Variables.
+FILTERS = {"checked": checked}
+
+
+def refuse_unknown_variables(names: Iterable[str]) -> None:
+    """Refuse Variables that are called like the project's, and that nothing reads.
+
+    :raises VariableError: names each of them, and the nearest one that is read.
+    """
+    unknown = sorted(set(names) - VARIABLES.keys())
+    if unknown:
+        raise VariableError(
+            f"Nothing reads the Airflow Variable(s) {', '.join(unknown)}.\n"
+            f"{_in_place_of(unknown, VARIABLES, 'Set')}"
+        )
+
+
+def refuse_unknown_conf(context: Mapping[str, Any]) -> None:
+    """The `pre_execute` of every task: the conf of its run has no key but the params of its DAG.
+
+    Airflow takes an unknown key for a new param: a misspelt one would leave the right one at its default.
+
+    :raises ConfError: names the keys that are unknown, and the nearest ones that are known.
+    """
+    dag = context["dag"]
+    conf = {key: value for key, value in (context["dag_run"].conf or {}).items() if key != ADDED_BY_AIRFLOW}
+    unknown = sorted(conf.keys() - dag.params.keys())
+    if unknown:
+        raise ConfError(
+            f"The run's conf has {', '.join(f'{key!r:.100}' for key in unknown)}, which DAG {dag.dag_id} "
+            f"does not know, so nothing was changed.\n"
+            f"{_in_place_of(unknown, dag.params, 'Trigger it again with')}"
+        )
+    ignored = sorted(key for key, value in conf.items() if context["params"][key] != value)
+    if ignored:
+        raise ConfError(
+            f"The run's conf sets {', '.join(ignored)}, but Airflow's [core] dag_run_conf_overrides_params "
+            f"is off, so the params keep their defaults; nothing was changed.\n"
+            f"Set it to True, then clear this task."
+        )
+
+
+def _in_place_of(unknown: Iterable[str], known: Iterable[str], do: str) -> str:
+    """The remedy for names that are unknown; `do` begins the sentence."""
+    remedies = []
+    for name in unknown:
+        near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+        remedies.append(f"{near[0]} in place of {name!r:.100}" if near else f"no {name!r:.100}")
+    return f"{do} {', '.join(remedies)}; known are: {', '.join(known) or 'none'}."
 
 
 def task_defaults(execution_timeout: timedelta, **changes: Any) -> dict[str, Any]:
@@ -60,6 +203,7 @@ def task_defaults(execution_timeout: timedelta, **changes: Any) -> dict[str, Any
     return {
         "owner": "data-engineering",
         "on_failure_callback": alerts.failed,
+        "pre_execute": refuse_unknown_conf,
         "retries": 2,
         "retry_delay": timedelta(seconds=30),
         "retry_exponential_backoff": True,

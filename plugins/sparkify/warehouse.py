@@ -36,6 +36,10 @@ GRACE_S = 5
 #: What Redshift says of a transaction, or of a look into its catalog, that another transaction came between.
 CONFLICTS = ("1023", "1018")
 CONFLICT = re.compile(r"concurrent transaction|relation with OID \d+ does not exist")
+#: SQLSTATEs of what is the same in the next try: features that are not there, data that a type does not hold,
+#: wrong statements. Of data, Redshift's compute nodes tell by the message alone.
+UNHEALABLE = ("0A", "22", "42")
+UNHEALABLE_DATA = re.compile(r"value too long for|invalid byte sequence|invalid UTF-8", re.IGNORECASE)
 #: SQLSTATEs of a server that ends the connection: connection exceptions, shutdowns and crashes.
 CONNECTION_ENDS = ("08", "57P")
 
@@ -51,6 +55,10 @@ class WarehouseError(AirflowException):
 
 class SchemaMissingError(WarehouseError, AirflowFailException):
     """The schema is not there or not the one this version needs; a retry would not help."""
+
+
+class StatementError(WarehouseError, AirflowFailException):
+    """What a statement says, or holds, is at fault: a retry would not help."""
 
 
 class UnreachableError(WarehouseError):
@@ -304,6 +312,12 @@ def _explained(error: Exception, name: str, place: str) -> WarehouseError:
                 "no empty one, and says what brings the rows back."
             )
         return SchemaMissingError(f"{text}.\n{remedy}", **attributes)
+    if sqlstate.startswith(UNHEALABLE) or isinstance(error, UnicodeError) or UNHEALABLE_DATA.search(message):
+        return StatementError(
+            f"{text}\nThe next try would fail in the same way, so there is none: mend what is named here, "
+            f"then clear this task.",
+            **attributes,
+        )
     if _is_lost(error) or sqlstate.startswith(CONNECTION_ENDS):
         return ConnectionLostError(text, **attributes)
     return WarehouseError(text, **attributes)

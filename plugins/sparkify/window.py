@@ -16,10 +16,12 @@ from airflow.sdk.exceptions import AirflowFailException
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+#: No event is older: ts counts from here.
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOW_TO_ENTER = (
-    "Enter both window_start and window_end as whole UTC hours in ISO 8601, the end after the start and not "
-    "included: 2018-11-01T00:00:00Z and 2018-12-01T00:00:00Z load November 2018. Leave both empty for the "
-    "run's data interval."
+    "\nEnter both window_start and window_end as whole UTC hours in ISO 8601, the end after the start and "
+    "not included: 2018-11-01T00:00:00Z and 2018-12-01T00:00:00Z load November 2018. Leave both empty for "
+    "the run's data interval."
 )
 
 
@@ -41,15 +43,20 @@ class Window:
     def __post_init__(self) -> None:
         for name, moment in (("start", self.start), ("end", self.end)):
             if moment.utcoffset() != timedelta(0):
-                raise WindowError(f"The window's {name} {moment.isoformat()} is not in UTC. {HOW_TO_ENTER}")
+                raise WindowError(f"The window's {name} {moment.isoformat()} is not in UTC.{HOW_TO_ENTER}")
             if moment != _hour(moment):
                 raise WindowError(
-                    f"The window's {name} {moment.isoformat()} is not a whole hour. {HOW_TO_ENTER}"
+                    f"The window's {name} {moment.isoformat()} is not a whole hour.{HOW_TO_ENTER}"
                 )
+        if self.start < EPOCH:
+            raise WindowError(
+                f"The window begins at {self.start.isoformat()}, before 1970-01-01, where the milliseconds "
+                f"of ts begin.{HOW_TO_ENTER}"
+            )
         if self.end <= self.start:
             raise WindowError(
                 f"The window ends at {self.end.isoformat()}, which is not after its start "
-                f"{self.start.isoformat()}. {HOW_TO_ENTER}"
+                f"{self.start.isoformat()}.{HOW_TO_ENTER}"
             )
 
     @property
@@ -110,13 +117,13 @@ def resolve_window(context: Mapping[str, Any]) -> Window:
         if window.end > latest:
             raise WindowError(
                 f"The window ends at {window.end.isoformat()}, which is still to come: it is "
-                f"{latest:%F %T} UTC. Enter a window_end of at most {_hour(latest).isoformat()}; the hours "
+                f"{latest:%F %T} UTC.\nEnter a window_end of at most {_hour(latest).isoformat()}; the hours "
                 f"after it are loaded by the schedule, or by another run once they are over."
             )
         return window
     if start or end:
         given, missing = ("window_start", "window_end") if start else ("window_end", "window_start")
-        raise WindowError(f"{given} is {params[given]!r} but {missing} is empty. {HOW_TO_ENTER}")
+        raise WindowError(f"{given} is {params[given]!r} but {missing} is empty.{HOW_TO_ENTER}")
 
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
     if start and end and start != end:
@@ -145,6 +152,8 @@ def _plain(moment: datetime) -> datetime:
 def _utc(name: str, value: str) -> datetime:
     try:
         moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise WindowError(f"{name} is {value!r}, which is not an ISO 8601 time. {HOW_TO_ENTER}") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise WindowError(
+            f"{name} is {value!r}, which is not an ISO 8601 time of the years 1 to 9999 in UTC.{HOW_TO_ENTER}"
+        ) from None

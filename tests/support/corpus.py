@@ -1,6 +1,6 @@
 """Bad input: one case a kind, each a line of bytes between good rows of a daily log file.
 
-docs/bad-input.md is tested against it.
+docs/quality.md is tested against it.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ def taken_out(name: str, rule: str, bad: bytes, column: str, reason: str) -> Bad
 
 REFUSED = "rejected by COPY"
 TAKEN_OUT = "rejected by the model"
+LOADED_WITHOUT = "loaded without it; warns keys_are_known"
 WRONG_TYPES = [
     refused("wrong type: " + key, REFUSED, line(**{key: value}), column, code, "")
     for key, value, column, code in [
@@ -128,6 +129,23 @@ CASES = [
     ),
     refused("invalid UTF-8", REFUSED, line(song="SONG").replace(b"SONG", b"\xa4ong"), "song", 1220, "UTF-8"),
     refused("a NUL character", REFUSED, line(song="a\0b"), "song", 1220, ""),
+    refused("a NUL byte", REFUSED, line(song="SONG").replace(b"SONG", b"a\0b"), "", 1216, ""),
+    BadInput(
+        "a byte order mark at the file's head",
+        "rejected by COPY as a row of its own, whose reason calls it BOM",
+        b"\xef\xbb\xbf" + line(),
+        plays=1,
+        rejected=1,
+        code=1216,
+        reason="byte order mark \\(BOM\\)",
+        alone=True,
+    ),
+    BadInput(
+        "a carriage return within a line", "loaded; ends no line", line().replace(b", ", b",\r", 1), plays=1
+    ),
+    BadInput(
+        "lines that end with CR and LF", "loaded", line() + b"\r\n" + line(sessionId=3) + b"\r", plays=2
+    ),
     refused(
         "a value longer than its column in bytes",
         REFUSED,
@@ -138,7 +156,35 @@ CASES = [
     ),
     *WRONG_TYPES,
     BadInput("a missing key", "loaded as NULL; warns known_keys_are_there", without("song"), plays=1),
-    BadInput("an unknown key", "loaded without it; warns keys_are_known", line(mood="happy"), plays=1),
+    BadInput("an unknown key", LOADED_WITHOUT, line(mood="happy"), plays=1),
+    *[
+        BadInput("an unknown key " + name, LOADED_WITHOUT + how, line(**{key: "happy"}), plays=1)
+        for name, key, how in [
+            ("with a NUL", "mood\0", ", where it is written `\\u0000`"),
+            ("with a byte order mark", "\ufeffmood", ", where it is written `\\ufeff`"),
+            ("of 600 bytes", "é" * 300, " with its beginning and its length"),
+        ]
+    ],
+    refused(
+        "an unknown key with half a surrogate pair",
+        REFUSED,
+        line(**{"mood\ud800": "happy"}),
+        "",
+        1220,
+        "UTF-8",
+    ),
+    BadInput(
+        "more than 100 unknown keys",
+        LOADED_WITHOUT + ", which lists 100 and counts the others",
+        line(**{f"mood{number}": "happy" for number in range(120)}),
+        plays=1,
+    ),
+    BadInput(
+        "a key twice in an object",
+        "loaded with one of its values; warns keys_are_known",
+        line().replace(b'"song": ', b'"song": "Another", "song": '),
+        plays=1,
+    ),
     BadInput("a null value", "loaded as NULL", line(song=None), plays=1),
     refused("ts is null", REFUSED, line(ts=None), "ts", 1213, "Missing data for not-null field"),
     refused("page is missing", REFUSED, without("page"), "page", 1213, "Missing data for not-null field"),

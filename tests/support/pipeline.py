@@ -102,6 +102,7 @@ class PipelineRun:
     def run_task(self, task_id: str, try_number: int = 1) -> Any:
         """Render and execute one task; its result is its XCom."""
         task, context = self.rendered(task_id, try_number)
+        task._pre_execute_hook(context)
         result = task.execute(context)
         self.xcoms[task_id, "return_value"] = result
         return result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -51,11 +52,19 @@ class Supervisor:
                 if msg.key in self.run.variables:
                     return comms.VariableResult(key=msg.key, value=self.run.variables[msg.key])
                 return comms.ErrorResponse(error=ErrorType.VARIABLE_NOT_FOUND, detail={"key": msg.key})
+            case comms.GetVariableKeys():
+                keys = [key for key in self.run.variables if key.startswith(msg.prefix or "")]
+                return comms.VariableKeysResult(keys=keys, total_entries=len(keys))
             case comms.GetConnection():
                 return comms.ErrorResponse(
                     error=ErrorType.CONNECTION_NOT_FOUND, detail={"conn_id": msg.conn_id}
                 )
         return None
+
+
+def supervised(run: PipelineRun) -> AbstractContextManager:
+    """What a task of the run asks of its supervisor is answered within."""
+    return set_supervisor_comms(Supervisor(run))
 
 
 def run_task(run: PipelineRun, task_id: str, *, may_retry: bool) -> TaskInstanceState:
@@ -85,7 +94,7 @@ def run_task(run: PipelineRun, task_id: str, *, may_retry: bool) -> TaskInstance
     log = structlog.get_logger("task")
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        with set_supervisor_comms(Supervisor(run)), patch.dict(os.environ):
+        with supervised(run), patch.dict(os.environ):
             context = instance.get_template_context()
             state, _, error = task_runner.run(instance, context, log)
             context["exception"] = error

@@ -1,5 +1,6 @@
 -- The rows of the staged files that are not loaded: those that COPY refused have its error code, the others were
--- taken out by reject.sql.
+-- taken out by reject.sql. object_key: the key of the file as in the ledger, or how it begins where no more is known;
+-- NULL where reject.sql took the row out.
 DROP TABLE IF EXISTS {{ work(stage.source ~ '_rejected') }};
 CREATE TABLE {{ work(stage.source ~ '_rejected') }} (
     file_name VARCHAR(1024),
@@ -7,7 +8,8 @@ CREATE TABLE {{ work(stage.source ~ '_rejected') }} (
     column_name VARCHAR(128),
     error_code INTEGER,
     reason VARCHAR(512) NOT NULL,
-    raw_line VARCHAR(4096)
+    raw_line VARCHAR(4096),
+    object_key VARCHAR(1024)
 )
 BACKUP NO
 DISTSTYLE EVEN;

@@ -13,23 +13,24 @@ INSERT INTO staging.source_files (
 SELECT DISTINCT
     '{{ source }}',
     {{ quote(bucket) }},
-    object_key,
-    etag,
-    size_bytes,
-    last_modified,
-    listed_at,
+    files.object_key,
+    files.etag,
+    files.size_bytes,
+    files.last_modified,
+    files.listed_at,
     {{ quote(run_id) }},
     GETDATE()
-FROM {{ work(source ~ '_files') }}
+FROM {{ work(source ~ '_files') }} AS files
+{%- if source == 'songs' %}
+-- A song file that was rejected, or may be it where Redshift has cut its name, is staged, and counted, by every run
+-- until it is mended.
+LEFT JOIN {{ work('songs_rejected') }} AS rejected
+    ON LEFT(files.object_key, LEN(rejected.object_key)) = rejected.object_key
+{%- endif %}
 WHERE
-    object_key IS NOT NULL
+    files.object_key IS NOT NULL
     {%- if source == 'songs' %}
-    -- A song file that was rejected is staged, and counted, by every run until it is mended.
-    AND {{ quote('s3://' ~ bucket ~ '/') }} || object_key NOT IN (
-        SELECT file_name
-        FROM {{ work('songs_rejected') }}
-        WHERE file_name IS NOT NULL
-    )
+    AND rejected.object_key IS NULL
     {%- endif %};
 {% endfor %}
 DELETE FROM staging.published_hours

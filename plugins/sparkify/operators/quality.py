@@ -14,6 +14,7 @@ from sparkify import alerts
 from sparkify.checks import FAILED, WARNED, Check, Result, read_checks, results_table, summary
 from sparkify.operators.base import SparkifyOperator
 from sparkify.paths import SQL
+from sparkify.text import fit, visible
 from sparkify.warehouse import Transaction, TransientError, WarehouseError
 from sparkify.work import Run
 
@@ -29,7 +30,7 @@ RESULT_COLUMNS = (
 )
 #: What checks may ask of a stage task.
 STAGED = ("files", "bytes", "bytes_looked_at", "values", "objects", "copied", "rejected", "rows")
-DETAIL_CHARACTERS = 1000
+DETAIL_BYTES = 1000
 EXPLAINED_ROWS = 5
 
 
@@ -156,7 +157,7 @@ class DataQualityOperator(SparkifyOperator):
             result = check.judge(transaction.execute(query.rstrip().rstrip(";"), name=name))
             if explain and result.status in (WARNED, FAILED):
                 rows = transaction.execute(explain, name=f"explain {check.table}.{check.name}")
-                shown = "; ".join(", ".join(map(str, row)) for row in rows[:EXPLAINED_ROWS])
+                shown = visible("; ".join(", ".join(map(str, row)) for row in rows[:EXPLAINED_ROWS]))
                 more = f"; and {len(rows) - EXPLAINED_ROWS} more" if len(rows) > EXPLAINED_ROWS else ""
                 result = result.turned(result.status, shown + more)
             return result
@@ -171,7 +172,7 @@ class DataQualityOperator(SparkifyOperator):
                 *(run.run_id, run.window.start_sql, run.window.end_sql),
                 *(result.check.table, result.check.name, result.check.severity, result.status),
                 *(result.observed, result.rows_checked, result.check.warn_if, result.check.error_if),
-                result.detail[:DETAIL_CHARACTERS] or None,
+                fit(result.detail, DETAIL_BYTES) or None,
             )
             for result in results
         ]

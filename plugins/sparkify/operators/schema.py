@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,14 +15,13 @@ from sparkify.bookkeeping import REMEDY, differences, rebuild
 from sparkify.declarations import column_differences, declared_tables, missing_relations
 from sparkify.migrations import Migration, applied_versions, read_migrations, record, upgrade
 from sparkify.paths import MIGRATIONS
+from sparkify.settings import READERS, checked
 from sparkify.warehouse import LOCK, Transaction, Warehouse
 
 log = logging.getLogger(__name__)
 
 CONFIRMATION = "DROP sparkify"
 SCHEMAS = ("sparkify", "staging")
-#: An identifier of Redshift's, at most 127 bytes ("Names and identifiers").
-READERS = re.compile(r"(GROUP|ROLE) +([A-Za-z_][A-Za-z0-9_$]{0,126})", re.IGNORECASE)
 
 
 class SchemaOperator(BaseOperator):
@@ -131,16 +129,11 @@ class SchemaOperator(BaseOperator):
     def _grants(self) -> str:
         """The rendered grants; empty without readers.
 
-        :raises AirflowFailException: where readers is anything but a group or a role.
+        :raises VariableError: where readers is anything but a group or a role.
         """
-        if not self.readers:
-            return ""
-        match = READERS.fullmatch(self.readers.strip())
+        match = READERS.fullmatch(checked(self.readers, "sparkify_readers"))
         if match is None:
-            raise AirflowFailException(
-                f"The Airflow Variable sparkify_readers is {self.readers!r}, so nothing was changed. Enter "
-                f"GROUP or ROLE and its name, such as GROUP analysts, or leave it empty."
-            )
+            return ""
         return self.render_template(self.grant_sql, {"readers": f'{match[1].upper()} "{match[2].lower()}"'})
 
 

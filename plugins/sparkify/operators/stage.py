@@ -16,6 +16,8 @@ from sparkify.json_values import values
 from sparkify.lake import (
     CompressionError,
     Lake,
+    LakeError,
+    Line,
     SourceFile,
     day_keys,
     decompressed,
@@ -29,6 +31,7 @@ from sparkify.lineage import Lineage, S3Folder, Table
 from sparkify.operators.base import SparkifyOperator
 from sparkify.paths import JSONPATHS
 from sparkify.rejected import (
+    RAW_LINE_BYTES,
     CopyRefusedError,
     LoadSession,
     Rejected,
@@ -46,11 +49,9 @@ log = logging.getLogger(__name__)
 
 #: COPY's options for compressed files ("COPY from Amazon S3").
 COMPRESSIONS = ("GZIP", "BZIP2", "ZSTD", "LZOP")
-#: Load-error tables keep so much of a file's name (STL_LOAD_ERRORS).
-FILE_NAME_BYTES = 256
 READERS = 8
 TORN_COLUMNS = ("file_name", "line_number", "hidden_rows", "reason")
-KEY_COLUMNS = ("problem", "key_name", "row_count", "first_file")
+KEY_COLUMNS = ("problem", "key_name", "row_count", "key_count", "first_file")
 PUBLISH_REJECTED = "rejected_rows/publish.sql"
 
 
@@ -233,9 +234,9 @@ class StageToRedshiftOperator(SparkifyOperator):
 
     def _load(
         self, run: Run, files: list[SourceFile], with_list: bool, shapes: Shapes
-    ) -> tuple[int, Rejected, set[str], frozenset[str] | None]:
-        """The landing table of the run; how many rows COPY loaded, those that are not to be, the names of the
-        files of which it refused some, and the keys that it takes."""
+    ) -> tuple[int, Rejected, set[str | None], frozenset[str] | None]:
+        """The landing table of the run; how many rows COPY loaded, those that are not to be, the object keys
+        of the files of which it refused some, and the keys that it takes."""
         copied, refused = 0, set()
         rejects = run.table(f"{self.source}_rejected")
         with self.warehouse.transaction() as transaction:
@@ -243,17 +244,19 @@ class StageToRedshiftOperator(SparkifyOperator):
             if with_list:
                 transaction.run_script(self.copy_files_sql, "staging/copy_files.sql")
             if files:
-                copied, refused = self._copy(transaction, rejects)
+                copied, refused = self._copy(transaction, rejects, files)
             known = self._known_keys(run, transaction)
             if known is not None and (drift := shapes.drift(known)):
-                log.warning("Keys that the landing table does not know, or that objects lack, of %d value(s) "
-                            "looked at:\n%s", shapes.values, text_table(KEY_COLUMNS, drift))  # fmt: skip
+                log.warning("Keys that the landing table does not know, or objects lack or have twice, of "
+                            "%d value(s):\n%s", shapes.values, text_table(KEY_COLUMNS, drift))  # fmt: skip
                 transaction.insert(run.table(f"{self.source}_keys"), KEY_COLUMNS, drift)
             if self.reject_sql:
                 transaction.run_script(self.reject_sql, f"staging/{self.source}/reject.sql")
             return copied, Rejected.read(transaction, rejects), refused, known
 
-    def _copy(self, transaction: Transaction, rejects: str) -> tuple[int, set[str]]:
+    def _copy(
+        self, transaction: Transaction, rejects: str, files: list[SourceFile]
+    ) -> tuple[int, set[str | None]]:
         """COPY, and the rows that it left out into the work table; how many it loaded, the others' files."""
         session = LoadSession.begin(transaction)
         try:
@@ -261,26 +264,33 @@ class StageToRedshiftOperator(SparkifyOperator):
         except WarehouseError as error:
             if not refused_rows(error):
                 raise
-            raise CopyRefusedError(self._refused(session, at_least=1)) from error
+            raise CopyRefusedError(self._refused(session, files, at_least=1)) from error
         [(copied,)] = transaction.execute("SELECT pg_last_copy_count()", name="count what COPY loaded")
         missed = left_out(transaction.notices())
-        rows = self._refused(session, at_least=missed) if missed else []
+        rows = self._refused(session, files, at_least=missed) if missed else []
         store(transaction, rejects, rows)
-        return copied, {row.file_name for row in rows}
+        return copied, {row.object_key for row in rows}
 
-    def _refused(self, session: LoadSession, at_least: int) -> list[RejectedRow]:
+    def _refused(self, session: LoadSession, files: list[SourceFile], at_least: int) -> list[RejectedRow]:
         """The rows that COPY refused; the raw text that Redshift Serverless does not keep is read from S3."""
-        rows = session.read(self.warehouse, at_least)
-        numbers: dict[str, set[int]] = {}
+        keys = sorted(file.object_key for file in files)
+        rows = [row.of_file(self.s3_bucket, keys) for row in session.read(self.warehouse, at_least)]
+        known, numbers = set(keys), {}
         for row in rows:
-            if row.raw_line is None:
-                numbers.setdefault(row.file_name, set()).add(row.line_number)
-        bucket = f"s3://{self.s3_bucket}/"
-        lines = {
-            file: self.lake.lines(self.s3_bucket, file.removeprefix(bucket), of_file)
-            for file, of_file in numbers.items()
-        }
-        return [row.with_raw_line(lines.get(row.file_name, {}).get(row.line_number)) for row in rows]
+            if row.raw_line is None and row.object_key in known:
+                numbers.setdefault(row.object_key, set()).add(row.line_number)
+        lines = {key: self._lines(key, of_file) for key, of_file in numbers.items()}
+        return [row.with_raw_line(lines.get(row.object_key, {}).get(row.line_number)) for row in rows]
+
+    def _lines(self, key: str, numbers: set[int]) -> dict[int, Line]:
+        """Lines of a file; none where it cannot be read: the rows are rejected also without their text."""
+        try:
+            return self.lake.lines(self.s3_bucket, key, numbers, RAW_LINE_BYTES)
+        except LakeError as error:
+            log.warning(
+                "Rejected rows of s3://%s/%s are kept without their text: %s", self.s3_bucket, key, error
+            )
+            return {}
 
     def _keep(self, run: Run, rows: list[RejectedRow]) -> Rejected:
         """The rows of a COPY that was rolled back, in the work table of rejected rows."""
@@ -350,12 +360,10 @@ class StageToRedshiftOperator(SparkifyOperator):
             hidden, reason = None, str(error)
         return None if hidden == 0 else (self._uri(file), line, hidden, reason)
 
-    def _named(self, files: list[SourceFile], names: set[str]) -> list[SourceFile]:
-        """The files of these names, of which load-error tables may keep the beginning only. All files where a
-        name is missing, or is of none of them."""
-        heads = {_head(name or "") for name in names}
-        found = [file for file in files if _head(self._uri(file)) in heads]
-        return found if heads <= {_head(self._uri(file)) for file in found} else files
+    def _named(self, files: list[SourceFile], keys: set[str | None]) -> list[SourceFile]:
+        """The files of these keys; all files where a key is missing, or of none of them."""
+        found = [file for file in files if file.object_key in keys]
+        return found if len(found) == len(keys) else files
 
     @property
     def compression(self) -> str:
@@ -432,7 +440,3 @@ class Part:
         for chunk in self.chunks:
             self.bytes_read += len(chunk)
             yield chunk
-
-
-def _head(file_name: str) -> bytes:
-    return file_name.encode()[:FILE_NAME_BYTES]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -11,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import BaseHook, BaseOperator
+from airflow.sdk import BaseHook, BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 
 from sparkify.bookkeeping import REMEDY, differences
@@ -19,6 +20,7 @@ from sparkify.declarations import column_differences, key_differences, missing_r
 from sparkify.lake import Lake, SourceFile, folder, manifest
 from sparkify.migrations import applied_versions, read_migrations
 from sparkify.paths import MIGRATIONS
+from sparkify.settings import refuse_unknown_variables
 from sparkify.warehouse import Warehouse, WarehouseError, quote
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,8 @@ PROBE, MANIFEST = "verify.json", "verify.manifest"
 #: How many keys of a prefix are looked at to find a small file: one page of a listing.
 KEYS = 1000
 MAX_SKEW = timedelta(seconds=10)
+#: How the project's Variables begin, and how Airflow's environment variables for Variables do.
+PREFIX, ENVIRONMENT = "sparkify_", "AIRFLOW_VAR_"
 
 
 class VerifyOperator(BaseOperator):
@@ -54,6 +58,34 @@ class VerifyOperator(BaseOperator):
     @cached_property
     def lake(self) -> Lake:
         return Lake(self.aws_conn_id)
+
+
+class VerifyVariablesOperator(BaseOperator):
+    """Every Airflow Variable of the project is valid, and none is misspelt.
+
+    Variables of a secrets backend cannot be listed: of them only the known ones are looked at.
+
+    :param variables: name to value; a value that is not valid is refused where its template is rendered.
+    :returns: (XCom) the Variables.
+    :raises VariableError: names the Variable, its value and what to enter.
+    """
+
+    template_fields: Sequence[str] = ("variables",)
+    ui_color = VerifyOperator.ui_color
+
+    def __init__(self, *, variables: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.variables = variables
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, str]:
+        set_there = [
+            name.removeprefix(ENVIRONMENT).lower() for name in os.environ if name.startswith(ENVIRONMENT)
+        ]
+        set_there += Variable.keys(PREFIX)
+        refuse_unknown_variables(name for name in set_there if name.startswith(PREFIX))
+        for name, value in self.variables.items():
+            log.info("%s: %r", name, value)
+        return dict(self.variables)
 
 
 class VerifyConnectionsOperator(VerifyOperator):
@@ -129,8 +161,13 @@ class VerifyBucketsOperator(VerifyOperator):
                 log.info("s3://%s/%s can be listed and read; its first file is %s", self.s3_bucket, prefix,
                          first.object_key)  # fmt: skip
             else:
-                log.warning("s3://%s/%s can be listed but holds no file. Check the prefix in the Airflow "
-                            "Variables, or wait for the first file.", self.s3_bucket, prefix)  # fmt: skip
+                log.warning(
+                    "s3://%s/%s can be listed but holds no file, so runs would load nothing and be green.\n"
+                    "Check the Airflow Variables sparkify_bucket, sparkify_log_prefix and "
+                    "sparkify_song_prefix, or wait for the first file.",
+                    self.s3_bucket,
+                    prefix,
+                )
         key = folder(self.work_prefix) + PROBE
         self.lake.write(self.work_bucket, key, b"{}")
         self.lake.delete(self.work_bucket, key)

@@ -114,6 +114,13 @@ def test_a_gzip_file_without_gzip_is_rejected_whole(pipeline):
     assert row["events_staged"] == row["rejected_events"] > 0
 
 
+def test_a_file_in_utf_16_is_rejected_whole(pipeline):
+    pipeline.put({KEY: b"\n".join([line(), line(sessionId=3)]).decode().encode("utf-16")})
+    row = pipeline.load(*DAY, max_rejected_rows=9_999).xcoms["publish", "return_value"]
+    assert row["songplays"] == 0
+    assert row["events_staged"] == row["rejected_events"] > 0
+
+
 def test_a_torn_row_does_not_hide_what_follows_it(pipeline):
     for case in CASES:
         if case.torn:

@@ -145,30 +145,16 @@ def test_an_s3_that_does_not_answer_fails_the_task_in_time(relayed):
 def test_on_serverless_the_rows_come_from_its_own_table(pipeline, caplog):
     """Without STL tables, as on Redshift Serverless, whose own table does not hold the line itself."""
     pipeline.put({KEY: line(sessionId="many")})
-    hidden = "ALTER VIEW pg_catalog.stl_load_errors RENAME TO stl_load_errors_hidden"
-    superuser(pipeline, hidden)
-    try:
-        with pytest.raises(
+    with (
+        pipeline.without_stl_tables(),
+        pytest.raises(
             AirflowFailException, match=rf"{KEY}, line 1, column session_id: .*\(error 1207\): .*many"
-        ):
-            stage(pipeline)
-    finally:
-        superuser(pipeline, "ALTER VIEW pg_catalog.stl_load_errors_hidden RENAME TO stl_load_errors")
+        ),
+    ):
+        stage(pipeline)
     assert "as on Redshift Serverless" in caplog.text
     [(number, raw)] = pipeline.query("SELECT line_number, raw_line FROM sparkify.rejected_rows")
     assert (number, raw) == (1, line(sessionId="many").decode())
-
-
-def superuser(pipeline, statement: str) -> None:
-    """A statement straight to the stand-in's PostgreSQL."""
-    import psycopg
-
-    server = pipeline.redshift
-    with psycopg.connect(
-        host="127.0.0.1", port=server.backend_port, user="postgres", password=server.backend_password,
-        dbname=server.database, options="-c allow_system_table_mods=on",
-    ) as connection:  # fmt: skip
-        connection.execute(statement)
 
 
 def test_of_a_large_file_the_end_is_looked_at_from_its_first_whole_line_on(pipeline):

@@ -10,13 +10,14 @@ import json
 import os
 import random
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from tests.support.source import event, page
+from tests.support.source import event, page, song
 
 pytestmark = pytest.mark.integration
 
@@ -26,6 +27,31 @@ FILES_A_RUN = 100
 FIRST_DAY = date(2018, 1, 1)
 ALL = 99_999
 OTHER_TYPES = [None, True, -1, 1.5, 10**12, "", "text", "é" * 700, [], {}, [1, 2], {"a": 1}]
+#: What a text may hold that is hard to write down, in keys and in values.
+TEXTS = ["", " ", "\0", "\ufeff", "\ud800", "\udfff", "\r", "\r\n", "\x1b[31m", "\u202e", "\uffff", "'", '"', 
+         "\\", "%s", "…", "😀", "x" * 300, "é" * 300, "中" * 700]  # fmt: skip
+#: What the name of a file may hold; slashes make folders of it, and these have limits of their own.
+NAMES = [
+    "é",
+    "😀",
+    "'",
+    '"',
+    "%",
+    "%20",
+    "+",
+    "&",
+    "=",
+    "@",
+    ":",
+    ";--",
+    "{{ 1 }}",
+    "$(id)",
+    "(1)",
+    "[a]",
+    " b",
+    "a" * 99,
+]
+LONGEST_KEY = 1024
 
 
 @dataclass
@@ -68,7 +94,20 @@ def log_file(chance: random.Random, number: int) -> LogFile:
 
 def mutated(chance: random.Random, row: dict, line: bytes) -> bytes:
     kind = chance.choice(
-        ["flip", "flip", "flip", "drop", "insert", "cut", "type", "type", "type", "key", "twice", "mask"]
+        [
+            *["flip"] * 3,
+            "drop",
+            "insert",
+            "cut",
+            *["type"] * 3,
+            "key",
+            "twice",
+            "name",
+            "name",
+            "double",
+            "text",
+            "mask",
+        ]
     )
     at = chance.randrange(len(line))
     match kind:
@@ -88,9 +127,36 @@ def mutated(chance: random.Random, row: dict, line: bytes) -> bytes:
         case "mask":
             # COPY counts more errors here than there are rows.
             return b"{x}{y}{z}"
+        case "name":
+            return json.dumps(row | {text(chance): 1}, ensure_ascii=chance.random() < 0.7).encode(
+                errors="surrogatepass"
+            )
+        case "double":
+            key = chance.choice(list(row))
+            return b"{" + json.dumps({key: row[key]}).encode()[1:-1] + b", " + line[1:]
+        case "text":
+            return json.dumps(row | {chance.choice(list(row)): text(chance)}).encode()
         case "twice":
             return line + chance.choice([b"", b" ", b"\n"]) + line
     raise AssertionError(kind)
+
+
+def text(chance: random.Random) -> str:
+    return "".join(chance.choices(TEXTS, k=chance.randint(1, 4)))
+
+
+def song_keys(chance: random.Random, count: int) -> list[str]:
+    """Keys of song files: some as long as S3 has them, some alike in all that Redshift keeps of a name."""
+    keys = set()
+    shared = "song_data/" + "s" * 240 + "/"
+    while len(keys) < count:
+        key = chance.choice(["song_data/", "song_data/", shared])
+        for _ in range(chance.choice([1, 1, 2, 12])):
+            folder = "".join(chance.choices(NAMES, k=chance.randint(1, 3))).strip() + "/"
+            if len((key + folder).encode()) < LONGEST_KEY - 40:
+                key += folder
+        keys.add(f"{key}TR{len(keys)}.json")
+    return sorted(keys)
 
 
 def values(line: bytes) -> int | None:
@@ -138,7 +204,7 @@ def history(pipeline, run) -> dict[str, int]:
     row = run.xcoms["publish", "return_value"]
     assert row["events_staged"] == row["events_in_window"] + row["events_outside"] + row["rejected_events"]
     assert row["events_in_window"] == row["songplays"] + row["duplicate_plays"] + row["other_pages"]
-    kept = pipeline.query("SELECT COUNT(*) FROM sparkify.rejected_rows")[0][0]
+    kept = pipeline.query("SELECT COUNT(*) FROM sparkify.rejected_rows WHERE source = 'events'")[0][0]
     assert kept == row["rejected_events"]
     return row
 
@@ -194,3 +260,40 @@ def test_a_torn_row_is_rejected_or_stops_the_run(pipeline):
             assert row["other_pages"] >= file.other_pages
         empty(pipeline, [file])
     assert 0 < stopped < len(torn)
+
+
+@pytest.mark.parametrize("is_serverless", [False, True])
+def test_no_song_is_lost_whatever_its_file_is_called(pipeline, is_serverless):
+    """Also a second run stages what was rejected, and only with it what cannot be told from it."""
+    chance = random.Random(SEED)
+    keys = song_keys(chance, max(20, FILES // 10))
+    bad = set(chance.sample(keys, len(keys) // 4))
+    songs = {key: song(f"SO{number}", title=None if key in bad else "T") for number, key in enumerate(keys)}
+    for key, row in songs.items():
+        row[text(chance)] = chance.choice(TEXTS[:4])
+        pipeline.put({key: json.dumps(row).encode()})
+    refused = {key for key, row in songs.items() if row["title"] is None or has_half_a_character(row)}
+    with pipeline.without_stl_tables() if is_serverless else nullcontext():
+        for _ in range(2):
+            run = pipeline.load("2018-01-01 00:00", "2018-01-02 00:00", max_rejected_rows=ALL)
+            assert len(pipeline.table("songs")) == len(keys) - len(refused)
+            [(kept,)] = pipeline.query("SELECT COUNT(*) FROM sparkify.rejected_rows WHERE source = 'songs'")
+            assert kept == len(refused)
+    again = {key for (key,) in pipeline.query("SELECT object_key FROM staging.source_files")} ^ set(keys)
+    alike = {key for key in keys if any(cut(pipeline, key) == cut(pipeline, other) for other in refused)}
+    assert refused <= again <= refused | alike
+    assert run.xcoms["stage_songs", "return_value"]["files"] == len(again)
+
+
+def has_half_a_character(row: dict) -> bool:
+    """Whether a key holds half a surrogate pair, which COPY refuses."""
+    try:
+        "".join(json.loads(json.dumps(row))).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def cut(pipeline, key: str) -> str:
+    """What Redshift keeps of a file's name."""
+    return f"s3://{pipeline.bucket}/{key}"[:256]

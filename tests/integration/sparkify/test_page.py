@@ -225,6 +225,13 @@ def test_a_period_without_plays_is_an_answer(pipeline):
     assert "No rows in this period." in html
 
 
+@pytest.mark.parametrize("topic", [topic.name for topic in TOPICS])
+def test_the_whole_calendar_is_a_period(pipeline, topic):
+    status, html = page(topic, "0001-01-01", "9999-12-31")
+    assert status == 200
+    assert 'class="problem"' not in html
+
+
 def test_a_warehouse_without_tables_names_the_dag_to_run(without_schema):
     status, html = page()
     assert status == 503

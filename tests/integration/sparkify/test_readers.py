@@ -82,7 +82,9 @@ def test_readers_still_read_after_a_drop(redshift, pipeline, analysts):
     "GROUP " + "a" * 128,
 ])  # fmt: skip
 def test_what_is_no_group_and_no_role_changes_nothing(empty_pipeline, readers):
-    with pytest.raises(AirflowFailException, match=r"sparkify_readers.*nothing was changed.*GROUP analysts"):
+    with pytest.raises(
+        AirflowFailException, match=r"sparkify_readers.*nothing was changed\.\n.*GROUP analysts"
+    ):
         create_schema(readers)
     assert empty_pipeline.query(
         "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'sparkify'"

@@ -13,6 +13,7 @@ from sparkify.operators import verify
 from sparkify.warehouse import SchemaMissingError, WarehouseError
 from tests.support.pipeline import PipelineRun, load_dag
 from tests.support.source import event, song
+from tests.support.task_runner import supervised
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +31,8 @@ def test_a_good_installation_passes_and_nothing_is_left(pipeline):
     pipeline.put_songs(song())
     pipeline.put_events(event("2018-11-01 10:00"))
     verified = run(pipeline)
-    verified.run()
+    with supervised(verified):
+        verified.run()
     assert verified.xcoms["copy", "return_value"].startswith("song_data/")
     assert verified.xcoms["connections", "return_value"] == pipeline.redshift.user
     assert pipeline.work_objects() == []

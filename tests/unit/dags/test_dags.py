@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk import CronDataIntervalTimetable
 from airflow.sdk.exceptions import ParamValidationError
+from airflow.serialization.serialized_objects import DagSerialization
 
 from sparkify import alerts
+from sparkify.settings import ConfError, VariableError
 from sparkify.window import resolve_window
 from tests.support.pipeline import DAGS, PipelineRun, load_dag
 
@@ -96,6 +99,24 @@ def test_every_task_tells_when_it_failed(dag_id):
         assert alerts.failed in task.on_failure_callback, task.task_id
 
 
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_every_task_refuses_a_conf_that_its_dag_does_not_know(dag_id):
+    dag = load_dag(dag_id)
+    for task in dag.tasks:
+        hook = task.partial_kwargs["pre_execute"] if task.is_mapped else task._pre_execute_hook
+        for misspelt, remedy in [*((f"{name[:-1]}_", name) for name in dag.params), ("zzz", "no 'zzz'")]:
+            run = PipelineRun(dag, {misspelt: 1})
+            with pytest.raises(ConfError, match=rf"'{misspelt}', which DAG {dag_id} does not.*\n.*{remedy}"):
+                hook(run.context(task))
+        hook(PipelineRun(dag).context(task))
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_every_dag_can_be_stored(dag_id):
+    """What the DAG processor does with it: hooks and filters are functions, which JSON cannot hold."""
+    assert json.dumps(DagSerialization.to_dict(load_dag(dag_id)))
+
+
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.name)
 def test_a_dag_file_is_short_wiring(path):
     source = path.read_text()
@@ -176,6 +197,19 @@ def test_the_trigger_form_refuses_what_the_pipeline_cannot_use(conf):
 
 
 @pytest.mark.parametrize(
+    ("dag_id", "conf"),
+    [
+        ("sparkify_reconcile", {"lookback_days": 10**9}),
+        ("sparkify_maintenance", {"keep_days": 10**6}),
+        ("sparkify_report", {"days": 10**9}),
+    ],
+)
+def test_the_trigger_form_refuses_more_days_than_the_calendar_has(dag_id, conf):
+    with pytest.raises(ParamValidationError):
+        load_dag(dag_id).params.update(conf)
+
+
+@pytest.mark.parametrize(
     "moment",
     [
         None,
@@ -216,8 +250,12 @@ def test_the_sql_may_be_rendered_by_variables_of_the_deployment(sparkify):
 
 def test_a_variable_cannot_leave_its_literal(sparkify):
     run = PipelineRun(sparkify, variables={"sparkify_iam_role": "x' MAXERROR 100000 --"})
-    with pytest.raises(ValueError, match="cannot be written into SQL"):
+    with pytest.raises(VariableError, match="sparkify_iam_role"):
         run.rendered("stage_events")
+    stage_events = sparkify.get_task("stage_events").prepare_for_execution()
+    stage_events.iam_role = "x' MAXERROR 100000 --"
+    with pytest.raises(ValueError, match="cannot be written into SQL"):
+        stage_events.render_template_fields(run.context(stage_events))
 
 
 HOSTILE = ["Sparkify", "a'b", 'a"b', "a;b", "a--b", "a b", "-a", "{{ 1 }}", "a/../b", "", "a" * 64]

@@ -25,6 +25,8 @@ def test_an_hour_is_read_in_utc(text, hour):
     [
         ("yesterday", "--start 'yesterday' is not a date. Give one like 2018-11-01"),
         ("2018-11-31", "is not a date"),
+        ("0001-01-01T00:00+05:00", "is not a date"),
+        ("9999-12-31T23:00-05:00", "is not a date"),
         ("2018-11-01T05:30", "is not a whole hour"),
         ("2018-11-01T05:30+05:30", None),
     ],

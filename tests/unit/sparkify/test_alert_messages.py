@@ -56,6 +56,12 @@ def test_a_message_tells_task_run_window_error_and_log(context):
     ]
 
 
+def test_a_message_can_be_sent_whatever_the_error_quotes(context):
+    alert = Alert.of(context(), "failed", "ValueError: \ud800\0\x1b[31m é")
+    for body in (alert.slack, alert.email):
+        assert r"ValueError: \ud800\u0000\u001b[31m é".encode() in body.encode()
+
+
 @pytest.mark.parametrize("params", [{"window_start": NOVEMBER["window_start"]}, {"window_end": "noon"}])
 def test_a_window_that_cannot_be_resolved_is_said_to_be_so(context, params):
     assert "Window: cannot be resolved" in Alert.of(context(params=params), "failed", "").facts

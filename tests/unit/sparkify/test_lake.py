@@ -1,14 +1,20 @@
 """What a run writes to the work bucket."""
 
+import io
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 
 import boto3
 import pytest
+from botocore.response import StreamingBody
 from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sparkify.lake import Lake, SourceFile, file_rows, files_digest, hour_rows, json_lines, manifest
+from sparkify.lake import Lake, Line, SourceFile, file_rows, files_digest, hour_rows, json_lines, manifest
 
 pytestmark = pytest.mark.unit
 
@@ -46,6 +52,38 @@ def test_the_digest_of_a_days_files_changes_with_any_key_or_etag(change):
     assert files_digest(changed) != files_digest(FILES)
     assert files_digest(FILES[:1]) != files_digest(FILES)
     assert files_digest(reversed(FILES)) == files_digest(FILES)
+
+
+def lines(body: bytes, numbers: set[int], size: int) -> dict[int, Line]:
+    lake = Lake()
+    lake.client = SimpleNamespace(
+        get_object=lambda **_: {"Body": StreamingBody(io.BytesIO(body), len(body))},
+    )
+    return lake.lines("lake", "key", numbers, size)
+
+
+@given(
+    st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b"a", b"bc" * 9, b"\0", b"\x85"])),
+    st.integers(1, 20),
+    st.integers(1, 20),
+)
+def test_lines_end_with_newlines_and_only_their_beginnings_are_kept(parts, size, chunk):
+    body = b"".join(parts)
+    expected = {number: line for number, line in enumerate(body.split(b"\n"), 1) if line}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sparkify.lake.CHUNK_BYTES", chunk)
+        for wanted in ({1}, {2, 4}, set(range(1, 9))):
+            assert lines(body, wanted, size) == {
+                number: Line(line[:size], len(line)) for number, line in expected.items() if number in wanted
+            }
+
+
+def test_a_line_of_any_length_is_read_in_one_pass():
+    body = b"a\n" + b"x" * 32_000_000 + b"\nb"
+    began = time.monotonic()
+    found = lines(body, {2, 3}, 100)
+    assert time.monotonic() - began < 10
+    assert found == {2: Line(b"x" * 100, 32_000_000), 3: Line(b"b", 1)}
 
 
 def test_folder_markers_are_no_files():

@@ -44,9 +44,34 @@ def test_conflicts_are_transient(message):
 
 
 def test_other_errors_keep_statement_place_message_and_detail():
-    error = refused("22012", "division by zero", "in slice 1")
+    error = refused("XX000", "Disk Full", "in slice 1")
     assert not isinstance(error, (TransientError, AirflowFailException))
-    assert str(error) == "a script failed on connection 'c': division by zero. in slice 1"
+    assert str(error) == "a script failed on connection 'c': Disk Full. in slice 1"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("22012", "division by zero"),
+        ("22001", "value too long for type character varying(64)"),
+        ("42601", 'syntax error at or near "SELEC"'),
+        ("42501", "permission denied for relation stl_load_errors"),
+        ("0A000", "cannot set an identity column to a value"),
+        # As the compute nodes of Redshift say it.
+        ("XX000", "Value too long for character type"),
+    ],
+)
+def test_what_no_retry_can_heal_fails_at_once_and_says_what_to_do(code, message):
+    error = refused(code, message, "in slice 1")
+    assert isinstance(error, AirflowFailException)
+    first, remedy = str(error).split("\n")
+    assert first == f"a script failed on connection 'c': {message}. in slice 1"
+    assert "clear this task" in remedy
+
+
+@pytest.mark.parametrize("code", ["57014", "53100", "08006", "XX000", "40001", "25006", "23505"])
+def test_what_may_pass_is_retried(code):
+    assert not isinstance(refused(code, "out of luck"), AirflowFailException)
 
 
 def test_a_script_is_split_into_its_statements():

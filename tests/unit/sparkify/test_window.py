@@ -1,5 +1,6 @@
 """resolve_window: params, else the data interval, else the last complete hour; and what it refuses."""
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 from types import SimpleNamespace
 
@@ -109,6 +110,21 @@ def test_window_of_a_run(given, start, end, reason):
             "is not a whole hour",
         ),
         ({"window_start": "yesterday", "window_end": "2018-11-01T00:00:00Z"}, "'yesterday'"),
+        (
+            {"window_start": "0001-01-01T00:00:00+05:00", "window_end": "2018-11-01T00:00:00Z"},
+            "'0001-01-01T00:00:00\\+05:00'",
+        ),
+        (
+            {"window_start": "2018-11-01T00:00:00Z", "window_end": "9999-12-31T23:00:00-05:00"},
+            "'9999-12-31T23:00:00-05:00'",
+        ),
+        ({"window_start": "0001-01-01T00:00:00Z", "window_end": "2018-11-01T00:00:00Z"}, "before 1970"),
+        ({"window_start": "1970-01-01T00:00:00+01:00", "window_end": "1970-01-01T01:00:00Z"}, "before 1970"),
+        (
+            {"window_start": "2018-11-01T00:00:00+00:30", "window_end": "2018-11-01T02:00Z"},
+            "not a whole hour",
+        ),
+        ({"window_start": 20181101, "window_end": "2018-11-01T00:00:00Z"}, "20181101"),
     ],
 )
 def test_refused_params_say_what_to_enter_and_are_not_retried(params, message):
@@ -116,6 +132,26 @@ def test_refused_params_say_what_to_enter_and_are_not_retried(params, message):
         resolve_window(context(params))
     assert "2018-11-01T00:00:00Z and 2018-12-01T00:00:00Z" in str(caught.value)
     assert isinstance(caught.value, AirflowFailException)
+
+
+EDGES = ["0001-01-01", "1969-12-31", "1970-01-01", "2018-11-01", "9999-12-31"]
+
+
+@given(
+    *[st.builds("{}T{:02}:00:00{}".format, st.sampled_from(EDGES), st.integers(0, 23), st.sampled_from(
+        ["", "Z", "+14:00", "-12:00", "+23:00", "-23:00", "+05:30"])) for _ in range(2)]
+)  # fmt: skip
+def test_any_two_moments_are_a_window_or_a_window_error(start, end):
+    with suppress(WindowError):
+        window = resolve_window(context({"window_start": start, "window_end": end}))
+        assert len(window.start_sql) == len(window.days_end_sql) == len("2018-11-01 00:00:00")
+
+
+def test_the_latest_window_that_is_still_to_come_is_refused():
+    with pytest.raises(WindowError, match="still to come"):
+        resolve_window(
+            context({"window_start": "9999-12-31T22:00:00Z", "window_end": "9999-12-31T23:00:00Z"})
+        )
 
 
 def this_hour():

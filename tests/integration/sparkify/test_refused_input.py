@@ -1,0 +1,157 @@
+"""Conf and Variables that would load something else than was meant: refused before anything is staged."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.sdk.api.datamodels._generated import TaskInstanceState
+
+from sparkify.settings import VARIABLES, ConfError, VariableError
+from tests.support.pipeline import PipelineRun, load_dag
+from tests.support.source import event, song
+from tests.support.task_runner import run_task, supervised
+
+pytestmark = pytest.mark.integration
+
+DAY = ("2018-11-01 00:00", "2018-11-02 00:00")
+MISSPELT = {"windowstart": "2018-11-01T00:00:00Z", "windowend": "2018-11-02T00:00:00Z"}
+
+
+def test_a_misspelt_key_of_conf_fails_every_task_at_once_and_stages_nothing(pipeline, capsys):
+    run = PipelineRun(load_dag("sparkify"), MISSPELT, variables=pipeline.variables)
+    for task_id in ("stage_events", "stage_songs"):
+        assert run_task(run, task_id, may_retry=True) == TaskInstanceState.FAILED
+    assert pipeline.work_tables() == pipeline.work_objects() == []
+    assert "window_start in place of 'windowstart'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "task_id", "conf", "near"),
+    [
+        ("sparkify_reconcile", "find_changed_days", {"lookback-days": 400}, "lookback_days"),
+        ("sparkify_maintenance", "drop_old_work", {"keepDays": 1}, "keep_days"),
+        ("sparkify_schema", "create_schema", {"drop_exist": True}, "drop_existing"),
+        ("sparkify_report", "write_report", {"day": 7}, "days"),
+    ],
+)
+def test_a_misspelt_key_of_any_dag_is_refused_with_the_nearest_one(pipeline, dag_id, task_id, conf, near):
+    run = PipelineRun(load_dag(dag_id), conf, variables=pipeline.variables)
+    with pytest.raises(ConfError, match=rf"{dag_id}.*\n.*{near} in place of"):
+        run.run_task(task_id)
+
+
+def test_the_remedy_of_a_misspelt_key_loads_what_was_meant(pipeline):
+    pipeline.put_events(event("2018-11-01 10:00"))
+    meant = dict(zip(("window_start", "window_end"), MISSPELT.values(), strict=True))
+    PipelineRun(load_dag("sparkify"), meant, variables=pipeline.variables).run()
+    assert len(pipeline.table("songplays")) == 1
+
+
+def test_a_conf_that_airflow_passes_over_is_refused(pipeline, monkeypatch):
+    """With dag_run_conf_overrides_params off, the params are the defaults whatever the conf says."""
+    monkeypatch.setenv("AIRFLOW__CORE__DAG_RUN_CONF_OVERRIDES_PARAMS", "False")
+    meant = dict(zip(("window_start", "window_end"), MISSPELT.values(), strict=True))
+    run = PipelineRun(load_dag("sparkify"), meant, variables=pipeline.variables)
+    assert run_task(run, "stage_events", may_retry=True) == TaskInstanceState.FAILED
+    assert pipeline.work_tables() == []
+    monkeypatch.setenv("AIRFLOW__CORE__DAG_RUN_CONF_OVERRIDES_PARAMS", "True")
+    assert run_task(run, "stage_events", may_retry=True) == TaskInstanceState.SUCCESS
+
+
+def test_what_airflow_adds_to_the_conf_of_a_triggered_run_is_no_mistake(pipeline):
+    """TriggerDagRunOperator tells the run's parent, once OpenLineage is on."""
+    from airflow.providers.standard.utils.openlineage import _inject_openlineage_parent_info_to_dagrun_conf
+
+    conf = dict(zip(("window_start", "window_end"), MISSPELT.values(), strict=True))
+    conf = _inject_openlineage_parent_info_to_dagrun_conf(conf, {"parentRunId": "1"})
+    assert set(conf) > {"window_start", "window_end"}
+    PipelineRun(load_dag("sparkify"), conf, variables=pipeline.variables).run(upto="stage_events")
+
+
+WRONG = {
+    "sparkify_bucket": ["", " ", "s3://lake", "lake/log_data", "Lake_1", "lake ", "arn:aws:s3:::lake"],
+    "sparkify_log_prefix": [
+        "", " ", "/log_data", "s3://lake/log_data", "s3:/lake", " log_data", "log_data\n", "log_data//2018",
+        "/", "a/../b", "./log_data", "log_data/*", "log'data", "log\\data", "x" * 201,
+    ],
+    "sparkify_region": ["", "us-west-2a", "US-WEST-2", "Oregon", "us-west-2 "],
+    "sparkify_iam_role": ["", " default", "Default", "sparkify-copy", "arn:aws:iam::1:role/x"],
+    "sparkify_log_json_path": [" ", "log_json_path.json", "s3://lake", "https://lake/x.json", "s3://lake/ "],
+    "sparkify_readers": [" ", "PUBLIC", "analysts", "GROUP a, GROUP b"],
+}  # fmt: skip
+WRONG["sparkify_work_bucket"] = WRONG["sparkify_bucket"]
+WRONG["sparkify_song_prefix"] = WRONG["sparkify_log_prefix"]
+#: Empty is what it is without the Variable.
+WRONG["sparkify_work_prefix"] = [value for value in WRONG["sparkify_log_prefix"] if value]
+CASES = [(name, value) for name in sorted(WRONG) for value in WRONG[name]]
+
+
+def test_there_is_a_wrong_value_for_every_variable():
+    assert WRONG.keys() == VARIABLES.keys()
+
+
+@pytest.mark.parametrize(("name", "value"), CASES)
+def test_verify_names_a_wrong_variable_its_value_and_what_to_enter(name, value):
+    run = PipelineRun(load_dag("sparkify_verify"), variables={name: value})
+    with pytest.raises(VariableError) as caught:
+        run.run_task("variables")
+    first, remedy = str(caught.value).split("\n")
+    assert name in first
+    assert repr(value) in first
+    assert remedy.startswith("Enter ")
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "task_id", "names"),
+    [
+        ("sparkify", "stage_events", ["sparkify_bucket", "sparkify_log_prefix", "sparkify_work_bucket",
+                                      "sparkify_work_prefix", "sparkify_iam_role", "sparkify_region",
+                                      "sparkify_log_json_path"]),
+        ("sparkify", "stage_songs", ["sparkify_song_prefix"]),
+        ("sparkify", "publish", ["sparkify_bucket", "sparkify_work_bucket", "sparkify_work_prefix"]),
+        ("sparkify_reconcile", "find_changed_days", ["sparkify_bucket", "sparkify_log_prefix"]),
+        ("sparkify_maintenance", "drop_old_work", ["sparkify_work_bucket", "sparkify_work_prefix"]),
+        ("sparkify_report", "write_report", ["sparkify_work_bucket", "sparkify_work_prefix"]),
+        ("sparkify_schema", "create_schema", ["sparkify_readers"]),
+        ("sparkify_verify", "buckets", ["sparkify_bucket", "sparkify_song_prefix", "sparkify_log_prefix"]),
+        ("sparkify_verify", "copy", ["sparkify_iam_role", "sparkify_region"]),
+        ("sparkify_verify", "clocks", ["sparkify_bucket"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_variable_is_refused_by_each_task_that_uses_it(dag_id, task_id, names):
+    for name in names:
+        run = PipelineRun(load_dag(dag_id), variables={name: WRONG[name][0]})
+        with pytest.raises(VariableError, match=name):
+            run.rendered(task_id)
+
+
+def test_a_wrong_variable_fails_at_once_and_stages_nothing(pipeline):
+    for name in ("sparkify_log_prefix", "sparkify_work_prefix"):
+        run = pipeline.new_run(*DAY, **{name: "s3://lake/log_data"})
+        assert run_task(run, "stage_events", may_retry=True) == TaskInstanceState.FAILED
+    assert pipeline.work_tables() == pipeline.work_objects() == []
+
+
+def test_what_a_good_variable_may_be(pipeline):
+    good = {
+        "sparkify_log_prefix": "team/log data/é=1/",
+        "sparkify_song_prefix": "songs.v2",
+        "sparkify_work_prefix": "scratch",
+    }
+    pipeline.put({"team/log data/é=1/2018/11/2018-11-01-events.json": b""})
+    pipeline.put({"songs.v2/TR1.json": b"\n"})
+    run = pipeline.load(*DAY, **good)
+    assert run.xcoms["publish", "return_value"]["log_files"] == 1
+    pipeline.put_songs(song())
+    verified = PipelineRun(load_dag("sparkify_verify"), variables={**pipeline.variables, **good})
+    for task_id in ("buckets", "copy"):
+        verified.run_task(task_id)
+
+
+def test_verify_names_a_variable_that_nothing_reads(monkeypatch):
+    run = PipelineRun(load_dag("sparkify_verify"), variables={"sparkify_log_prefx": "logs"})
+    with supervised(run), pytest.raises(VariableError, match=r"sparkify_log_prefx.*\n.*sparkify_log_prefix"):
+        run.run_task("variables")
+    run = PipelineRun(load_dag("sparkify_verify"))
+    monkeypatch.setenv("AIRFLOW_VAR_SPARKIFY_BUKET", "lake")
+    with supervised(run), pytest.raises(VariableError, match=r"sparkify_buket.*\n.*sparkify_bucket"):
+        run.run_task("variables")
