@@ -74,10 +74,9 @@ class ApiServer:
 class Readers:
     """Clients that ask for a page and do not read the answer."""
 
-    def __init__(self, server: ApiServer):
-        with server.client("vera") as client:
-            self._token = client.cookies["_token"]
-        self._address = ("127.0.0.1", server.settings.ports.ui)
+    def __init__(self, port: int, token: str):
+        self._address = ("127.0.0.1", port)
+        self._token = token
         self._sockets: list[socket.socket] = []
 
     def ask(self, path: str, number: int) -> None:

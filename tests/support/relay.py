@@ -111,11 +111,15 @@ class _Session:
     statements: dict[bytes, str] = field(default_factory=dict)
     sql: str = ""
     due: Fault | None = None
+    busy: bool = False
     ended: threading.Event = field(default_factory=threading.Event)
 
 
 class RedshiftRelay(Relay):
     """In front of a server of Redshift's protocol; understands what the driver sends."""
+
+    #: Whether a server that works on a statement is told that its client has left.
+    tells_of_leaving = True
 
     def __init__(self, target_port: int):
         super().__init__(target_port)
@@ -133,7 +137,11 @@ class RedshiftRelay(Relay):
         target.sendall(startup + _exactly(source, int.from_bytes(startup) - 4))
         while True:
             kind, body = _message(source)
-            if kind == b"P":
+            if kind == b"X" and state.busy and not self.tells_of_leaving:
+                return
+            if kind == b"S":
+                state.busy = True
+            elif kind == b"P":
                 name, sql, _ = body.split(b"\x00", 2)
                 state.statements[name] = sql.decode()
             elif kind == b"B":
@@ -152,14 +160,18 @@ class RedshiftRelay(Relay):
         while True:
             kind, body = _message(source)
             # Ready for the next statement: this one is carried out.
-            if kind == b"Z" and state.due is not None:
-                fault, state.due = state.due, None
-                _fire(fault)
+            if kind == b"Z":
+                state.busy = False
+                if state.due is not None:
+                    fault, state.due = state.due, None
+                    _fire(fault)
             target.sendall(kind + (len(body) + 4).to_bytes(4) + body)
 
 
 class HangingRelay(RedshiftRelay):
     """A warehouse that can hang. As Redshift while it computes, it does not notice that a client has left."""
+
+    tells_of_leaving = False
 
     def __init__(self, target_port: int):
         super().__init__(target_port)

@@ -141,7 +141,8 @@ def warehouse(relay):
 @pytest.fixture
 def readers(server, warehouse):
     """Before a server whose places are free; they leave when the test is over."""
-    readers = Readers(server)
+    with server.client("vera") as client:
+        readers = Readers(server.settings.ports.ui, client.cookies["_token"])
     yield readers
     readers.leave()
     warehouse.release()
