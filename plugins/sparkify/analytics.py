@@ -14,10 +14,11 @@ from functools import cache
 from typing import Any
 
 from sparkify.paths import SQL
-from sparkify.warehouse import Warehouse
+from sparkify.warehouse import Deadline, Warehouse
 
 ANALYTICS = SQL / "analytics"
-TIMEOUT_S = 30
+#: How long somebody waits for an answer, or for all those of a page.
+PATIENCE_S = 30
 #: As many rows as an answer may have, whoever asks.
 MOST_ROWS = 10_000
 
@@ -123,14 +124,16 @@ def ask(
     question: Question,
     period: Period,
     row_limit: int = MOST_ROWS,
+    deadline: Deadline | None = None,
 ) -> Answer:
     """Ask one question in a transaction that cannot write.
 
+    :param deadline: in PATIENCE_S by default.
     :raises WarehouseError: where the warehouse cannot be reached, has no schema yet or takes too long.
     """
     row_limit = min(row_limit, MOST_ROWS)
     sql = question.sql(period, row_limit)
-    with warehouse.read_only_transaction(TIMEOUT_S) as transaction:
+    with warehouse.read_only_transaction(deadline or Deadline(PATIENCE_S)) as transaction:
         rows = transaction.execute(sql, name=f"analytics/{question.name}.sql")
         return Answer(question, row_limit, tuple(transaction.columns), tuple(map(tuple, rows)))
 

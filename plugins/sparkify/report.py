@@ -12,8 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sparkify.analytics import Period, PeriodError
-from sparkify.warehouse import Warehouse, WarehouseError
+from sparkify.warehouse import Deadline, Warehouse, WarehouseError
 from sparkify.web.page import DEFAULT_DAYS, TOPICS, asset, collect, freshness, render
+from sparkify.web.places import Inquiry
+
+#: All questions together; nobody waits for the report.
+DEADLINE_S = 600
 
 
 def report(warehouse: Warehouse, period: Period | None = None, days: int = DEFAULT_DAYS) -> str:
@@ -25,8 +29,9 @@ def report(warehouse: Warehouse, period: Period | None = None, days: int = DEFAU
     """
     from markupsafe import Markup
 
-    fresh = freshness(warehouse)
-    content = collect(warehouse, TOPICS, period or fresh.last_days(days), fresh)
+    with Inquiry(warehouse, Deadline(DEADLINE_S)) as inquiry:
+        fresh = freshness(inquiry)
+        content = collect(inquiry, TOPICS, period or fresh.last_days(days), fresh)
     errors = {
         section.entry.name: section.error
         for sections in content.topics.values()

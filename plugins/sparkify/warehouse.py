@@ -11,11 +11,15 @@ import inspect
 import json
 import logging
 import re
+import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
 from copy import copy
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +35,12 @@ UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN = "42P01", "3F000", "42703"
 LOCK = "LOCK staging.publish_lock"
 DEADLOCK = "40P01"
 ROWS_AN_INSERT = 100
-#: How much longer than the server the driver waits for an answer.
-GRACE_S = 5
+#: How long a reader waits for the connection.
+CONNECT_S = 10
+#: How much longer than the server, which ends a statement at the deadline, its client waits for the answer.
+GRACE_S = 2
+#: How long the server may take to end sessions.
+END_SESSION_S = 3
 #: What Redshift says of a transaction, or of a look into its catalog, that another transaction came between.
 CONFLICTS = ("1023", "1018")
 CONFLICT = re.compile(r"concurrent transaction|relation with OID \d+ does not exist")
@@ -65,6 +73,10 @@ class UnreachableError(WarehouseError):
     """No connection could be made."""
 
 
+class DeadlineError(WarehouseError):
+    """There was no answer by the deadline, or whoever waited for it has left."""
+
+
 class TransientError(WarehouseError):
     """Nothing of the transaction stays, for no fault of its own: it may be tried again as a whole.
 
@@ -79,6 +91,56 @@ class ConnectionLostError(TransientError):
 
 class CommitUnknownError(ConnectionLostError):
     """The connection broke after COMMIT was sent: only the warehouse knows whether it took place."""
+
+
+@dataclass(eq=False)
+class Session:
+    """A connection on which an answer is waited for; `pid` is the server's process, once it is known."""
+
+    socket: socket.socket
+    pid: int | None = None
+
+
+class Deadline:
+    """Until when answers are waited for. Threads may share it.
+
+    :param seconds: from now on.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        #: Done once nobody waits any longer.
+        self.given_up: Future[None] = Future()
+        self._end = time.monotonic() + seconds
+        self._lock = threading.Lock()
+        self._sessions: set[Session] = set()
+
+    @property
+    def left(self) -> float:
+        """Seconds; 0 once it is over or given up."""
+        return 0 if self.given_up.done() else max(self._end - time.monotonic(), 0)
+
+    def give_up(self) -> None:
+        """Nobody waits any longer, and nothing more is asked. Does not wait itself."""
+        with suppress(InvalidStateError):
+            self.given_up.set_result(None)
+
+    @contextmanager
+    def session(self, session: Session) -> Iterator[None]:
+        """While the block runs, the session can be ended; its end waits for who does."""
+        with self._lock:
+            self._sessions.add(session)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._sessions.remove(session)
+
+    @contextmanager
+    def sessions(self) -> Iterator[frozenset[Session]]:
+        """Those under way, none of which ends by itself while the block runs."""
+        with self._lock:
+            yield frozenset(self._sessions)
 
 
 class Transaction:
@@ -194,34 +256,78 @@ class Warehouse:
         return SchemaMissingError(text, message=error.message, sqlstate=error.sqlstate)
 
     @contextmanager
-    def read_only_transaction(self, timeout_s: int) -> Iterator[Transaction]:
+    def read_only_transaction(self, deadline: Deadline) -> Iterator[Transaction]:
         """One transaction that cannot write, on a connection of its own, tried once; rolled back at the end.
 
-        :param timeout_s: the server ends a statement that takes longer; the driver gives up soon after, also
-            where nobody answers.
+        :param deadline: the server ends a statement then. `end_sessions` ends one earlier, and one that the
+            server leaves unanswered.
+        :raises DeadlineError: where it is over before the answer is there.
         """
-        # The hook tries to connect for 15 seconds, which a person who waits would take for a page that hangs.
-        connect_once = inspect.unwrap(type(self.hook).get_conn)
-
-        def connect() -> Any:
-            hook = copy(self.hook)
-            hook.conn = copy(hook.conn)
-            hook.conn.extra = json.dumps({"timeout": timeout_s + GRACE_S, **hook.conn.extra_dejson})
-            return connect_once(hook)
-
-        with self._connection(connect) as connection:
+        if not deadline.left:
+            raise self.too_late(deadline)
+        connect_s = min(CONNECT_S, deadline.left + GRACE_S)
+        with self._connection(lambda: self._connect_once(connect_s)) as connection:
+            # The driver cannot cancel: its socket is the only way to wake a thread that waits for an answer.
+            session = Session(connection._usock)
+            session.socket.settimeout(deadline.left + 2 * GRACE_S)
             # Without it the driver would begin a transaction that may write.
             connection.autocommit = True
             transaction = Transaction(connection, self.place)
-            transaction.execute(f"SET statement_timeout TO {timeout_s * 1000}")
-            transaction.execute("BEGIN READ ONLY")
-            yield transaction
+            try:
+                with deadline.session(session):
+                    [[session.pid]] = transaction.execute("SELECT pg_backend_pid()")
+                    if not deadline.left:
+                        raise self.too_late(deadline)
+                    transaction.execute(f"SET statement_timeout TO {int(deadline.left * 1000) or 1}")
+                    transaction.execute("BEGIN READ ONLY")
+                    yield transaction
+            except ConnectionLostError as error:
+                if deadline.left:
+                    raise
+                raise self.too_late(deadline) from error
+
+    def end_sessions(self, deadline: Deadline) -> None:
+        """End what is still asked under a deadline, in the warehouse and here; takes seconds at most.
+
+        A server that computes does not notice that its client has left. In a transaction block
+        PG_TERMINATE_BACKEND is what ends a statement; a user may end sessions of its own (Redshift Database
+        Developer Guide). A session's connection stays open until then, for a pid is used again.
+        """
+        with deadline.sessions() as sessions:
+            pids = [session.pid for session in sessions if session.pid is not None]
+            if pids:
+                try:
+                    with self._connection(lambda: self._connect_once(END_SESSION_S)) as connection:
+                        connection.autocommit = True
+                        ends = ", ".join(f"pg_terminate_backend({pid})" for pid in pids)
+                        Transaction(connection, self.place).execute(f"SELECT {ends}")
+                except WarehouseError as error:
+                    log.warning("Sessions %s are left to their statement_timeout: %s", pids, error)
+            for session in sessions:
+                _stop_reading(session.socket)
+
+    def too_late(self, deadline: Deadline) -> DeadlineError:
+        """What is raised once a deadline is over."""
+        return DeadlineError(
+            f"The warehouse of {self.place} gave no answer within {deadline.seconds:g} s.\n"
+            f"Choose a shorter period, or try again when the warehouse is less busy."
+        )
 
     def execute_alone(self, statement: str, name: str) -> None:
         """Run one statement outside of any transaction, for those that Redshift does not run in one."""
         with self._connection(lambda: self.hook.get_conn()) as connection:
             connection.autocommit = True
             Transaction(connection, self.place).execute(statement, name=name)
+
+    def _connect_once(self, timeout_s: float) -> Any:
+        """A connection; the hook's own way tries for 15 seconds, whoever waits.
+
+        :param timeout_s: of connecting and of each answer, unless the Airflow connection has one.
+        """
+        hook = copy(self.hook)
+        hook.conn = copy(hook.conn)
+        hook.conn.extra = json.dumps({"timeout": timeout_s, **hook.conn.extra_dejson})
+        return inspect.unwrap(type(hook).get_conn)(hook)
 
     @contextmanager
     def _connection(self, connect: Callable[[], Any]) -> Iterator[Any]:
@@ -280,6 +386,15 @@ def _close(connection: Any) -> None:
     try:
         connection.close()
     except Exception as error:
+        log.debug("The connection was closed already: %s", error)
+
+
+def _stop_reading(one: socket.socket) -> None:
+    """Who reads from the socket, in another thread, meets the end of the stream."""
+    try:
+        # SSLSocket's own takes the encryption from under the thread that reads.
+        socket.socket.shutdown(one, socket.SHUT_RD)
+    except OSError as error:
         log.debug("The connection was closed already: %s", error)
 
 

@@ -4,6 +4,8 @@ import json
 import socket
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import httpx
@@ -11,9 +13,11 @@ import pytest
 from rich.console import Console
 
 from local.airflow import RunFailedError
+from local.processes import stop_all
 from local.runs import run_dag
 from local.settings import BUCKET, CREDENTIALS_FILE, ROOT, UI_USER, Credentials, write_private
 from local.steps import Steps
+from tests.support.api_server import Readers
 from tests.support.receivers import SlackWebhook
 from tests.support.runs import wait_for_all_runs
 
@@ -22,6 +26,10 @@ pytestmark = pytest.mark.e2e
 
 #: Secrets of a length that Airflow masks, and of one that it does not ([logging] min_length_masked_secret).
 SECRETS = {"redshift_password": "q~Z4", "aws_secret_access_key": "Kq7~wX" + "z9Qj" * 8 + "_X"}
+
+
+#: More than the API server has threads, and how long each of these readers waits.
+READERS, PATIENCE_S = 45, 5
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +98,63 @@ def test_the_page_shows_what_was_loaded_to_who_is_logged_in(demo):
         page = client.get("/sparkify/", headers={"Authorization": f"Bearer {token}"})
     assert page.status_code == 200
     assert f"{demo.counts()['songplays']:,}" in page.text
+
+
+@pytest.fixture
+def page_without_answers(demo):
+    """The stack, whose API server meets a warehouse that says nothing once connected; the tasks' answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as silent:
+        restart_api_server(demo, silent.getsockname()[1])
+        yield demo
+    restart_api_server(demo, demo.ports["redshift"])
+
+
+def restart_api_server(demo, redshift_port):
+    airflow = demo.stack.airflow
+    server = airflow.services[0]
+    stop_all([server])
+    connection = json.loads(server.environment["AIRFLOW_CONN_REDSHIFT_DEFAULT"]) | {"port": redshift_port}
+    server.environment = {**server.environment, "AIRFLOW_CONN_REDSHIFT_DEFAULT": json.dumps(connection)}
+    server.launch()
+    airflow.wait_healthy()
+
+
+@contextmanager
+def flood(readers):
+    """Readers without patience come in crowds."""
+    over = threading.Event()
+
+    def crowd():
+        while not over.is_set():
+            readers.ask("/sparkify/", READERS)
+            over.wait(PATIENCE_S)
+            readers.leave()
+
+    crowds = threading.Thread(target=crowd)
+    crowds.start()
+    try:
+        yield
+    finally:
+        over.set()
+        crowds.join()
+
+
+def test_a_run_goes_through_while_readers_flood_the_page_of_a_warehouse_that_hangs(page_without_answers):
+    demo = page_without_answers
+    login = {"username": UI_USER, "password": demo.settings.credentials.ui_password}
+    with (
+        httpx.Client(base_url=demo.settings.ui_url, timeout=60, trust_env=False) as client,
+        demo.api() as api,
+    ):
+        token = client.post("/auth/token", json=login).json()["access_token"]
+        with flood(Readers(demo.ports["ui"], token)):
+            day = {"window_start": "2018-11-02T00:00:00Z", "window_end": "2018-11-03T00:00:00Z"}
+            run_id = api.trigger("sparkify", day)
+            tasks = api.wait_for_run("sparkify", run_id, deadline=120)
+            page = client.get("/sparkify/", headers={"Authorization": f"Bearer {token}"})
+    assert {task.try_number for task in tasks} == {1}
+    assert page.status_code == 503
+    assert "Retry-After" in page.headers
 
 
 def test_demo_run_twice_works_twice_and_changes_nothing(demo):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import httpx
@@ -21,11 +22,16 @@ TIMEOUT = 30
 
 
 class ApiServer:
-    """One process on a free port; its metadata are in a database of `postgres`."""
+    """One process on a free port; its metadata are in a database of `postgres`.
 
-    def __init__(self, folder: Path, postgres: EmbeddedPostgres, redshift: LocalRedshift):
+    `redshift_port` is that of a relay in front of `redshift`.
+    """
+
+    def __init__(
+        self, folder: Path, postgres: EmbeddedPostgres, redshift: LocalRedshift, redshift_port: int = 0
+    ):
         credentials = Credentials(redshift_password=redshift.password)
-        ports = Ports(ui=free_port(), postgres=postgres.port, redshift=redshift.port)
+        ports = Ports(ui=free_port(), postgres=postgres.port, redshift=redshift_port or redshift.port)
         self.settings = Settings(folder, ports, credentials)
         postgres.ensure_role(METADATA, credentials.metadata_password)
         postgres.ensure_database(METADATA, METADATA)
@@ -63,3 +69,23 @@ class ApiServer:
                 return client.get("/api/v2/version").status_code == 200
         except httpx.HTTPError:
             return False
+
+
+class Readers:
+    """Clients that ask for a page and do not read the answer."""
+
+    def __init__(self, port: int, token: str):
+        self._address = ("127.0.0.1", port)
+        self._token = token
+        self._sockets: list[socket.socket] = []
+
+    def ask(self, path: str, number: int) -> None:
+        for _ in range(number):
+            self._sockets.append(socket.create_connection(self._address))
+            self._sockets[-1].sendall(
+                f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: _token={self._token}\r\n\r\n".encode()
+            )
+
+    def leave(self) -> None:
+        while self._sockets:
+            self._sockets.pop().close()

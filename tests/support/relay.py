@@ -86,6 +86,7 @@ class Fault:
     """Something to do when a statement passes for the nth time.
 
     :param pattern: searched in the statement's text, line by line, without regard to case.
+    :param always: each time, and not only the nth.
     :param when: `before` the statement is carried out, or `after` that, with its answer not yet delivered.
     """
 
@@ -93,11 +94,14 @@ class Fault:
     when: str
     action: Callable[[], None]
     nth: int = 1
+    always: bool = False
     fired: threading.Event = field(default_factory=threading.Event)
 
     def matches(self, sql: str) -> bool:
-        if self.fired.is_set() or not re.search(self.pattern, sql, re.IGNORECASE | re.MULTILINE):
+        if not re.search(self.pattern, sql, re.IGNORECASE | re.MULTILINE):
             return False
+        if self.always:
+            return True
         self.nth -= 1
         return self.nth == 0
 
@@ -107,10 +111,15 @@ class _Session:
     statements: dict[bytes, str] = field(default_factory=dict)
     sql: str = ""
     due: Fault | None = None
+    busy: bool = False
+    ended: threading.Event = field(default_factory=threading.Event)
 
 
 class RedshiftRelay(Relay):
     """In front of a server of Redshift's protocol; understands what the driver sends."""
+
+    #: Whether a server that works on a statement is told that its client has left.
+    tells_of_leaving = True
 
     def __init__(self, target_port: int):
         super().__init__(target_port)
@@ -128,7 +137,11 @@ class RedshiftRelay(Relay):
         target.sendall(startup + _exactly(source, int.from_bytes(startup) - 4))
         while True:
             kind, body = _message(source)
-            if kind == b"P":
+            if kind == b"X" and state.busy and not self.tells_of_leaving:
+                return
+            if kind == b"S":
+                state.busy = True
+            elif kind == b"P":
                 name, sql, _ = body.split(b"\x00", 2)
                 state.statements[name] = sql.decode()
             elif kind == b"B":
@@ -147,10 +160,60 @@ class RedshiftRelay(Relay):
         while True:
             kind, body = _message(source)
             # Ready for the next statement: this one is carried out.
-            if kind == b"Z" and state.due is not None:
-                fault, state.due = state.due, None
-                _fire(fault)
+            if kind == b"Z":
+                state.busy = False
+                if state.due is not None:
+                    fault, state.due = state.due, None
+                    _fire(fault)
             target.sendall(kind + (len(body) + 4).to_bytes(4) + body)
+
+
+class HangingRelay(RedshiftRelay):
+    """A warehouse that can hang. As Redshift while it computes, it does not notice that a client has left."""
+
+    tells_of_leaving = False
+
+    def __init__(self, target_port: int):
+        super().__init__(target_port)
+        self._released = threading.Event()
+        self._connections_hang = False
+        #: How many statements and connections wait for `release`.
+        self.held = 0
+
+    def hang(self, statements: str = "", connections: bool = False) -> None:
+        """From now on deliver no statement that matches the pattern, and nothing of new connections."""
+        self.held = 0
+        self._released.clear()
+        self._connections_hang = connections
+        self.faults = [Fault(statements, "before", self._hold, always=True)] if statements else []
+
+    def release(self) -> None:
+        """Answer new connections again; those there are are cut."""
+        self._connections_hang, self.faults = False, []
+        self.cut()
+        self._released.set()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+        super().__exit__()
+
+    def upstream(self, state: _Session, source: socket.socket, target: socket.socket) -> None:
+        if self._connections_hang:
+            self._hold()
+        try:
+            super().upstream(state, source, target)
+        finally:
+            state.ended.wait(DEADLINE)
+
+    def downstream(self, state: _Session, source: socket.socket, target: socket.socket) -> None:
+        try:
+            super().downstream(state, source, target)
+        finally:
+            state.ended.set()
+
+    def _hold(self) -> None:
+        self.held += 1
+        self._released.wait(DEADLINE)
 
 
 INTERNAL_ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"

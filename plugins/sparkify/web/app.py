@@ -1,19 +1,24 @@
-"""The page's routes. Each asks Airflow whether the user may read the DAG sparkify; none writes anything."""
+"""The page's routes. Each asks Airflow whether the user may read the DAG sparkify; none writes anything.
+
+What asks the warehouse takes a place (`sparkify.web.places`); no route runs on the API server's own threads.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlencode
 
 from airflow.api_fastapi.core_api.security import requires_access_dag
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
-from sparkify.analytics import Period, PeriodError, ask, questions
-from sparkify.warehouse import Warehouse, WarehouseError
+from sparkify.analytics import MOST_ROWS, Period, PeriodError, Question, questions
+from sparkify.warehouse import WarehouseError
 from sparkify.web.page import (
     ASSETS,
     DEFAULT_DAYS,
     TOPICS,
+    Content,
     Topic,
     as_csv,
     asset,
@@ -22,6 +27,7 @@ from sparkify.web.page import (
     freshness,
     render,
 )
+from sparkify.web.places import RETRY_AFTER_S, Inquiry, NoPlaceError, Places
 
 DAG_ID = "sparkify"
 HEADERS = {
@@ -32,6 +38,7 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+LATER = {"Retry-After": str(RETRY_AFTER_S)}
 
 
 def create_app() -> FastAPI:
@@ -43,6 +50,7 @@ def create_app() -> FastAPI:
         openapi_url=None,
         dependencies=[Depends(requires_access_dag("GET", param_dag_id=DAG_ID))],
     )
+    app.state.places = Places()
     app.get("/", response_class=HTMLResponse)(show_first_topic)
     app.get("/static/{name}")(show_asset)
     app.get("/answers/{name}.csv")(download)
@@ -50,51 +58,70 @@ def create_app() -> FastAPI:
     return app
 
 
-def show_first_topic(start: str = "", end: str = "") -> Response:
-    return _page(TOPICS[0], start, end)
+async def show_first_topic(request: Request, start: str = "", end: str = "") -> Response:
+    return await _show(request, TOPICS[0], start, end)
 
 
-def show_topic(name: str, start: str = "", end: str = "") -> Response:
+async def show_topic(request: Request, name: str, start: str = "", end: str = "") -> Response:
     for topic in TOPICS:
         if topic.name == name:
-            return _page(topic, start, end)
+            return await _show(request, topic, start, end)
     raise HTTPException(404, f"There is no topic {name!r}: {', '.join(topic.name for topic in TOPICS)}")
 
 
-def download(name: str, start: str, end: str) -> Response:
+async def download(request: Request, name: str, start: str, end: str) -> Response:
     if name not in questions():
         raise HTTPException(404, f"There is no question {name!r}: {', '.join(questions())}")
     try:
-        answer = ask(Warehouse(), questions()[name], Period.parse(start, end))
-    except PeriodError as error:
-        raise HTTPException(400, str(error)) from error
-    except WarehouseError as error:
-        raise HTTPException(503, explain(error)) from error
-    file = f"{name}-first-{len(answer.rows)}" if answer.may_have_more else name
-    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{file}.csv"'}
-    return Response(as_csv(answer), media_type="text/csv", headers=headers)
+        return await request.app.state.places.answer(
+            request, partial(csv_file, questions()[name], start, end)
+        )
+    except NoPlaceError as error:
+        raise HTTPException(503, str(error), LATER) from error
 
 
-def show_asset(name: str) -> Response:
+async def show_asset(name: str) -> Response:
     if name not in ASSETS:
         raise HTTPException(404, f"There is no asset {name!r}")
     return Response(asset(name), media_type=ASSETS[name], headers=HEADERS)
 
 
-def _page(topic: Topic, start: str, end: str) -> Response:
+def csv_file(question: Question, start: str, end: str, inquiry: Inquiry) -> Response:
+    """The answer to a question as a file, or an HTTPException with the status that fits the problem."""
+    try:
+        [answer] = inquiry.ask([(question, MOST_ROWS)], Period.parse(start, end))
+    except PeriodError as error:
+        raise HTTPException(400, str(error)) from error
+    if isinstance(answer, WarehouseError):
+        raise HTTPException(503, explain(answer), LATER) from answer
+    file = f"{question.name}-first-{len(answer.rows)}" if answer.may_have_more else question.name
+    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{file}.csv"'}
+    return Response(as_csv(answer), media_type="text/csv", headers=headers)
+
+
+def topic_page(topic: Topic, start: str, end: str, inquiry: Inquiry) -> Response:
     """A topic's page; a problem is told on the page, with the status that fits it."""
-    warehouse = Warehouse()
-    content, problem, status = None, "", 200
     try:
         asked = Period.parse(start, end) if start or end else None
-        fresh = freshness(warehouse)
-        period = asked or fresh.last_days(DEFAULT_DAYS)
-        content = collect(warehouse, [topic], period, fresh)
-        start, end = period.start.isoformat(), period.end.isoformat()
+        fresh = freshness(inquiry)
+        content = collect(inquiry, [topic], asked or fresh.last_days(DEFAULT_DAYS), fresh)
     except PeriodError as error:
-        problem, status = str(error), 400
+        return _html(topic, start, end, problem=str(error), status=400)
     except WarehouseError as error:
-        problem, status = explain(error), 503
+        return _html(topic, start, end, problem=explain(error), status=503)
+    return _html(topic, content.period.start.isoformat(), content.period.end.isoformat(), content)
+
+
+async def _show(request: Request, topic: Topic, start: str, end: str) -> Response:
+    try:
+        return await request.app.state.places.answer(request, partial(topic_page, topic, start, end))
+    except NoPlaceError as error:
+        return _html(topic, start, end, problem=str(error), status=503)
+
+
+def _html(
+    topic: Topic, start: str, end: str, content: Content | None = None, problem: str = "", status: int = 200
+) -> Response:
     html = render(
         "page.html",
         topic=topic,
@@ -105,4 +132,4 @@ def _page(topic: Topic, start: str, end: str) -> Response:
         start=start[:10],
         end=end[:10],
     )
-    return HTMLResponse(html, status, HEADERS)
+    return HTMLResponse(html, status, {**HEADERS, **(LATER if status == 503 else {})})

@@ -5,21 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import math
+import unicodedata
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparkify.analytics import Answer, Period, Question, ask, questions
-from sparkify.warehouse import SchemaMissingError, UnreachableError, Warehouse, WarehouseError
+from sparkify.analytics import Answer, Period, Question, questions
+from sparkify.warehouse import DeadlineError, SchemaMissingError, UnreachableError, WarehouseError
 from sparkify.web.charts import DAY, Bars, Columns, Figures, number, words
 
 if TYPE_CHECKING:
     import jinja2
     from markupsafe import Markup
+
+    from sparkify.web.places import Inquiry
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +32,13 @@ ASSETS = {"page.css": "text/css", "page.js": "text/javascript"}
 
 DEFAULT_DAYS = 30
 PRESETS = (7, 30, 90, 365)
-#: Of all readers together.
-CONCURRENT_QUESTIONS = 8
 QUERY_CANCELED = "57014"
 MOMENT = timedelta(microseconds=1)
 NOTHING = "\N{EN DASH}"
-#: What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+#: What a spreadsheet takes for the beginning of a formula, in any width (OWASP, "CSV Injection").
+SIGNS = frozenset("=+-@\N{MINUS SIGN}")
+#: Letters and a symbol that show as nothing, besides blanks, marks, control and format characters.
+FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 #: An answer with more columns takes the page's whole width.
 MOST_COLUMNS = 6
@@ -201,20 +205,25 @@ class Content:
         return (start.date(), (end - MOMENT).date()) if start < end else None
 
 
-def freshness(warehouse: Warehouse) -> Freshness:
+def freshness(inquiry: Inquiry) -> Freshness:
     """Raises WarehouseError where the warehouse gives no answer."""
     any_period = Freshness().last_days(1)
-    [record] = ask(warehouse, questions()["data_freshness"], any_period, 1).records()
+    [answer] = inquiry.ask([(questions()["data_freshness"], 1)], any_period)
+    if isinstance(answer, WarehouseError):
+        raise answer
+    [record] = answer.records()
     return Freshness(**record)
 
 
-def collect(warehouse: Warehouse, topics: Iterable[Topic], period: Period, fresh: Freshness) -> Content:
-    """Ask the topics' questions, several at a time. A question that fails leaves the others as they are."""
-    asked = {
-        topic: [_pool().submit(_section, warehouse, entry, period) for entry in topic.entries]
-        for topic in topics
-    }
-    sections = {topic: [future.result() for future in futures] for topic, futures in asked.items()}
+def collect(inquiry: Inquiry, topics: Iterable[Topic], period: Period, fresh: Freshness) -> Content:
+    """Ask the topics' questions. One that fails leaves the others as they are."""
+    asked = [(topic, entry) for topic in topics for entry in topic.entries]
+    answers = inquiry.ask([(entry.question, entry.rows) for _, entry in asked], period)
+    sections: dict[Topic, list[Section]] = {}
+    for (topic, entry), answer in zip(asked, answers, strict=True):
+        failed = isinstance(answer, WarehouseError)
+        section = Section(entry, error=answer) if failed else Section(entry, answer)
+        sections.setdefault(topic, []).append(section)
     return Content(period, fresh, sections)
 
 
@@ -225,7 +234,7 @@ def explain(error: WarehouseError) -> str:
         return "The warehouse does not answer. Try again later; the API server's log says why."
     if isinstance(error, SchemaMissingError):
         return "The tables are not there yet. Run the DAG sparkify_schema once, then load a window."
-    if error.sqlstate == QUERY_CANCELED:
+    if isinstance(error, DeadlineError) or error.sqlstate == QUERY_CANCELED:
         return "The answer took too long and was given up. Choose a shorter period."
     return "The warehouse could not answer. The API server's log says what it said."
 
@@ -235,17 +244,17 @@ def render(template: str, **names: Any) -> str:
     return _environment().get_template(template).render(**names)
 
 
+@cache
 def asset(name: str) -> str:
     """The text of a style sheet or script."""
     return (HERE / "static" / name).read_text()
 
 
 def as_csv(answer: Answer) -> str:
-    """The answer as CSV. Text that a spreadsheet would run as a formula is led by an apostrophe."""
+    """The answer as CSV. Whatever a spreadsheet would run as a formula is led by an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow(answer.columns)
-    writer.writerows([_harmless(value) for value in row] for row in answer.rows)
+    writer.writerows([_harmless(value) for value in row] for row in (answer.columns, *answer.rows))
     return out.getvalue()
 
 
@@ -253,20 +262,19 @@ def _midnight(moment: datetime) -> datetime:
     return datetime(moment.year, moment.month, moment.day)
 
 
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(CONCURRENT_QUESTIONS, thread_name_prefix="sparkify-questions")
-
-
-def _section(warehouse: Warehouse, entry: Entry, period: Period) -> Section:
-    try:
-        return Section(entry, ask(warehouse, entry.question, period, entry.rows))
-    except WarehouseError as error:
-        return Section(entry, error=error)
-
-
 def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    if value is None or (isinstance(value, int | float | Decimal) and math.isfinite(value)):
+        return value
+    text = str(value)
+    return f"'{text}" if _is_formula(text) else text
+
+
+def _is_formula(text: str) -> bool:
+    """Whether the first character that shows is a sign, or the very first is a control character."""
+    if text and unicodedata.category(text[0]) == "Cc":
+        return True
+    shown = next((c for c in text if unicodedata.category(c)[0] not in "CMZ" and c not in FILLERS), "")
+    return not SIGNS.isdisjoint(unicodedata.normalize("NFKC", shown))
 
 
 @cache

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from sparkify.analytics import Period, ask, questions
-from sparkify.warehouse import Warehouse, WarehouseError
+from sparkify.warehouse import Deadline, Warehouse, WarehouseError
 from tests.support.documents import sql_blocks
 from tests.support.source import event, page, song
 from tests.support.warehouse import Pipeline, new_buckets
@@ -317,7 +317,10 @@ def test_fewer_rows_are_the_first_of_more(asked, name):
 
 
 def test_a_question_that_takes_too_long_is_ended_by_the_server(pipeline):
-    with pytest.raises(WarehouseError) as caught, Warehouse().read_only_transaction(1) as transaction:
+    with (
+        pytest.raises(WarehouseError) as caught,
+        Warehouse().read_only_transaction(Deadline(1)) as transaction,
+    ):
         transaction.execute(
             "WITH RECURSIVE n (i) AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 100000000) "
             "SELECT COUNT(*) FROM n"
@@ -328,7 +331,7 @@ def test_a_question_that_takes_too_long_is_ended_by_the_server(pipeline):
 def test_a_read_only_transaction_cannot_write(pipeline):
     with (
         pytest.raises(WarehouseError, match="read-only"),
-        Warehouse().read_only_transaction(5) as transaction,
+        Warehouse().read_only_transaction(Deadline(5)) as transaction,
     ):
         transaction.execute("DELETE FROM sparkify.songplays")
     assert len(pipeline.table("songplays")) == 11

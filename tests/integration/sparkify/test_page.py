@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import re
 import socket
+import time
 from html.parser import HTMLParser
 
+import psycopg
 import pytest
 import redshift_connector
 
 from local_redshift.embedded.ports import free_port
-from sparkify.analytics import Answer, questions
+from sparkify.analytics import PATIENCE_S, Period, questions
 from sparkify.report import report
-from sparkify.warehouse import Warehouse, WarehouseError
-from sparkify.web.app import create_app, download, show_topic
-from sparkify.web.page import TOPICS, as_csv
-from tests.support.api_server import ApiServer
+from sparkify.warehouse import GRACE_S, Deadline, DeadlineError, Warehouse, WarehouseError
+from sparkify.web.app import create_app, csv_file, topic_page
+from sparkify.web.page import TOPICS
+from sparkify.web.places import PLACES, Inquiry
+from tests.support.api_server import ApiServer, Readers
 from tests.support.pipeline import PipelineRun, load_dag
+from tests.support.relay import HangingRelay
 from tests.support.servers import redshift_connection
 from tests.support.source import event, song
 from tests.support.warehouse import Pipeline, new_buckets
@@ -34,6 +39,17 @@ PATHS = {
     "/static/{name}": "/sparkify/static/page.css",
 }
 ODD = '<script>alert("1")</script> & Sons'
+PAGE, CSV = PATHS["/{name}"], PATHS["/answers/{name}.csv"]
+#: Answered without a question, but with a place.
+WITHOUT_A_QUESTION = "/sparkify/songs?start=x&end=y"
+#: More than the API server has threads.
+FLOOD = 45
+#: Many times of what an answer takes that waits for nothing.
+AT_ONCE_S = 5
+DEADLINE_S = 2
+#: What a machine under load adds.
+SLACK_S = 3
+HANGS = {"while it connects": {"connections": True}, "after that": {"statements": "sparkify"}}
 
 
 class Page(HTMLParser):
@@ -104,11 +120,50 @@ def pipeline(redshift, s3_client, airflow_connections):
 
 
 @pytest.fixture(scope="module")
-def server(pipeline, postgres, redshift, tmp_path_factory):
-    server = ApiServer(tmp_path_factory.mktemp("api-server"), postgres, redshift)
+def relay(pipeline, redshift):
+    with HangingRelay(redshift.port) as relay:
+        yield relay
+
+
+@pytest.fixture(scope="module")
+def server(relay, postgres, redshift, tmp_path_factory):
+    server = ApiServer(tmp_path_factory.mktemp("api-server"), postgres, redshift, relay.port)
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def warehouse(relay):
+    yield relay
+    relay.release()
+
+
+@pytest.fixture
+def readers(server, warehouse):
+    """Before a server whose places are free; they leave when the test is over."""
+    with server.client("vera") as client:
+        readers = Readers(server.settings.ports.ui, client.cookies["_token"])
+    yield readers
+    readers.leave()
+    warehouse.release()
+    eventually(lambda: place_is_free(server), "the places are free again")
+
+
+@pytest.fixture
+def hanging(warehouse, redshift, monkeypatch):
+    """The warehouse that hangs, for questions that the test itself asks."""
+    connection = redshift_connection(redshift, warehouse.port)
+    monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps(connection))
+    return warehouse
+
+
+@pytest.fixture
+def waiting(postgres, redshift):
+    """Tells how many statements wait for a lock in the PostgreSQL behind."""
+    with psycopg.connect(postgres.dsn(redshift.database), autocommit=True) as connection:
+        sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        yield lambda: connection.execute(sql).fetchone()[0]
 
 
 @pytest.fixture
@@ -120,9 +175,41 @@ def without_schema(redshift, airflow_connections, postgres, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps({**connection, "schema": name}))
 
 
+def ask(work, *arguments):
+    """What a place makes: `topic_page` or `csv_file`."""
+    with Inquiry(Warehouse(), Deadline(PATIENCE_S)) as inquiry:
+        return work(*arguments, inquiry)
+
+
 def page(topic="songs", start="2018-11-01", end="2018-12-01"):
-    response = show_topic(topic, start, end)
+    [asked] = [one for one in TOPICS if one.name == topic]
+    response = ask(topic_page, asked, start, end)
     return response.status_code, response.body.decode()
+
+
+def download(name):
+    return ask(csv_file, questions()[name], "2018-11-01", "2018-12-01")
+
+
+@contextlib.contextmanager
+def locked(redshift, table):
+    with contextlib.closing(redshift.connect()) as connection:
+        connection.cursor().execute(f"LOCK {table}")
+        yield
+
+
+def eventually(condition, what, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.05)
+
+
+def place_is_free(server):
+    with server.client("vera") as client:
+        status = client.get(WITHOUT_A_QUESTION).status_code
+    assert status in (400, 503)
+    return status == 400
 
 
 def test_every_route_is_in_the_tests():
@@ -188,23 +275,15 @@ def test_a_chart_keeps_the_place_of_certified_days_without_plays(pipeline):
 
 
 def test_csv_holds_the_rows_and_no_formulas(pipeline):
-    response = download("top_songs", "2018-11-01", "2018-12-01")
+    response = download("top_songs")
     rows = list(csv.reader(io.StringIO(response.body.decode(), newline="")))
     assert rows[0] == ["song_title", "artist_name", "plays", "listeners", "plays_in_catalogue"]
     assert rows[2] == [ODD, "'=1+1", "1", "1", "0"]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", "\n=1"])
-def test_text_that_a_spreadsheet_would_run_is_led_by_an_apostrophe(text):
-    answer = Answer(questions()["top_songs"], 10, ("song_title", "plays"), ((text, -1), ("a;" + text, 0)))
-    rows = list(csv.reader(io.StringIO(as_csv(answer), newline="")))
-    assert rows[1:] == [["'" + text, "-1"], ["a;" + text, "0"]]
-    assert f'"a;{text}",0' in as_csv(answer)
-
-
 def test_csv_says_in_its_name_that_there_may_be_more(pipeline, monkeypatch):
     def name():
-        return download("top_songs", "2018-11-01", "2018-12-01").headers["content-disposition"]
+        return download("top_songs").headers["content-disposition"]
 
     assert name() == 'attachment; filename="top_songs.csv"'
     monkeypatch.setattr("sparkify.analytics.MOST_ROWS", 1)
@@ -264,10 +343,97 @@ def test_a_reader_waits_little_longer_than_the_server_may_take(pipeline, monkeyp
         redshift_connector, "connect", lambda **given: asked.append(given) or connect(**given)
     )
     warehouse = Warehouse()
-    with warehouse.read_only_transaction(7), warehouse.transaction():
+    with warehouse.read_only_transaction(Deadline(7)), warehouse.transaction():
         assert 7 < asked[0]["timeout"] < 20
         # A load may take as long as it takes.
         assert "timeout" not in asked[1]
+
+
+@pytest.mark.parametrize("hang", HANGS.values(), ids=HANGS)
+def test_a_reader_without_a_place_is_told_so_at_once(server, readers, warehouse, hang):
+    warehouse.hang(**hang)
+    readers.ask(PAGE, PLACES - 1)
+    readers.ask(CSV, 1)
+    eventually(lambda: warehouse.held >= PLACES, "each place waits for the warehouse")
+    with server.client("vera") as client:
+        began = time.monotonic()
+        page, file, style = (client.get(path) for path in (PAGE, CSV, "/sparkify/static/page.css"))
+        assert time.monotonic() - began < AT_ONCE_S
+    assert (page.status_code, file.status_code, style.status_code) == (503, 503, 200)
+    assert int(page.headers["Retry-After"]) == int(file.headers["Retry-After"]) > 0
+    for answer in (page, file):
+        assert f"This page answers {PLACES} readers at a time" in answer.text
+
+
+@pytest.mark.parametrize("hang", HANGS.values(), ids=HANGS)
+def test_airflow_answers_while_readers_flood_the_page(server, readers, warehouse, hang):
+    warehouse.hang(**hang)
+    with server.client("vera") as client:
+        for _ in range(3):
+            readers.ask(PAGE, FLOOD)
+            eventually(lambda: warehouse.held >= PLACES, "the warehouse is asked")
+            began = time.monotonic()
+            assert client.get("/api/v2/dags").status_code == 200
+            assert time.monotonic() - began < AT_ONCE_S
+            readers.leave()
+
+
+@pytest.mark.parametrize("path", [PAGE, CSV])
+def test_who_leaves_leaves_no_statement_and_no_place(server, readers, redshift, waiting, path):
+    with locked(redshift, "sparkify.songplays"):
+        readers.ask(path, PLACES)
+        eventually(lambda: waiting() >= PLACES, "the questions wait")
+        assert not place_is_free(server)
+        readers.leave()
+        eventually(lambda: waiting() == 0, "the statements are ended")
+        eventually(lambda: place_is_free(server), "the places are free again")
+
+
+@pytest.mark.parametrize("hang", HANGS.values(), ids=HANGS)
+def test_who_leaves_a_warehouse_that_hangs_leaves_no_place(server, readers, warehouse, hang):
+    warehouse.hang(**hang)
+    readers.ask(PAGE, PLACES)
+    eventually(lambda: warehouse.held >= PLACES, "each place waits for the warehouse")
+    warehouse.hang(**hang, **({} if "connections" in hang else {"connections": True}))
+    readers.leave()
+    eventually(lambda: place_is_free(server), "the places are free again")
+
+
+@pytest.mark.parametrize("hang", HANGS.values(), ids=HANGS)
+def test_all_questions_together_have_one_deadline(hanging, hang):
+    hanging.hang(**hang)
+    began = time.monotonic()
+    with Inquiry(Warehouse(), Deadline(DEADLINE_S)) as inquiry:
+        asked = [(question, 1) for question in questions().values()]
+        answers = inquiry.ask(asked, Period.parse("2018-11-01", "2018-12-01"))
+        assert time.monotonic() - began < DEADLINE_S + GRACE_S + SLACK_S
+    assert len(answers) == len(questions())
+    assert {isinstance(answer, WarehouseError) for answer in answers} == {True}
+    assert isinstance(answers[-1], DeadlineError)
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["the server ends it", "the server is silent"])
+def test_a_question_that_takes_too_long_leaves_the_others_answered(hanging, redshift, waiting, silent):
+    [topic] = [topic for topic in TOPICS if topic.name == "data"]
+    with contextlib.ExitStack() as stack:
+        if silent:
+            hanging.hang(statements=r"FROM sparkify\.rejected_rows")
+        else:
+            stack.enter_context(locked(redshift, "sparkify.rejected_rows"))
+        began = time.monotonic()
+        with Inquiry(Warehouse(), Deadline(DEADLINE_S)) as inquiry:
+            response = topic_page(topic, "2018-11-01", "2018-12-01", inquiry)
+            assert time.monotonic() - began < DEADLINE_S + GRACE_S + SLACK_S
+        assert waiting() == 0
+    assert response.status_code == 200
+    sections = re.findall(r'<section aria-labelledby="(\w+)".*?</section>', response.body.decode(), re.DOTALL)
+    assert sections == [entry.name for entry in topic.entries]
+    late = re.findall(
+        r'<section aria-labelledby="(\w+)"(?:(?!</section>).)*took too long',
+        response.body.decode(),
+        re.DOTALL,
+    )
+    assert late == ["rejected_rows"]
 
 
 def test_the_report_holds_every_answer_in_one_file(pipeline):
@@ -284,9 +450,8 @@ def test_the_report_holds_every_answer_in_one_file(pipeline):
 def test_an_empty_warehouse_gives_a_readable_page(redshift, s3_client, airflow_connections):
     Pipeline(redshift, s3_client, ("", "")).create_schema(drop_existing=True, confirm_drop="DROP sparkify")
     for topic in TOPICS:
-        response = show_topic(topic.name)
-        assert response.status_code == 200
-        html = response.body.decode()
+        status, html = page(topic.name, "", "")
+        assert status == 200
         assert "Nothing is loaded yet." in html
         assert 'class="problem"' not in html
         assert all(Page(html).is_answered(entry.name) for entry in topic.entries)

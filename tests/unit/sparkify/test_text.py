@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkify import drift, rejected
+from sparkify.json_values import values
 from sparkify.operators import quality
 from sparkify.paths import SQL
 from sparkify.text import fit, visible
@@ -101,7 +102,7 @@ def test_any_rejected_row_fits_its_table(file, reason, raw, length):
 def test_any_keys_of_an_object_fit_their_table(row):
     shapes = drift.Shapes()
     text = json.dumps(row)
-    shapes.look_at("s3://lake/" + "k" * 1024, text.encode())
+    shapes.look_at("s3://lake/" + "k" * 1024, values([text.encode()]))
     rows = shapes.drift(frozenset({"song"}))
     assert sum(count for problem, _, _, count, _ in rows if problem == "unknown") == len(
         json.loads(text).keys() - {"song"}
