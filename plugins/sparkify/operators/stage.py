@@ -26,7 +26,7 @@ from sparkify.rejected import (
     store,
 )
 from sparkify.tables import text_table
-from sparkify.warehouse import LOCK, Transaction, WarehouseError
+from sparkify.warehouse import Transaction, WarehouseError
 from sparkify.work import Run
 
 log = logging.getLogger(__name__)
@@ -272,7 +272,7 @@ class StageToRedshiftOperator(SparkifyOperator):
     ) -> NoReturn:
         """Keep the rows for whoever has to mend them, and fail for good."""
         with self.warehouse.transaction() as transaction:
-            transaction.execute(LOCK, name="take the publish lock")
+            transaction.lock()
             names = {**self.sql_context(context), "run_id": run.run_id, "sources": [self.source]}
             transaction.run_script(self.render_template(PUBLISH_REJECTED, names), PUBLISH_REJECTED)
         log.error("Rejected rows, the first %d:\n%s", len(rejected.first), rows_table(rejected.first))
@@ -311,7 +311,7 @@ class StageToRedshiftOperator(SparkifyOperator):
 
     def _new_or_changed(self) -> list[SourceFile]:
         """The files whose ETag is not the one in the ledger."""
-        with self.warehouse.transaction() as transaction:
+        with self.warehouse.reading() as transaction:
             published = dict(
                 transaction.execute(
                     "SELECT object_key, etag FROM staging.source_files WHERE source = %s AND bucket = %s",
