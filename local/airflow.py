@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -91,11 +92,16 @@ class Airflow:
 
     def launch(self) -> None:
         """Start the processes that do not run; `wait_healthy` tells when they are of use."""
+        self._launched = datetime.now(UTC)
         self.settings.write_ui_passwords()
         for service in self.services:
             service.launch()
 
     def wait_healthy(self) -> None:
+        """Wait until each component has given a sign of life since `launch`.
+
+        Airflow calls one healthy for half a minute after its last, also while its process is going down.
+        """
         wait_until(self._is_healthy, self.services, START_DEADLINE, "Airflow was not healthy")
 
     def stop(self) -> None:
@@ -114,17 +120,25 @@ class Airflow:
 
     def health(self) -> dict[str, str]:
         """Each component's state as the API server sees it; empty while it does not answer."""
+        return {name: part.get("status") or "missing" for name, part in self._monitor().items() if part}
+
+    def _monitor(self) -> dict[str, dict[str, str | None] | None]:
         try:
             answer = httpx.get(
                 f"{self.settings.ui_url}/api/v2/monitor/health", timeout=REQUEST_TIMEOUT, trust_env=False
             )
-            return {name: part.get("status") or "missing" for name, part in answer.json().items() if part}
+            return answer.json()
         except (httpx.HTTPError, ValueError):
             return {}
 
     def _is_healthy(self) -> bool:
-        health = self.health()
-        return all(health.get(name) == "healthy" for name in HEALTH_COMPONENTS)
+        monitor = self._monitor()
+        return all(self._is_alive(name, monitor.get(name) or {}) for name in HEALTH_COMPONENTS)
+
+    def _is_alive(self, name: str, part: dict[str, str | None]) -> bool:
+        heartbeat = part.get(f"latest_{name}_heartbeat")
+        since_launch = heartbeat is None or datetime.fromisoformat(heartbeat) >= self._launched
+        return part.get("status") == "healthy" and since_launch
 
 
 @dataclass

@@ -92,9 +92,10 @@ def _up(settings: Settings, _: argparse.Namespace, console: Console) -> None:
 
 
 def _down(settings: Settings, _: argparse.Namespace, console: Console) -> None:
-    # Without the lock: this is also how a command that hangs is ended.
-    with Steps(console) as steps:
-        Stack(settings).down(steps)
+    stack = Stack(settings)
+    # Also without the lock: this is how a command that hangs is ended.
+    with Steps(console) as steps, stack.locked(required=False):
+        stack.down(steps)
 
 
 def _clean(settings: Settings, _: argparse.Namespace, console: Console) -> None:

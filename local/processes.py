@@ -36,13 +36,16 @@ class Service(DetachedProcess):
         cwd: Path,
     ):
         super().__init__(name, pid_file, log_file)
+        #: Whether it ran before its launch was asked for: it may be on its way out.
+        self.was_running = False
         self.command = command
         self.environment = environment
         self.cwd = cwd
 
     def launch(self) -> None:
         """Start the process unless it runs; leftovers of one that died are ended first."""
-        if self.find() is not None:
+        self.was_running = self.find() is not None
+        if self.was_running:
             return
         stop_all([self], deadline=5)
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -95,12 +98,19 @@ class Service(DetachedProcess):
 
 
 def wait_until(ready: Callable[[], bool], services: Iterable[Service], deadline: float, what: str) -> None:
-    """Poll `ready` until it holds; fail at once when a service dies, or after `deadline` seconds."""
+    """Poll `ready` until it holds; fail at once when a service dies, or after `deadline` seconds.
+
+    One that ran before its launch was going down when it ends: it is launched anew.
+    """
     services = list(services)
     end = time.monotonic() + deadline
     while not ready():
         for service in services:
-            if service.find() is None:
+            if service.find() is not None:
+                continue
+            if service.was_running:
+                service.launch()
+            else:
                 raise StartupError(f"{service.name} ended while starting.\n{service.log_excerpt()}")
         if time.monotonic() > end:
             logs = "\n".join(f"    {service.log_file}" for service in services)

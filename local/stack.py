@@ -148,16 +148,21 @@ class Stack:
                 settings.state.rmdir()
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep a second command from changing the same stack at the same time."""
+    def locked(self, *, required: bool = True) -> Iterator[None]:
+        """Keep a second command from changing the same stack at the same time.
+
+        :param required: fail where another command has the lock; otherwise go on.
+        """
         self.settings.state.mkdir(parents=True, exist_ok=True)
         with (self.settings.state / LOCK_FILE).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise StartupError(
-                    f"Another command is at work on {self.settings.state}. Wait for its end, then try again."
-                ) from None
+                if required:
+                    raise StartupError(
+                        f"Another command is at work on {self.settings.state}. Wait for its end, then try "
+                        f"again."
+                    ) from None
             yield
 
     def _check_ports(self) -> None:

@@ -32,7 +32,7 @@ def fingerprint(warehouse: Warehouse) -> dict[str, TableFingerprint]:
 
     :raises WarehouseError: where the warehouse cannot be reached or has no schema yet.
     """
-    with warehouse.transaction() as transaction:
+    with warehouse.reading() as transaction:
         rows = transaction.execute(fingerprint_sql(), name="fingerprint.sql")
     return {
         table: TableFingerprint(count, hashlib.sha256(f"{count} {digest}".encode()).hexdigest()[:16])

@@ -90,7 +90,7 @@ def upgrade(warehouse: Warehouse, migrations: Sequence[Migration]) -> list[str]:
 
     :raises MigrationError: where the database was made by a later version; nothing is changed.
     """
-    with warehouse.transaction() as transaction:
+    with warehouse.reading() as transaction:
         applied = applied_versions(transaction)
     if applied and max(applied) > len(migrations):
         raise MigrationError(

@@ -199,7 +199,7 @@ class LoadSession:
         return [RejectedRow(*row) for row in rows]
 
     def _query(self, warehouse: Warehouse, path: str) -> list[tuple]:
-        with warehouse.transaction() as transaction:
+        with warehouse.reading() as transaction:
             return transaction.execute(
                 (SQL / path).read_text(encoding="utf-8").rstrip().rstrip(";"),
                 [self.process_id, self.since],

@@ -25,6 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from sparkify.lock_watch import Holder, LockWatch
+from sparkify.paths import SQL
+
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.redshift_sql import RedshiftSQLHook
 
@@ -33,6 +36,11 @@ log = logging.getLogger(__name__)
 UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN = "42P01", "3F000", "42703"
 #: The mutex of publishing: whoever writes to published tables takes it first.
 LOCK = "LOCK staging.publish_lock"
+#: Less than a task may take, so that its last line names who holds the lock.
+LOCK_TIMEOUT_S = 45 * 60
+HOLDERS = "staging/publish_lock_holders.sql"
+ASK_HOLDERS_S = 10
+QUERY_CANCELED = "57014"
 DEADLOCK = "40P01"
 ROWS_AN_INSERT = 100
 #: How long a reader waits for the connection.
@@ -144,12 +152,17 @@ class Deadline:
 
 
 class Transaction:
-    """Statements on one connection, in one transaction. Made by `Warehouse.transaction`."""
+    """Statements on one connection, in one transaction. Made by `Warehouse.transaction`.
 
-    def __init__(self, connection: Any, place: str) -> None:
+    :param holders: asks, on another connection, who holds the publish lock.
+    """
+
+    def __init__(self, connection: Any, place: str, holders: Callable[[], list[Holder]] = list) -> None:
         self._connection = connection
         self._cursor = connection.cursor()
         self._place = place
+        self._holders = holders
+        self.is_given_up = False
 
     @property
     def columns(self) -> list[str]:
@@ -196,6 +209,30 @@ class Transaction:
                 name=f"insert into {table}",
             )
 
+    def lock(self) -> None:
+        """Take the publish lock, before anything else; the log says who holds it as long as that is another.
+
+        :raises WarehouseError: where it is not free within `LOCK_TIMEOUT_S`; names who holds it.
+        """
+        with LockWatch(self._holders, self._place) as watch:
+            self.execute(f"SET statement_timeout TO {LOCK_TIMEOUT_S * 1000}")
+            try:
+                self.execute(LOCK, name="take the publish lock")
+            except WarehouseError as error:
+                if error.sqlstate != QUERY_CANCELED:
+                    raise
+                raise WarehouseError(
+                    f"The publish lock on {self._place} was not free within {LOCK_TIMEOUT_S} s "
+                    f"({error.message}). {watch.found}",
+                    message=error.message,
+                    sqlstate=error.sqlstate,
+                ) from error
+            self.execute("RESET statement_timeout")
+
+    def give_up(self) -> None:
+        """Nothing of it is to stay: it ends without COMMIT."""
+        self.is_given_up = True
+
     def notices(self) -> list[str]:
         """What the server remarked so far, oldest first, beside the statements' results."""
         return [notice.get(b"M", b"").decode(errors="replace") for notice in self._connection.notices]
@@ -225,16 +262,26 @@ class Warehouse:
     def transaction(self) -> Iterator[Transaction]:
         """One transaction on a connection of its own: commits at the end, rolls back on any error."""
         with self._connection(lambda: self.hook.get_conn()) as connection:
+            transaction = Transaction(connection, self.place, self._lock_holders)
             try:
-                yield Transaction(connection, self.place)
+                yield transaction
             except SchemaMissingError as error:
                 raise self._with_columns(error) from error
+            if transaction.is_given_up:
+                return
             try:
                 connection.commit()
             except Exception as error:
                 explained = _explained(error, "COMMIT", self.place)
-                if isinstance(explained, ConnectionLostError):
-                    raise CommitUnknownError(str(explained)) from error
+                # Only an error of the server's own says that it did not take place.
+                if isinstance(explained, ConnectionLostError) or not explained.sqlstate:
+                    raise CommitUnknownError(
+                        f"COMMIT was sent on {self.place} and its answer was lost: it may have taken place "
+                        f"({explained.message}).\nOnce Redshift can be reached, clear this task: it does its "
+                        f"work again, with the same result either way.",
+                        message=explained.message,
+                        sqlstate=explained.sqlstate,
+                    ) from error
                 raise explained from error
 
     def _with_columns(self, error: SchemaMissingError) -> SchemaMissingError:
@@ -254,6 +301,18 @@ class Warehouse:
         first = str(error).partition("\n")[0]
         text = "\n".join([first, *map(str, found)])
         return SchemaMissingError(text, message=error.message, sqlstate=error.sqlstate)
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """One transaction that is rolled back at the end: what only reads waits for no answer to COMMIT."""
+        with self.transaction() as transaction:
+            transaction.give_up()
+            yield transaction
+
+    def _lock_holders(self) -> list[Holder]:
+        query = (SQL / HOLDERS).read_text(encoding="utf-8").rstrip().rstrip(";")
+        with self.read_only_transaction(Deadline(ASK_HOLDERS_S)) as transaction:
+            return [(pid, user, began) for pid, user, began in transaction.execute(query, name=HOLDERS)]
 
     @contextmanager
     def read_only_transaction(self, deadline: Deadline) -> Iterator[Transaction]:

@@ -31,7 +31,14 @@ class Relay:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Cut every connection, and refuse any other."""
         self._closed = True
+        with suppress(OSError):
+            # Closing alone would not wake the thread that accepts, and the port would take one more.
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
 

@@ -81,7 +81,7 @@ class DropOldWorkOperator(BaseOperator):
 
     def _work_tables(self, warehouse: Warehouse) -> dict[str, list[str]]:
         """Suffix of a run to its work tables."""
-        with warehouse.transaction() as transaction:
+        with warehouse.reading() as transaction:
             rows = transaction.execute(
                 "SELECT table_name FROM information_schema.tables WHERE table_schema = %s",
                 [STAGING],

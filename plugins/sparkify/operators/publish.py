@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 from sparkify.lake import Lake, LakeError
 from sparkify.lineage import Lineage, Table
 from sparkify.operators.base import SparkifyOperator
-from sparkify.warehouse import LOCK, CommitUnknownError, Transaction, TransientError, WarehouseError
+from sparkify.warehouse import CommitUnknownError, Transaction, TransientError, WarehouseError
 from sparkify.work import Run
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,8 @@ class PublishOperator(SparkifyOperator):
 
     What Redshift calls a conflict with another transaction (1023, 1018) and a connection that broke before
     COMMIT are tried again here, as a whole transaction. A connection that broke with COMMIT under way is
-    resolved by looking for this attempt in `staging.publish_log`.
+    resolved by the next attempt, which looks for this one in `staging.publish_log`. A try that fails before
+    it could look says in its last line that the window may be published.
 
     Older bytes never come back: where another run has published the window from files that were listed later
     and are not the same, nothing is published; where that holds for a song file, the run's songs are left
@@ -87,21 +88,15 @@ class PublishOperator(SparkifyOperator):
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         run = self.begin(context)
-        for attempt in range(1, ATTEMPTS + 1):
-            publish_id = uuid.uuid4().hex
-            try:
-                published = self._publish(context, run, publish_id)
-                break
-            except TransientError as error:
-                if isinstance(error, CommitUnknownError) and self._is_published(publish_id):
-                    log.info("The answer to COMMIT was lost, but it took place: %s", error)
-                    published = self._history(run)
-                    break
-                if attempt == ATTEMPTS:
-                    raise
-                log.warning("Attempt %d of %d to publish is rolled back: %s", attempt, ATTEMPTS, error)
-                time.sleep(attempt)
-        self._clean_up(run)
+        #: Whether the run has published its window; None where that cannot be told.
+        self.is_published = None if context["ti"].try_number > 1 else False
+        try:
+            published = self._try_to_publish(context, run)
+            self._clean_up(run)
+        except (WarehouseError, AirflowTaskTimeout) as error:
+            # The type stays, for it decides whether Airflow tries again.
+            error.args = (f"{error}{self._outcome(run)}",)
+            raise
         tables = [f"sparkify.{candidate['table']}" for candidate in self.candidates]
         self.lineage = Lineage(
             [Table(candidate["candidate"], candidate["rows"]) for candidate in self.candidates],
@@ -110,22 +105,68 @@ class PublishOperator(SparkifyOperator):
         self.done(rows_in=sum(candidate["rows"] for candidate in self.candidates), **published)
         return published
 
-    def _publish(self, context: Mapping[str, Any], run: Run, publish_id: str) -> dict[str, Any]:
-        """One attempt, one transaction."""
+    def _try_to_publish(self, context: Mapping[str, Any], run: Run) -> dict[str, Any]:
+        unanswered: set[str] = set()
+        attempt = 0
+        while True:
+            attempt += 1
+            publish_id = uuid.uuid4().hex
+            try:
+                return self._publish(context, run, publish_id, unanswered)
+            except TransientError as error:
+                is_unknown = isinstance(error, CommitUnknownError)
+                if is_unknown:
+                    unanswered.add(publish_id)
+                if attempt == ATTEMPTS:
+                    raise
+                log.warning("Attempt %d of %d to publish %s: %s", attempt, ATTEMPTS,
+                            "may have taken place" if is_unknown else "is rolled back", error)  # fmt: skip
+                time.sleep(attempt)
+
+    def _publish(
+        self, context: Mapping[str, Any], run: Run, publish_id: str, unanswered: Set[str]
+    ) -> dict[str, Any]:
+        """One attempt, one transaction.
+
+        :param unanswered: the attempts of this try whose COMMIT got no answer.
+        """
         began = time.monotonic()
-        with self.warehouse.transaction() as transaction:
-            transaction.execute(LOCK, name="take the publish lock")
-            if not run.work_tables(transaction):
-                self._check_was_published(transaction, run)
-                return self._history(run, transaction)
-            if not self._is_superseded(context, run, transaction):
-                self._leave_out_superseded_songs(context, transaction)
-                for path, script in self._scripts(context, run):
-                    transaction.run_script(script, path)
-            transaction.execute(LOG_PUBLISH, [publish_id, run.run_id], name="enter staging.publish_log")
-            row = self._history(run, transaction)
+        found = None
+        try:
+            with self.warehouse.transaction() as transaction:
+                # Behind the lock, so that a COMMIT under way has ended one way or the other.
+                transaction.lock()
+                earlier = self._publish_ids(transaction, run)
+                self.is_published = bool(earlier)
+                if self._is_done(transaction, run, earlier, unanswered):
+                    transaction.give_up()
+                    return self._history(run, transaction)
+                if not self._is_superseded(context, run, transaction):
+                    self._leave_out_superseded_songs(context, transaction)
+                    for path, script in self._scripts(context, run):
+                        transaction.run_script(script, path)
+                transaction.execute(LOG_PUBLISH, [publish_id, run.run_id], name="enter staging.publish_log")
+                row = self._history(run, transaction)
+                found, self.is_published = self.is_published, None
+        except WarehouseError as error:
+            if found is not None and not isinstance(error, CommitUnknownError):
+                self.is_published = found  # COMMIT was refused.
+            raise
+        self.is_published = True
         log.info("Committed after %.2f s", time.monotonic() - began)
         return row
+
+    def _outcome(self, run: Run) -> str:
+        """The last line of a try that failed, where the window is published or may be."""
+        if self.is_published is None:
+            return (
+                f"\nWhether window {run.window} is published cannot be told: a COMMIT of this run may have "
+                f"taken place. Once Redshift can be reached, clear this task: it looks, and publishes the "
+                f"window if it is not published."
+            )
+        if self.is_published:
+            return f"\nWindow {run.window} is published. Clear this task to end the run."
+        return ""
 
     def _scripts(self, context: Mapping[str, Any], run: Run) -> list[tuple[str, str]]:
         names = {
@@ -176,34 +217,35 @@ class PublishOperator(SparkifyOperator):
                      "with other bytes, the first, %s, by run %s", len(files), *files[0])  # fmt: skip
             transaction.run_script(self.render_template(LEAVE_OUT_SONGS, names), LEAVE_OUT_SONGS)
 
-    def _check_was_published(self, transaction: Transaction, run: Run) -> None:
-        """An earlier try published and dropped the work tables, though its task did not end well."""
-        if not transaction.execute(
-            "SELECT 1 FROM staging.publish_log WHERE run_id = %s LIMIT 1", [run.run_id],
+    def _publish_ids(self, transaction: Transaction, run: Run) -> set[str]:
+        """The attempts of the run, of this try and earlier ones, whose COMMIT took place."""
+        rows = transaction.execute(
+            "SELECT publish_id FROM staging.publish_log WHERE run_id = %s",
+            [run.run_id],
             name="look for the run in the publish log",
-        ):  # fmt: skip
+        )
+        return {publish_id for (publish_id,) in rows}
+
+    def _is_done(self, transaction: Transaction, run: Run, earlier: Set[str], unanswered: Set[str]) -> bool:
+        """Whether an earlier attempt has published all that there is to publish.
+
+        :raises AirflowFailException: where there is nothing to publish, and nothing was published.
+        """
+        if earlier & unanswered:
+            log.info("The answer to COMMIT was lost, but it took place")
+            return True
+        if run.work_tables(transaction):
+            return False
+        if not earlier:
             raise AirflowFailException(
                 f"Run {run.run_id} has no work tables and never published: they were dropped as old, or "
-                f"never made. Clear the whole run, so that it is staged and loaded again."
+                f"never made.\nClear the whole run, so that it is staged and loaded again."
             )
         log.info("This run published its window before and dropped its work tables: nothing to do")
+        return True
 
-    def _is_published(self, publish_id: str) -> bool:
-        with self.warehouse.transaction() as transaction:
-            # Behind the lock, so that a COMMIT under way has ended one way or the other.
-            transaction.execute(LOCK, name="take the publish lock")
-            return bool(
-                transaction.execute(
-                    "SELECT 1 FROM staging.publish_log WHERE publish_id = %s", [publish_id],
-                    name="look for this attempt in the publish log",
-                )
-            )  # fmt: skip
-
-    def _history(self, run: Run, transaction: Transaction | None = None) -> dict[str, Any]:
+    def _history(self, run: Run, transaction: Transaction) -> dict[str, Any]:
         """The window's row of load_history; of what another run published for it since, nothing."""
-        if transaction is None:
-            with self.warehouse.transaction() as own:
-                return self._history(run, own)
         rows = transaction.execute(
             f"SELECT {', '.join(HISTORY)} FROM sparkify.load_history "
             "WHERE run_id = %s AND window_start = %s AND window_end = %s",

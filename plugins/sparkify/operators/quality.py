@@ -140,7 +140,7 @@ class DataQualityOperator(SparkifyOperator):
         waiting = deque(statements)
         while waiting:
             try:
-                with self.warehouse.transaction() as transaction:
+                with self.warehouse.reading() as transaction:
                     while waiting:
                         results.append(self._ask(transaction, *waiting[0]))
                         waiting.popleft()

@@ -71,7 +71,7 @@ class FindChangedDaysOperator(BaseOperator):
         today = context["dag_run"].run_after.astimezone(UTC).date()
         first = today - timedelta(days=int(self.lookback_days))
         log.info("Published days from %s to %s, today (%s) not included", first, today - DAY, today)
-        with Warehouse(self.redshift_conn_id).transaction() as transaction:
+        with Warehouse(self.redshift_conn_id).reading() as transaction:
             published = self._published_digests(transaction, first, today)
             keys = day_keys(self.s3_prefix, self.daily_key, sorted(published))
             listed = self.lake.list_days(self.s3_bucket, keys)
@@ -161,7 +161,7 @@ class ReportChangesOperator(BaseOperator):
 
     def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
         changes = context["ti"].xcom_pull(task_ids=self.find_task_id, key=CHANGES) or []
-        with Warehouse(self.redshift_conn_id).transaction() as transaction:
+        with Warehouse(self.redshift_conn_id).reading() as transaction:
             report = [
                 {**change, "songplays_after": songplays(transaction, date.fromisoformat(change["day"]))}
                 for change in changes

@@ -16,7 +16,7 @@ from sparkify.declarations import column_differences, declared_tables, missing_r
 from sparkify.migrations import Migration, applied_versions, read_migrations, record, upgrade
 from sparkify.paths import MIGRATIONS
 from sparkify.settings import READERS, checked
-from sparkify.warehouse import LOCK, Transaction, Warehouse
+from sparkify.warehouse import Transaction, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ class RebuildOperator(SchemaOperator):
             for script in self.create_sql[:2]:
                 transaction.run_script(script, "create.sql")
         with self.warehouse.transaction() as transaction:
-            transaction.execute(LOCK, name="take the publish lock")
+            transaction.lock()
             if missing_relations(transaction):
                 for script in self.create_sql:
                     transaction.run_script(script, "create.sql")

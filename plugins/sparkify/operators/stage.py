@@ -42,7 +42,7 @@ from sparkify.rejected import (
     store,
 )
 from sparkify.tables import text_table
-from sparkify.warehouse import LOCK, Transaction, WarehouseError
+from sparkify.warehouse import Transaction, WarehouseError
 from sparkify.work import Run
 
 log = logging.getLogger(__name__)
@@ -302,7 +302,7 @@ class StageToRedshiftOperator(SparkifyOperator):
     def _store_rejected(self, context: Mapping[str, Any], run: Run) -> None:
         """Show the rows to whoever has to fix them, whatever becomes of the run."""
         with self.warehouse.transaction() as transaction:
-            transaction.execute(LOCK, name="take the publish lock")
+            transaction.lock()
             names = {**self.sql_context(context), "run_id": run.run_id, "sources": [self.source]}
             transaction.run_script(self.render_template(PUBLISH_REJECTED, names), PUBLISH_REJECTED)
 
@@ -391,7 +391,7 @@ class StageToRedshiftOperator(SparkifyOperator):
 
     def _new_or_changed(self) -> list[SourceFile]:
         """The files whose ETag is not the one in the ledger."""
-        with self.warehouse.transaction() as transaction:
+        with self.warehouse.reading() as transaction:
             published = dict(
                 transaction.execute(
                     "SELECT object_key, etag FROM staging.source_files WHERE source = %s AND bucket = %s",

@@ -114,7 +114,7 @@ class VerifyConnectionsOperator(VerifyOperator):
                 f"worker. Give the worker a role, or enter an access key as login and its secret as password."
             )
         log.info("Connection %s: credentials by %s", self.aws_conn_id, credentials.method)
-        with self.warehouse.transaction() as transaction:
+        with self.warehouse.reading() as transaction:
             [(user, version)] = transaction.execute("SELECT CURRENT_USER, VERSION()", name="ask who we are")
         log.info("Connection %s: user %s of %s", self.redshift_conn_id, user, version)
         return user
@@ -227,7 +227,7 @@ class VerifyCopyOperator(VerifyOperator):
         key = folder(self.work_prefix) + MANIFEST
         uri = self.lake.write(self.work_bucket, key, manifest(self.s3_bucket, [file]))
         try:
-            with self.warehouse.transaction() as transaction:
+            with self.warehouse.reading() as transaction:
                 transaction.run_script(self.copy_script(uri), self.copy_sql)
         except WarehouseError as error:
             raise WarehouseError(
@@ -275,7 +275,7 @@ class VerifySchemaOperator(VerifyOperator):
 
     def execute(self, context: Mapping[str, Any]) -> int:
         code = len(read_migrations(Path(self.migrations)))
-        with self.warehouse.transaction() as transaction:
+        with self.warehouse.reading() as transaction:
             database = max(applied_versions(transaction), default=0)
             missing = missing_relations(transaction)
             differing = column_differences(transaction)
@@ -309,7 +309,7 @@ class VerifyTablesOperator(VerifyOperator):
     """
 
     def execute(self, context: Mapping[str, Any]) -> None:
-        with self.warehouse.transaction() as transaction:
+        with self.warehouse.reading() as transaction:
             found = differences(transaction)
         if found:
             raise AirflowFailException(f"Tables are not as they were published: {found}.\n{REMEDY}")
@@ -331,7 +331,7 @@ class VerifyClocksOperator(VerifyOperator):
         self.s3_bucket = s3_bucket
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, float]:
-        with self.warehouse.transaction() as transaction:
+        with self.warehouse.reading() as transaction:
             # The first query of a connection is slower than the next.
             transaction.execute("SELECT GETDATE()", name="ask for the time")
             before = now()

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import psutil
 import pytest
-from airflow.sdk.exceptions import AirflowException
+import tenacity
+from airflow.providers.amazon.aws.hooks.redshift_sql import RedshiftSQLHook
+from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
+from airflow.sdk.execution_time.timeout import timeout
 
+from sparkify.warehouse import CommitUnknownError, UnreachableError, Warehouse
 from tests.support import reference
-from tests.support.pipeline import PipelineRun
+from tests.support.pipeline import PipelineRun, load_dag
 from tests.support.relay import RedshiftRelay, S3Relay
 from tests.support.servers import aws_connection, new_postgres, new_redshift, redshift_connection
 from tests.support.source import event, page, song
@@ -154,6 +161,162 @@ def test_a_connection_lost_with_commit_in_flight_is_resolved_by_looking(place, w
     assert published["songplays"] == 2
     assert len(place.pipeline.query("SELECT * FROM staging.publish_log")) == 2
     place.check()
+
+
+COMMITS = 9
+
+
+def test_the_look_whether_a_commit_took_place_needs_no_commit_of_its_own(place):
+    run = place.prepare("publish")
+    for nth in range(1, COMMITS):
+        place.relay.fault("^commit$", "after", place.relay.cut, nth)
+    published = place.start(run, "publish").result()
+    assert published["songplays"] == 2
+    # Another try looks too: the work tables are gone, and nothing is left to do.
+    assert place.start(run, "publish", try_number=2).result() == published
+    place.check()
+
+
+@pytest.fixture
+def relay(place, monkeypatch) -> Iterator[RedshiftRelay]:
+    """Between this process and the Local Redshift; nobody waits before a connection is tried again."""
+    monkeypatch.setattr(RedshiftSQLHook.get_conn.retry, "wait", tenacity.wait_none())
+    with RedshiftRelay(place.pipeline.redshift.port) as relay:
+        connection = redshift_connection(place.pipeline.redshift, relay.port)
+        monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps(connection))
+        yield relay
+
+
+def last_line(caught: pytest.ExceptionInfo) -> str:
+    return str(caught.value).splitlines()[-1]
+
+
+def test_a_publish_whose_commit_got_no_answer_says_so_until_it_can_look(place, relay, monkeypatch):
+    run = place.prepare("publish")
+    relay.fault("^commit$", "after", relay.close)
+    with pytest.raises(UnreachableError, match="Cannot connect") as first:
+        run.run_task("publish")
+    assert len(place.pipeline.query("SELECT * FROM sparkify.load_history")) == 2
+    with pytest.raises(UnreachableError, match="Cannot connect") as second:
+        run.run_task("publish", try_number=2)
+    for caught in (first, second):
+        assert "[2018-11-02 00:00, 2018-11-03 00:00)" in last_line(caught)
+        assert "a COMMIT of this run may have taken place" in last_line(caught)
+        assert "clear this task" in last_line(caught)
+    monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", place.environ["AIRFLOW_CONN_REDSHIFT_DEFAULT"])
+    run.run(since="publish", try_number=3)
+    place.check()
+
+
+def test_a_publish_that_never_sent_commit_does_not_claim_that_it_may_have(place, relay):
+    run = place.prepare("publish")
+    relay.fault("^UPDATE sparkify.users", "before", relay.close)
+    with pytest.raises(UnreachableError) as caught:
+        run.run_task("publish")
+    assert "published" not in str(caught.value)
+
+
+def test_a_publish_that_fails_after_an_earlier_try_published_says_that_the_window_is(place, relay):
+    run = place.prepare("publish")
+    for nth in range(1, COMMITS):
+        relay.fault("^INSERT INTO sparkify.songplays", "before", relay.cut, nth)
+    with pytest.raises(AirflowException) as caught:
+        run.run_task("publish")
+    assert "published" not in str(caught.value)
+    relay.faults.clear()
+    task = place.start(run, "publish", try_number=2)
+    place.relay.fault("^commit$", "after", task.kill)
+    with pytest.raises(TaskKilledError):
+        task.result()
+    for nth in range(1, COMMITS):
+        relay.fault("^UPDATE sparkify.users", "before", relay.cut, nth)
+    with pytest.raises(AirflowException) as caught:
+        run.run_task("publish", try_number=3)
+    assert "[2018-11-02 00:00, 2018-11-03 00:00) UTC is published. Clear this task" in last_line(caught)
+    relay.faults.clear()
+    run.run(since="publish", try_number=4)
+    place.check()
+
+
+def test_a_publish_whose_time_is_over_while_it_commits_says_that_it_may_have_published(place, relay):
+    run = place.prepare("publish")
+    released = threading.Event()
+
+    def time_is_over() -> None:
+        os.kill(os.getpid(), signal.SIGALRM)
+        released.wait(60)
+
+    relay.fault("^commit$", "after", time_is_over)
+    try:
+        with timeout(60), pytest.raises(AirflowTaskTimeout, match="Timeout") as caught:
+            run.run_task("publish")
+    finally:
+        released.set()
+    assert "a COMMIT of this run may have taken place" in last_line(caught)
+    run.run(since="publish", try_number=2)
+    place.check()
+
+
+@pytest.mark.parametrize("task_id", ["stage_events", "load_users", "run_quality_checks"])
+def test_a_task_whose_commit_got_no_answer_says_so_and_is_made_good_by_its_retry(place, relay, task_id):
+    run = place.prepare(task_id)
+    relay.fault("^commit$", "after", relay.cut)
+    with pytest.raises(CommitUnknownError, match="it may have taken place") as caught:
+        run.run_task(task_id)
+    assert "clear this task" in last_line(caught)
+    run.run(since=task_id, try_number=2)
+    place.check()
+
+
+@pytest.mark.parametrize(
+    ("script", "rows"), [("INSERT INTO sparkify.songs (song_id) VALUES ('SO1')", 1), ("", 0)]
+)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_commit_is_known_to_have_failed_only_where_the_server_says_so(place, relay, when, script, rows):
+    """The driver has several errors for an answer that breaks off."""
+    lost = relay.fault("^commit$", when, relay.cut)
+    with pytest.raises(CommitUnknownError), Warehouse().transaction() as transaction:
+        transaction.run_script(script, "script")
+    assert lost.fired.is_set()
+    assert len(place.pipeline.table("songs")) == (rows if when == "after" else 0)
+
+
+def test_a_schema_whose_commit_got_no_answer_says_so_and_is_made_good_by_a_retry(place, relay):
+    for nth in (1, 2):
+        relay.faults.clear()
+        relay.fault("^commit$", "after", relay.cut, nth)
+        with pytest.raises(CommitUnknownError) as caught:
+            place.pipeline.create_schema()
+        assert "clear this task" in last_line(caught)
+    assert "sparkify.songplays" in place.pipeline.create_schema()
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "task_id", "commits"),
+    [
+        ("sparkify", "stage_songs", 1),
+        ("sparkify", "run_quality_checks", 1),
+        ("sparkify_reconcile", "find_changed_days", 0),
+        ("sparkify_reconcile", "report_changes", 0),
+        ("sparkify_maintenance", "drop_old_work", 0),
+        ("sparkify_verify", "connections", 0),
+        ("sparkify_verify", "copy", 0),
+        ("sparkify_verify", "schema", 0),
+        ("sparkify_verify", "clocks", 0),
+    ],
+)
+def test_only_what_writes_waits_for_an_answer_to_commit(place, relay, dag_id, task_id, commits):
+    if dag_id == "sparkify":
+        run = place.prepare(task_id)
+    else:
+        place.pipeline.put_events(*EVENTS)
+        place.pipeline.load(*FIRST_DAY)
+        now = datetime(2018, 11, 3, 2, 30, tzinfo=UTC)
+        run = PipelineRun(load_dag(dag_id), variables=place.pipeline.variables, run_after=now)
+    relay.faults.clear()
+    lost = relay.fault("^commit$", "after", relay.cut, nth=commits + 1)
+    run.run_task(task_id)
+    assert not lost.fired.is_set()
 
 
 def test_a_connection_lost_in_the_middle_of_publish_is_tried_again(place):

@@ -18,7 +18,7 @@ from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_S
 from sparkify.operators.quality import STAGED
 from sparkify.paths import MIGRATIONS, SQL
 from sparkify.rejected import PROVISIONED, SERVERLESS
-from sparkify.warehouse import split_statements
+from sparkify.warehouse import HOLDERS, split_statements
 from tests.support.documents import sql_blocks
 from tests.support.pipeline import PipelineRun, load_dag
 
@@ -143,7 +143,7 @@ def rendered_scripts() -> dict[str, str]:
             scripts[path] = task.render_template(path, task._names(context))
     copy, _ = PipelineRun(load_dag("sparkify_verify")).rendered("copy")
     scripts["verify.sql"] = copy.copy_script("s3://work/verify.manifest")
-    for path in (PROVISIONED, SERVERLESS):
+    for path in (PROVISIONED, SERVERLESS, HOLDERS):
         scripts[path] = (SQL / path).read_text().replace("%s", "1")
     for name in ("hours", "windows", "tables"):
         scripts[f"bookkeeping/{name}.sql"] = comparison(name)

@@ -3,6 +3,8 @@ import shlex
 import pytest
 
 from local.cli import main
+from local.settings import Settings
+from local.stack import Stack
 
 pytestmark = pytest.mark.unit
 
@@ -49,6 +51,21 @@ def test_env_prints_exports_that_a_shell_takes(capsys):
     assert all(line[0] == "export" and len(line) == 2 for line in words)
     names = [line[1].partition("=")[0] for line in words]
     assert {"PATH", "AIRFLOW_HOME", "AIRFLOW_CONN_REDSHIFT_DEFAULT"} <= set(names)
+
+
+def test_nothing_is_started_while_another_command_ends_everything(monkeypatch, capsys):
+    ends = []
+    monkeypatch.setattr(Stack, "up", lambda *_: None)
+    monkeypatch.setattr(Stack, "down", lambda *_: ends.append(main(["up"])))
+    assert main(["down"]) == 0
+    assert ends == [1]
+    assert "Another command is at work" in capsys.readouterr().err
+
+
+def test_a_command_that_hangs_does_not_keep_everything_from_being_ended(monkeypatch):
+    monkeypatch.setattr(Stack, "down", lambda *_: None)
+    with Stack(Settings.load()).locked():
+        assert main(["down"]) == 0
 
 
 def test_an_unknown_command_shows_the_usage(capsys):

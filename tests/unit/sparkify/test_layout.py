@@ -45,6 +45,12 @@ def test_one_path_for_redshift_and_its_stand_in(path):
     )
 
 
+def test_the_publish_lock_is_taken_by_one_method():
+    """The only one whose wait is told in the log."""
+    takers = [path.name for path in PRODUCTION if re.search(r"\bLOCK\b", path.read_text())]
+    assert [name for name in takers if name not in ("warehouse.py", "lock_watch.py")] == []
+
+
 def test_every_variable_is_documented_with_its_default():
     table = (ROOT / "docs" / "configuration.md").read_text()
     for name, (default, meaning) in VARIABLES.items():
