@@ -1,13 +1,25 @@
--- The windows of the history, how many rows each left out, and whether these are still kept.
+-- The windows of the history, how many rows each left out, and whether rows of its hours are still kept; NULL where
+-- other runs have published all of its hours since: then theirs count.
 SELECT
     history.window_start,
     history.window_end,
     history.rejected_events + history.rejected_songs AS rejected,
-    COUNT(rejected_rows.reason) AS kept
+    CASE WHEN COUNT(latest.run_id) > 0 THEN COUNT(kept.window_start) END AS kept
 FROM sparkify.load_history AS history
-LEFT JOIN sparkify.rejected_rows AS rejected_rows
+LEFT JOIN (
+    SELECT DISTINCT run_id
+    FROM staging.published_hours
+) AS latest
+    ON history.run_id = latest.run_id
+-- A run over more hours, though it failed, has put its own rows in the place of these.
+LEFT JOIN (
+    SELECT DISTINCT
+        window_start,
+        window_end
+    FROM sparkify.rejected_rows
+) AS kept
     ON
-        history.window_start = rejected_rows.window_start
-        AND history.window_end = rejected_rows.window_end
+        history.window_start < kept.window_end
+        AND history.window_end > kept.window_start
 GROUP BY history.window_start, history.window_end, history.rejected_events, history.rejected_songs
 ORDER BY history.window_start, history.window_end;
