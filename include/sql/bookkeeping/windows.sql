@@ -1,23 +1,27 @@
--- The windows of the history, how many rows each left out, and whether rows of its hours are still kept; NULL where
--- other runs have published all of its hours since: then theirs count.
-SELECT
-    history.window_start,
-    history.window_end,
-    history.rejected_events + history.rejected_songs AS rejected,
-    CASE WHEN COUNT(latest.run_id) > 0 THEN COUNT(kept.window_start) END AS kept
-FROM sparkify.load_history AS history
-LEFT JOIN (
+-- The windows of the history, how many rows each left out, and whether rows of its hours are still kept; NULL
+-- where other runs have published all of its hours since: then theirs count. A window that overlaps counts too:
+-- a run over more hours, though it failed, has put its own rows in the place of these.
+WITH latest AS (
     SELECT DISTINCT run_id
     FROM staging.published_hours
-) AS latest
-    ON history.run_id = latest.run_id
--- A run over more hours, though it failed, has put its own rows in the place of these.
-LEFT JOIN (
+),
+
+kept AS (
     SELECT DISTINCT
         window_start,
         window_end
     FROM sparkify.rejected_rows
-) AS kept
+)
+
+SELECT
+    history.window_start,
+    history.window_end,
+    history.rejected_events + history.rejected_songs AS rejected,
+    CASE WHEN COUNT(latest.run_id) > 0 THEN COUNT(kept.window_start) END AS kept_windows
+FROM sparkify.load_history AS history
+LEFT JOIN latest
+    ON history.run_id = latest.run_id
+LEFT JOIN kept
     ON
         history.window_start < kept.window_end
         AND history.window_end > kept.window_start
