@@ -1,6 +1,6 @@
 -- The windows of the history, how many rows each left out, and whether rows of its hours are still kept; NULL
--- where other runs have published all of its hours since: then theirs count. Windows that overlap count too, as
--- a run over more hours, though it failed, has put its own rows in the place of these.
+-- where other runs have published all of its hours since: then theirs count. Windows that overlap count too,
+-- as a run over more hours, though it failed, has put its own rows in the place of these.
 WITH latest AS (
     SELECT DISTINCT run_id
     FROM staging.published_hours

@@ -129,6 +129,16 @@ def test_a_run_over_lost_hours_is_not_stopped_by_others_that_are_lost_too(loaded
     assert not found(loaded)
 
 
+def test_what_truncate_derives_again_is_not_said_to_be_compared(loaded):
+    loaded.load(*NEXT, mode="truncate")
+    statuses = loaded.query(
+        "SELECT table_name, status FROM sparkify.quality_results WHERE check_name IN "
+        "('published_observations_have_their_span', 'published_songs_are_those_observed', "
+        f"'published_artists_are_those_observed') AND window_start = '{NEXT[0]}'"
+    )
+    assert dict(map(tuple, statuses)) == dict.fromkeys(("users", "songs", "artists"), "skipped")
+
+
 def test_rejected_rows_of_a_window_of_days_come_back_by_days(pipeline):
     pipeline.put_events(*EVENTS, event("2018-11-01 10:50", 11, level="gold"))
     pipeline.put_songs(*SONGS)
