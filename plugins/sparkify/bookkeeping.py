@@ -81,7 +81,7 @@ def differences(transaction: Transaction) -> Differences:
     for start, end, rejected, kept in _ask(transaction, "windows"):
         for hour in _hours(start, end):
             covered[hour] = covered.get(hour, 0) + rejected
-        if rejected and not kept:
+        if rejected and kept == 0:
             without_rejected += _hours(start, end)
     for name, lost, of in (
         ("staging.published_hours", covered.keys() - published, "sparkify.load_history"),

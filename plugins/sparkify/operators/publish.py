@@ -24,7 +24,8 @@ SUPERSEDED_SONGS = "staging/superseded_songs.sql"
 LEAVE_OUT_SONGS = "staging/leave_out_songs.sql"
 LOG_PUBLISH = (
     "INSERT INTO staging.publish_log (publish_id, run_id, published_at, songs) "
-    "SELECT %s, %s, GETDATE(), COUNT(*) FROM staging.song_observations"
+    "SELECT CAST(%s AS VARCHAR(64)), CAST(%s AS VARCHAR(512)), GETDATE(), COUNT(*) "
+    "FROM staging.song_observations"
 )
 SOURCES = ("events", "songs")
 HISTORY = (

@@ -79,8 +79,8 @@ class DataQualityOperator(SparkifyOperator):
                 f"{len(failed)} of {len(results)} checks failed, nothing was published for window "
                 f"{run.window}: "
                 + "; ".join([*failed, *warned])
-                + ". The candidates stay in schema staging, with "
-                f"names that end with __{run.suffix}. Mend the source files, then clear the run from its "
+                + f". The candidates stay in schema staging, with names that end with __{run.suffix}.\n"
+                f"Mend the source files, or run the DAG that a check names, then clear the run from its "
                 f"stage tasks on."
             )
         self.done(**summary(results))

@@ -101,7 +101,8 @@ class FindChangedDaysOperator(BaseOperator):
             for day in changed
         ] + [
             {
-                "trigger_run_id": f"reconcile__{start:%Y-%m-%dT%H}__{(end - start) // HOUR}h",
+                # A run that is there already is cleared and keeps its conf: another budget is another run.
+                "trigger_run_id": f"reconcile__{start:%Y-%m-%dT%H}__{(end - start) // HOUR}h__{rejected}",
                 "conf": {
                     "window_start": f"{start:%Y-%m-%dT%H}:00:00Z",
                     "window_end": f"{end:%Y-%m-%dT%H}:00:00Z",

@@ -67,6 +67,21 @@ def test_a_column_that_is_gone_is_named_with_the_statement_that_brings_it_back(l
     loaded.load(*NEXT)
 
 
+@pytest.mark.parametrize(
+    ("table", "column"), [("song_observations", "duration"), ("artist_observations", "artist_location")]
+)
+def test_a_lost_column_of_what_song_files_said_is_filled_from_these(loaded, table, column):
+    before = fingerprint(Warehouse())
+    loaded.execute(f"ALTER TABLE staging.{table} DROP COLUMN {column}")
+    with pytest.raises(AirflowFailException, match=f"staging.{table} has no column {column}") as told:
+        verify(loaded)
+    loaded.execute(str(told.value).splitlines()[-1].partition(";")[0])
+    reconcile(loaded)
+    assert fingerprint(Warehouse()) == before
+    verify(loaded)
+    loaded.load(*NEXT)
+
+
 def test_a_changed_type_is_told(loaded):
     loaded.execute(
         "ALTER TABLE sparkify.songs DROP COLUMN year", "ALTER TABLE sparkify.songs ADD COLUMN year BIGINT"

@@ -129,6 +129,35 @@ def test_a_run_over_lost_hours_is_not_stopped_by_others_that_are_lost_too(loaded
     assert not found(loaded)
 
 
+def test_what_truncate_derives_again_is_not_said_to_be_compared(loaded):
+    loaded.load(*NEXT, mode="truncate")
+    statuses = loaded.query(
+        "SELECT table_name, status FROM sparkify.quality_results WHERE check_name IN "
+        "('published_observations_have_their_span', 'published_songs_are_those_observed', "
+        f"'published_artists_are_those_observed') AND window_start = '{NEXT[0]}'"
+    )
+    assert dict(map(tuple, statuses)) == dict.fromkeys(("users", "songs", "artists"), "skipped")
+
+
+def test_rejected_rows_of_a_window_of_days_come_back_by_days(pipeline):
+    pipeline.put_events(*EVENTS, event("2018-11-01 10:50", 11, level="gold"))
+    pipeline.put_songs(*SONGS)
+    pipeline.load("2018-11-01 00:00", "2018-11-03 00:00", max_rejected_rows=1)
+    pipeline.execute("DELETE FROM sparkify.rejected_rows")
+    assert "sparkify.rejected_rows lacks 48 hour(s)" in str(found(pipeline))
+    reconcile(pipeline)
+    assert not found(pipeline), str(found(pipeline))
+
+
+def test_rejected_rows_that_a_failed_run_over_more_hours_replaced_are_not_lost(pipeline):
+    pipeline.put_events(*EVENTS, event("2018-11-01 10:50", 11, level="gold"))
+    pipeline.put_songs(*SONGS)
+    pipeline.load("2018-11-01 10:00", "2018-11-01 11:00", max_rejected_rows=1)
+    with pytest.raises(AirflowFailException, match="cannot be loaded"):
+        pipeline.load("2018-11-01 00:00", "2018-11-02 00:00")
+    assert not found(pipeline), str(found(pipeline))
+
+
 def test_lost_plays_whose_file_is_gone_are_never_published_as_none(loaded):
     loaded.execute("DELETE FROM sparkify.songplays")
     loaded.s3.delete_object(Bucket=loaded.bucket, Key="log_data/2018/11/2018-11-01-events.json")
