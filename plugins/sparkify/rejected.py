@@ -9,7 +9,6 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice, takewhile
 
 from sparkify.lake import Line
 from sparkify.paths import SQL
@@ -69,9 +68,12 @@ class RejectedRow:
         name = self.file_name.rstrip("\ufffd")
         key = name.removeprefix(f"s3://{bucket}/")
         start = bisect_left(keys, key)
-        found = list(takewhile(lambda other: other.startswith(key), islice(keys, start, start + 2)))
-        if len(name.encode()) < CUT_NAME_BYTES:
-            found = [other for other in found if other == key]
+        may_be_cut = len(name.encode()) >= CUT_NAME_BYTES
+        found = [
+            other
+            for other in keys[start : start + 2]
+            if other == key or (may_be_cut and other.startswith(key))
+        ]
         if len(found) == 1:
             return replace(self, file_name=f"s3://{bucket}/{found[0]}", object_key=found[0])
         return replace(self, file_name=f"{name}…", object_key="")

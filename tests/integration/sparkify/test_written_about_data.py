@@ -189,6 +189,13 @@ def test_the_text_of_a_rejected_row_is_kept_whatever_it_is(pipeline, bad, raw):
     assert raw in {text for (text,) in pipeline.query("SELECT raw_line FROM sparkify.rejected_rows")}
 
 
+@pytest.mark.parametrize("key", ["ts", "length", "sessionId", "song"])
+def test_a_reason_that_quotes_a_value_is_kept_whatever_it_is(either, key):
+    staged(either, line(**{key: "no\0on\x1b"}), max_rejected_rows=1).run(since="run_quality_checks")
+    [(reason,)] = either.query("SELECT reason FROM sparkify.rejected_rows")
+    assert "\x1b" not in reason
+
+
 def test_a_long_rejected_row_says_how_long_it_is(pipeline):
     bad = line(ts="noon", userAgent="é" * 500_000)
     with pipeline.without_stl_tables():

@@ -99,7 +99,7 @@ class Journal:
             "raw_line": _clip(error.raw_line, 1024),
             "raw_field_value": _clip(error.raw_value, 1024),
             "err_code": error.code,
-            "err_reason": error.reason,
+            "err_reason": _clip(error.reason, 512),
             "start_offset": error.offset,
         }
 
