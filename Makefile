@@ -81,7 +81,7 @@ test-convergence: $(STAMP) ## Play random schedules of runs and crashes: EXAMPLE
 	  $(RUN) -m pytest tests/integration/sparkify/test_convergence.py
 
 .PHONY: lint
-lint: $(STAMP) ## Check the Python and SQL style
+lint: $(STAMP) ## Check the Python style (the unit tests check the SQL)
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 

@@ -12,7 +12,7 @@ import pytest
 
 from local.settings import ROOT, UI_USER
 from tests.support.airflow_ui import AirflowUi
-from tests.support.browser import Browser, find_chromium
+from tests.support.browser import NO_CHROMIUM, Browser, find_chromium
 from tests.support.runs import wait_for_all_runs
 
 pytestmark = pytest.mark.e2e
@@ -26,7 +26,7 @@ def pictures(tmp_path) -> Path:
     return Path(kept or tmp_path)
 
 
-@pytest.mark.skipif(PROGRAM is None, reason="No Chromium on this machine (Debian: apt install chromium)")
+@pytest.mark.skipif(PROGRAM is None, reason=NO_CHROMIUM)
 def test_a_person_loads_a_window_reads_its_log_and_starts_a_backfill(local_commands, pictures, tmp_path):
     stack = local_commands()
     stack.ok("up")

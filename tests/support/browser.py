@@ -16,6 +16,10 @@ import httpx
 from websockets.sync.client import connect
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+#: Why a test is skipped; pytest's summary shows it at the end of a run.
+NO_CHROMIUM = (
+    "No Chromium on this machine: nothing is tested in a browser (Debian and Ubuntu: apt install chromium)"
+)
 DEADLINE_S = 30
 #: Without these Chromium looks for its vendor's hosts at every start.
 QUIET = (

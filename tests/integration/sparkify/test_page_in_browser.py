@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.api_server import ApiServer
-from tests.support.browser import Browser, find_chromium
+from tests.support.browser import NO_CHROMIUM, Browser, find_chromium
 from tests.support.warehouse import Pipeline, new_buckets
 
 pytestmark = pytest.mark.integration
@@ -75,7 +75,7 @@ def server(redshift, s3_client, airflow_connections, dataset, postgres, tmp_path
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     if PROGRAM is None:
-        pytest.skip("No Chromium on this machine (Debian and Ubuntu: apt install chromium)")
+        pytest.skip(NO_CHROMIUM)
     with Browser(PROGRAM, tmp_path_factory.mktemp("chromium")) as browser:
         yield browser
 

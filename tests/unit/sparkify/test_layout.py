@@ -13,6 +13,7 @@ from tests.support.pipeline import DAGS
 pytestmark = pytest.mark.unit
 
 ROOT = DAGS.parent
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 PRODUCTION = [path for folder in ("dags", "plugins") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
@@ -59,14 +60,35 @@ def test_every_variable_is_documented_with_its_default():
 
 
 def test_every_link_in_the_documents_leads_somewhere():
-    documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     broken = [
         f"{document.name}: {target}"
-        for document in documents
+        for document in DOCUMENTS
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
         if not (document.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_every_make_target_in_the_documents_is_there():
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        (document.name, target)
+        for document in DOCUMENTS
+        for command in re.findall(
+            r"(?:`|\$ )make ((?:(?:[A-Z]+=[^\s`]+|[a-z0-9-]+) ?)+)", document.read_text()
+        )
+        for target in command.split()
+        if "=" not in target
+    }
+    assert len(named) > 20
+    assert {(name, target) for name, target in named if target not in targets} == set()
+
+
+def test_every_path_in_the_contributors_guide_is_there():
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    paths = set(re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", guide))
+    assert len(paths) > 15
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
 
 
 def test_every_direct_dependency_has_its_reason():
