@@ -311,9 +311,9 @@ class StageToRedshiftOperator(SparkifyOperator):
         raise AirflowFailException(
             f"{'At least ' if cause else ''}{rejected.count} row(s) of the {self.source} files of window "
             f"{run.window} cannot be loaded, {budget} are allowed (param max_rejected_rows). The first: "
-            f"{rejected.first[0].sentence()}. Nothing was published. Mend the file and clear this task, or "
-            f"start a run with a larger budget. The rows that were found: SELECT * FROM "
-            f"sparkify.rejected_rows WHERE run_id = '{run.run_id}'."
+            f"{rejected.first[0].sentence()}. Nothing was published. The rows that were found: SELECT * FROM "
+            f"sparkify.rejected_rows WHERE run_id = '{run.run_id}'.\n"
+            f"Mend the file and clear this task, or start a run with a larger budget."
         ) from cause
 
     def _look_at(self, files: list[SourceFile]) -> tuple[Shapes, int]:
