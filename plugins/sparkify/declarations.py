@@ -29,6 +29,12 @@ TYPES = {
     "DOUBLE PRECISION": ("double precision", "0"),
     "VARCHAR": ("character varying", "''"),
 }
+#: Tables that sparkify_reconcile makes again from observations and song files.
+DERIVED = {
+    *("sparkify.songs", "sparkify.artists", "sparkify.users", "sparkify.time"),
+    *("staging.song_observations", "staging.artist_observations"),
+}
+STYLE = re.compile(r"\bDISTSTYLE (\w+)")
 IN_SCHEMAS = "WHERE {schema} IN ('sparkify', 'staging')"
 
 
@@ -45,11 +51,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Declaration:
-    """A table of create.sql. `keys`: the columns of its primary key, DISTKEY and SORTKEY, by these names."""
+    """A table of create.sql. `keys`: the columns of its primary key, DISTKEY and SORTKEY, by these names;
+    `style`: its DISTSTYLE."""
 
     table: str
     columns: tuple[Column, ...]
     keys: Mapping[str, tuple[str, ...]]
+    style: str
 
 
 @dataclass(frozen=True)
@@ -142,21 +150,27 @@ def key_differences(transaction: Transaction) -> tuple[list[Difference], list[st
                     Difference(
                         table,
                         f"{table} has the {kind} ({', '.join(there)}), declared is ({', '.join(expected)}).",
-                        _alter_key(table, kind, expected),
+                        _alter_key(declaration, kind, expected, there),
                     )
                 )
     return found, skipped
 
 
-def _alter_key(table: str, kind: str, columns: Sequence[str]) -> str:
-    listed = ", ".join(columns)
+def _alter_key(declaration: Declaration, kind: str, columns: Sequence[str], there: Sequence[str]) -> str:
+    table, listed = declaration.table, ", ".join(columns)
     if kind == "primary key":
-        return f"ALTER TABLE {table} ADD PRIMARY KEY ({listed});"
+        add = f"ALTER TABLE {table} ADD PRIMARY KEY ({listed});" if columns else ""
+        if not there:
+            return add
+        name = f"SELECT conname FROM pg_constraint WHERE conrelid = '{table}'::regclass AND contype = 'p';"
+        return (
+            f"{name} -- then ALTER TABLE {table} DROP CONSTRAINT with the name that it gives. {add}".rstrip()
+        )
     if kind == "DISTKEY":
         return (
             f"ALTER TABLE {table} ALTER DISTKEY {listed};"
             if columns
-            else f"ALTER TABLE {table} ALTER DISTSTYLE ALL;"
+            else f"ALTER TABLE {table} ALTER DISTSTYLE {declaration.style};"
         )
     return (
         f"ALTER TABLE {table} ALTER SORTKEY ({listed});"
@@ -192,19 +206,42 @@ def _of_table(declaration: Declaration, actual: Mapping[str, Column]) -> list[Di
                 Difference(
                     table,
                     f"{table}.{column.name} is {_written(there)}, declared is {_written(column)}.",
-                    _rebuild_table(table),
+                    _change(table, column),
                 )
             )
     return found
 
 
+def _change(table: str, column: Column) -> str:
+    """A column's type or NOT NULL as declared. Only what observations and song files bring back is dropped:
+    the fact's log files may be gone, and nothing brings the bookkeeping back."""
+    if table in DERIVED:
+        return _rebuild_table(table)
+    name, added = column.name, f"{column.name}_as_declared"
+    if column.identity:
+        return f"-- {name} numbers the rows, and no statement changes it: restore {table} from a snapshot."
+    return (
+        f"{_add_column(table, column, added)} UPDATE {table} SET {added} = CAST({name} AS {column.kind}); "
+        f"ALTER TABLE {table} DROP COLUMN {name}; ALTER TABLE {table} RENAME COLUMN {added} TO {name};"
+    )
+
+
 def _add(table: str, column: Column) -> str:
     # Songs and artists would be derived from the default; loading windows again stages no song file again.
-    if column.identity or table in ("staging.song_observations", "staging.artist_observations"):
+    if table in ("staging.song_observations", "staging.artist_observations"):
         return _rebuild_table(table)
+    if column.identity:
+        return (
+            f"{_rebuild_table(table)} (Only where the log files of all published windows are still there: "
+            f"rows without a file go, and {column.name} is given anew. Otherwise restore a snapshot.)"
+        )
+    return f"{_add_column(table, column, column.name)} {_fill(table)}"
+
+
+def _add_column(table: str, column: Column, name: str) -> str:
     default = column.default or TYPES[column.kind.partition("(")[0]][1]
     rest = "" if column.nullable else f" DEFAULT {default} NOT NULL"
-    return f"ALTER TABLE {table} ADD COLUMN {column.name} {column.kind}{rest}; {_fill(table)}"
+    return f"ALTER TABLE {table} ADD COLUMN {name} {column.kind}{rest};"
 
 
 def _fill(table: str) -> str:
@@ -212,7 +249,12 @@ def _fill(table: str) -> str:
         return "-- then run sparkify_reconcile, which fills it"
     if table in ("sparkify.artists", "sparkify.time"):
         return "-- then run sparkify for any window with dimension_mode truncate, which fills it"
-    return "-- then run sparkify for all published windows again, which fills it"
+    if table in ("staging.publish_log", "staging.schema_migrations", "sparkify.quality_results"):
+        return "-- earlier rows stay without it"
+    return (
+        "-- then pause sparkify_reconcile, run sparkify for all published windows again, which fills it, and "
+        "unpause it"
+    )
 
 
 def _rebuild_table(table: str) -> str:
@@ -236,7 +278,8 @@ def _declaration(table: str, body: str, rest: str) -> Declaration:
         )
         for name, kind, rest_of in COLUMN.findall(body)
     )
-    return Declaration(table, columns, keys)
+    style = STYLE.search(rest)
+    return Declaration(table, columns, keys, style[1] if style else "AUTO")
 
 
 def _actual_columns(transaction: Transaction) -> dict[str, dict[str, Column]]:

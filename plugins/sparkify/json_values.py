@@ -1,7 +1,8 @@
 """The root-level JSON values of a source file as it stands, in one pass and in bounded memory.
 
 COPY finds the end of a value by its brackets and quotes (Redshift: "COPY from JSON format"). So it takes a
-torn object and what follows it for one row, which it refuses: the rows inside are hidden. This finds them.
+torn object and what follows it for one row, which it refuses: the rows inside are hidden, as are those of an
+array or of an object around them. This finds them.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Value:
     :param keys: the first-level keys of an object, those that stand twice also as `Twice`; None of anything
         else, or of what is no JSON.
     :param line: the number of its last line, from 1.
-    :param hidden: how many whole objects are inside of what is no JSON; None where it cannot be told.
+    :param hidden: how many rows are inside of what is none; None where it cannot be told.
     """
 
     keys: frozenset[str | Twice] | None
@@ -88,9 +89,14 @@ class _Reader:
             hidden = self._pass_over()
             return Value(None, self._line(), hidden)
         value, end = decoded
-        is_row = isinstance(value, frozenset) and end - self.position <= MOST_CHARACTERS
+        is_object = isinstance(value, frozenset)
+        hidden: int | None = 0
+        if self.known is not None and not (is_object and value & self.known):
+            # An array of rows, or an object around them, is one value: COPY refuses it and sees none of them.
+            hidden, _ = self._whole_objects(self.position + 1, end)
+        is_row = is_object and end - self.position <= MOST_CHARACTERS
         self.position = end
-        return Value(value if is_row else None, self._line())
+        return Value(value if is_row else None, self._line(), hidden)
 
     def _decode(self, start: int) -> tuple[Any, int] | None:
         """The value that begins there and where it ends; None of what is no JSON.
@@ -133,7 +139,7 @@ class _Reader:
             self._fill()
 
     def _whole_objects(self, start: int, stop: int) -> tuple[int | None, int]:
-        """How many rows begin between the two, and where the last one ends; None where it takes too much."""
+        """How many rows begin between the two, and where the last one ends; None for too much to try."""
         count = 0
         while (start := self.text.find("{", start, stop)) >= 0:
             if self.effort < 0:

@@ -64,7 +64,7 @@ class Form:
 #: "Bucket naming rules" of the S3 User Guide.
 BUCKET_NAME = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 #: Of the characters that "Naming Amazon S3 objects" calls safe or in need of care, those that prefixes have.
-KEY_PART = r"(?!\.{1,2}(?:/|\Z))[\w.=+@!()&$,;-]+(?: +[\w.=+@!()&$,;-]+)*"
+KEY_PART = r"(?!\.{1,2}(?:/|\Z))[\w.:=+@!()&$,;-]+(?: +[\w.:=+@!()&$,;-]+)*"
 #: COPY takes a chain of roles too, with commas between them ("IAM_ROLE parameter").
 ROLE_ARN = r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=.@/-]+"
 #: A group or a role; an identifier of Redshift's has at most 127 bytes ("Names and identifiers").

@@ -118,7 +118,13 @@ CASES = [
         reason="Invalid value",
         alone=True,
     ),
-    refused("a JSON array at the root", REFUSED, b"[" + line() + b"]", "", 1216, "Member is not an object"),
+    BadInput(
+        "a JSON array of rows, or an object around them",
+        "COPY sees none of the rows in it: the window is not published",
+        b'{"Records": [' + line() + b"]}",
+        torn=True,
+    ),
+    refused("a JSON array of other values", REFUSED, b"[1, 2]", "", 1216, "Member is not an object"),
     refused("text that is no JSON", REFUSED, b"12:00 play", "", 1216, "Invalid value"),
     BadInput("two objects on one line", "both are loaded", line() + line(sessionId=3), plays=2),
     BadInput(

@@ -24,7 +24,10 @@ FROM {{ work(source ~ '_files') }} AS files
 {%- if source == 'songs' %}
 -- A song file that was rejected, or may be it where Redshift has cut its name, is staged, and counted, by every run
 -- until it is mended.
-LEFT JOIN {{ work('songs_rejected') }} AS rejected
+LEFT JOIN (
+    SELECT DISTINCT object_key
+    FROM {{ work('songs_rejected') }}
+) AS rejected
     ON LEFT(files.object_key, LEN(rejected.object_key)) = rejected.object_key
 {%- endif %}
 WHERE

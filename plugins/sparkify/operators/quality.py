@@ -103,9 +103,9 @@ class DataQualityOperator(SparkifyOperator):
         figures = {}
         for source in self.sources:
             found = context["ti"].xcom_pull(task_ids=f"stage_{source}")
-            if found is None:
+            if found is None or not found.keys() >= set(STAGED):
                 raise AirflowFailException(
-                    f"stage_{source} left no figures in XCom, so nothing of {source} can be checked.\n"
+                    f"stage_{source} left not all figures in XCom, so nothing of {source} can be checked.\n"
                     f"Clear stage_{source} and its downstream tasks."
                 )
             figures[f"staging/{source}"] = {name: int(found[name]) for name in STAGED}

@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkify.analytics import Answer, Period, Question, questions
-from sparkify.warehouse import DeadlineError, SchemaMissingError, UnreachableError, WarehouseError
+from sparkify.warehouse import (
+    UNDEFINED_COLUMN,
+    DeadlineError,
+    SchemaMissingError,
+    UnreachableError,
+    WarehouseError,
+)
 from sparkify.web.charts import DAY, Bars, Columns, Figures, number, words
 
 if TYPE_CHECKING:
@@ -233,7 +239,12 @@ def explain(error: WarehouseError) -> str:
     if isinstance(error, UnreachableError):
         return "The warehouse does not answer. Try again later; the API server's log says why."
     if isinstance(error, SchemaMissingError):
-        return "The tables are not there yet. Run the DAG sparkify_schema once, then load a window."
+        if error.sqlstate == UNDEFINED_COLUMN:
+            return "A column is not there. Run the DAG sparkify_verify: it names the column and what to do."
+        return (
+            "A table is not there. Run the DAG sparkify_schema: it makes new tables, or says how to bring "
+            "lost rows back. Then load a window."
+        )
     if isinstance(error, DeadlineError) or error.sqlstate == QUERY_CANCELED:
         return "The answer took too long and was given up. Choose a shorter period."
     return "The warehouse could not answer. The API server's log says what it said."

@@ -68,7 +68,9 @@ def test_what_is_no_object_has_no_keys():
         (b"{x}{y}{z}\n" + ROW, 0),
         (b'{"ts": 1, "user": {"name": "x"}, "page": tru}\n' + ROW, 0),
         (b'{"ts": 1, "page": "a\tb"}\n' + ROW, 0),
-        (b"[" + ROW + b",\n" + ROW + b"]\n" + ROW, 0),
+        (b"[" + ROW + b",\n" + ROW + b"]\n" + ROW, 2),
+        (b'{"Records": [' + ROW + b",\n" + ROW + b'], "count": 2}\n' + ROW, 2),
+        (b'{"ts": 1, "context": {"ts": 2, "page": "a"}}\n[1, {"a": 1}]\n"text"\n{}', 0),
         (b"[" + ROW + b"\n" + ROW + b"]\n" + ROW, 2),
     ],
 )
