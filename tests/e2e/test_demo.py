@@ -115,7 +115,7 @@ def restart_api_server(demo, redshift_port):
     stop_all([server])
     connection = json.loads(server.environment["AIRFLOW_CONN_REDSHIFT_DEFAULT"]) | {"port": redshift_port}
     server.environment = {**server.environment, "AIRFLOW_CONN_REDSHIFT_DEFAULT": json.dumps(connection)}
-    server.launch()
+    airflow.launch()
     airflow.wait_healthy()
 
 

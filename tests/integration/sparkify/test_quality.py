@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.checks import Check, read_checks
 from sparkify.operators import quality
+from sparkify.paths import SQL
 from tests.support.source import event, song
 
 pytestmark = pytest.mark.integration
@@ -83,10 +84,11 @@ def test_every_check_runs_though_queries_fail(pipeline, monkeypatch):
 
     monkeypatch.setattr(quality, "read_checks", with_broken)
     pipeline.put_events(event("2018-11-01 10:00"))
-    with pytest.raises(AirflowFailException, match=r"1 of 34 checks failed.*no_sql observed nothing"):
+    count = 2 + sum(len(read_checks(path)) for path in SQL.rglob("checks.yaml"))
+    with pytest.raises(AirflowFailException, match=rf"1 of {count} checks failed.*no_sql observed nothing"):
         pipeline.load(*DAY)
     rows = pipeline.query("SELECT check_name, status, detail FROM sparkify.quality_results")
-    assert len(rows) == 34
+    assert len(rows) == count
     broken = {name: (status, detail) for name, status, detail in rows if name in ("no_sql", "no_table")}
     assert broken["no_sql"][0] == "failed"
     assert broken["no_table"][0] == "warned"
