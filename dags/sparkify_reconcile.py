@@ -51,7 +51,7 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
     rebuild_tables = RebuildOperator(
-        task_id="rebuild_tables", create_sql=CREATE_SQL, readers=variable("sparkify_readers")
+        task_id="rebuild_tables", create_sql=list(CREATE_SQL), readers=variable("sparkify_readers")
     )
     find_changed_days = FindChangedDaysOperator(
         task_id="find_changed_days",

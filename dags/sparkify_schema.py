@@ -50,7 +50,7 @@ with DAG(
 ) as dag:
     create_schema = SchemaOperator(
         task_id="create_schema",
-        create_sql=CREATE_SQL,
+        create_sql=list(CREATE_SQL),
         readers=variable("sparkify_readers"),
         drop_existing="{{ params.drop_existing }}",
         confirmation="{{ params.confirm_drop }}",

@@ -8,10 +8,11 @@ MIGRATIONS = SQL / "migrations"
 POLICIES = INCLUDE / "aws"
 JSONPATHS = INCLUDE / "jsonpaths"
 #: What makes the schemas, in order: each folder's `create.sql`.
-CREATE_SQL = [
+#: A tuple: Airflow puts the text of a file in the place of its path in lists that operators are given.
+CREATE_SQL = tuple(
     f"{folder}/create.sql"
     for folder in (
         *("migrations", "staging", "songplays", "users", "songs", "artists", "time"),
         *("load_history", "quality_results", "rejected_rows", "certified_windows"),
     )
-]
+)

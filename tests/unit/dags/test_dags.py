@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
 from sparkify import alerts
+from sparkify.paths import CREATE_SQL
 from sparkify.settings import ConfError, VariableError
 from sparkify.window import resolve_window
 from tests.support.pipeline import DAGS, PipelineRun, load_dag
@@ -287,3 +288,11 @@ def test_waiting_for_a_cluster_takes_no_worker():
         assert load_dag(f"sparkify_cluster_{dag_id}").get_task(task_id).deferrable
     for action in ("snapshot", "delete"):
         assert load_dag(f"sparkify_cluster_{action}").get_task(action).partial_kwargs["deferrable"]
+
+
+def test_airflow_changes_no_list_of_the_project_when_it_reads_template_files():
+    """It puts a file's text in the place of its path, in the operator's own list."""
+    for dag_id in ("sparkify_schema", "sparkify_reconcile"):
+        for task in load_dag(dag_id).tasks:
+            task.resolve_template_files()
+    assert all(path.endswith("/create.sql") for path in CREATE_SQL)
