@@ -76,7 +76,7 @@ class RejectedRow:
         ]
         if len(found) == 1:
             return replace(self, file_name=f"s3://{bucket}/{found[0]}", object_key=found[0])
-        return replace(self, file_name=f"{name}…", object_key="")
+        return replace(self, file_name=f"{name}…", object_key=key if found else "")
 
     def with_raw_line(self, line: Line | None) -> RejectedRow:
         """The row with its text as it stands in the file, where the warehouse had none."""

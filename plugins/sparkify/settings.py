@@ -77,7 +77,7 @@ BUCKET_FORM = Form(
 )
 # The limit leaves room for the keys below the prefix, which S3 limits to 1,024 bytes in all.
 PREFIX_FORM = Form(
-    rf"(?=.{{1,200}}\Z){KEY_PART}(/{KEY_PART})*/?",
+    rf"(?!s3:)(?=.{{1,200}}\Z){KEY_PART}(/{KEY_PART})*/?",
     "Enter the part of the keys that they all begin with, such as log_data or team/log_data: at most 200 "
     "characters, without s3:// and the bucket, without a slash or a blank at the beginning, without quotes, "
     "backslashes, wildcards and empty parts.",
