@@ -179,7 +179,7 @@ class Transaction:
         name = name or " ".join(statement.split())[:60]
         began = time.monotonic()
         try:
-            self._cursor.execute(statement, list(parameters))
+            self._cursor.execute(statement, list(parameters) or None)
             rows = list(self._cursor.fetchall()) if self._cursor.description else []
         except Exception as error:
             raise _explained(error, name, self._place) from error

@@ -11,7 +11,9 @@ from local_redshift.embedded.s3 import LocalS3
 
 
 def new_postgres(folder: Path) -> EmbeddedPostgres:
-    return EmbeddedPostgres(folder / "data", free_port(), "test-superuser-password", folder / "postgres.log")
+    return EmbeddedPostgres(
+        *(folder / "data", free_port(), "test-superuser-password", folder / "postgres.log"), is_throwaway=True
+    )
 
 
 def new_redshift(folder: Path, postgres: EmbeddedPostgres, s3: LocalS3, s3_port: int = 0) -> LocalRedshift:
@@ -28,7 +30,8 @@ def redshift_connection(redshift: LocalRedshift, port: int = 0) -> dict:
         "schema": redshift.database,
         "login": redshift.user,
         "password": redshift.password,
-        "extra": {"ssl": False},
+        # Without a name of its own the driver looks for the module that called it, and takes long.
+        "extra": {"ssl": False, "application_name": "sparkify"},
     }
 
 

@@ -49,7 +49,11 @@ class LocalCluster:
     def __init__(self, folder: Path):
         self.folder = folder
         self.postgres = EmbeddedPostgres(
-            folder / "postgres", free_port(), secrets.token_urlsafe(24), folder / "postgres.log"
+            folder / "postgres",
+            free_port(),
+            secrets.token_urlsafe(24),
+            folder / "postgres.log",
+            is_throwaway=True,
         )
         self.s3 = LocalS3(folder / "s3", free_port(), "LOCAL", secrets.token_hex(20), folder / "s3.log")
         self.redshift = LocalRedshift.over(self.postgres, self.s3, folder)

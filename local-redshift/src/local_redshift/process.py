@@ -127,6 +127,8 @@ class LocalRedshift:
             "user": self.user,
             "password": self.password,
             "ssl": False,
+            # Else the driver looks for the module that called it, and takes long.
+            "application_name": "local_redshift",
         }
         return redshift_connector.connect(**{**settings, **options})
 

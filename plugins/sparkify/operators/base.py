@@ -49,6 +49,23 @@ class SparkifyOperator(BaseOperator):
     ) -> None:
         super().render_template_fields(self.sql_context(context), jinja_env)
 
+    @cached_property
+    def _templates(self) -> jinja2.Environment:
+        """Airflow's makes each template anew each time that it is rendered."""
+        return self.get_template_env().overlay(cache_size=100)
+
+    def render_template(
+        self,
+        content: Any,
+        context: Mapping[str, Any],
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """As Airflow does, but for a text without a template, which stays as it is."""
+        if isinstance(content, str) and "{" not in content and not content.endswith((".sql", "\n")):
+            return content
+        return super().render_template(content, context, jinja_env or self._templates, seen_oids)
+
     def sql_context(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Airflow's context with the names that the SQL templates use."""
         run = Run.from_context(context)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.support.once import made_once
 from tests.support.warehouse import Pipeline, new_buckets
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _once() -> Iterator[None]:
+    with made_once():
+        yield
 
 
 @pytest.fixture

@@ -50,16 +50,30 @@ SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "log_checkpoints": "off",
 }
+#: Where the data ends with the process: a crash of the machine may corrupt it, one of a process loses nothing.
+THROWAWAY = {"fsync": "off", "full_page_writes": "off"}
 
 
 class EmbeddedPostgres:
-    """One PostgreSQL server with its data under `data_dir`; survives the process that started it."""
+    """One PostgreSQL server with its data under `data_dir`; survives the process that started it.
 
-    def __init__(self, data_dir: Path, port: int, password: str, log_file: Path | None = None):
+    :param is_throwaway: nobody wants the data after a crash of the machine: commits need not reach the disk.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int,
+        password: str,
+        log_file: Path | None = None,
+        *,
+        is_throwaway: bool = False,
+    ):
         self.data_dir = Path(data_dir).absolute()
         self.port = port
         self.password = password
         self.log_file = log_file
+        self._settings = {**SETTINGS, **(THROWAWAY if is_throwaway else {}), "port": str(port)}
         self._as_root = os.geteuid() == 0
         if self._as_root:
             digest = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:16]
@@ -79,7 +93,7 @@ class EmbeddedPostgres:
         self._prepare_home()
         if not (self._cluster / "PG_VERSION").exists():
             self._initdb()
-        options = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(self.port)}.items()]
+        options = [f"--{name}={value}" for name, value in self._settings.items()]
         log_path = self._log_path()
         log_start = log_path.stat().st_size if log_path.exists() else 0
         with log_path.open("ab") as log:

@@ -1,0 +1,38 @@
+"""What each of Airflow's task processes makes for itself, made once for tests that run tasks in their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jinja2
+import pytest
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+
+@contextmanager
+def made_once() -> Iterator[None]:
+    """One client of S3 a connection, and one translation of each template."""
+    make_client, translate = S3Hook.get_client_type, jinja2.Environment.compile
+    clients: dict[tuple, Any] = {}
+    translations: dict[tuple, Any] = {}
+
+    def client(hook: S3Hook, region_name: str | None = None, config: Any = None) -> Any:
+        connection = os.environ.get(f"AIRFLOW_CONN_{hook.aws_conn_id}".upper())
+        key = (connection, hook.aws_conn_id, region_name, config)
+        if key not in clients:
+            clients[key] = make_client(hook, region_name, config)
+        return clients[key]
+
+    def compile_once(environment: jinja2.Environment, source: Any, *names: str | None, **options: Any) -> Any:
+        key = (type(environment), source, *names, *options.items())
+        if key not in translations:
+            translations[key] = translate(environment, source, *names, **options)
+        return translations[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(S3Hook, "get_client_type", client)
+        patch.setattr(jinja2.Environment, "compile", compile_once)
+        yield
