@@ -52,8 +52,8 @@ def command(table=("t",), columns=None, source=SOURCE, **options):
         (f"timeformat as 'epochmillisecs' {ROLE} JSON 'auto'", {"time_format": "epochmillisecs"}),
         (f"ACCEPTINVCHARS {ROLE} JSON 'auto'", {"accept_invalid_chars": "?"}),
         (f"ACCEPTINVCHARS AS '^' {ROLE} JSON 'auto'", {"accept_invalid_chars": "^"}),
-        (f"COMPUPDATE PRESET STATUPDATE OFF {ROLE} JSON 'auto'", {}),
-        (f"COMPUPDATE STATUPDATE {ROLE} JSON 'auto'", {}),
+        (f"COMPUPDATE PRESET STATUPDATE OFF {ROLE} JSON 'auto'", {"stat_update": False}),
+        (f"COMPUPDATE STATUPDATE {ROLE} JSON 'auto'", {"stat_update": True}),
         (f"/* why */ {ROLE} -- how\n JSON 'auto'", {}),
     ],
 )

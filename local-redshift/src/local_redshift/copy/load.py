@@ -46,7 +46,7 @@ class Load:
     async def run(self) -> list[str]:
         """What to tell the client. Raises RedshiftError or BackendError; then nothing of the load stays."""
         command, backend = self.command, self.backend
-        columns, table_id = await self._columns()
+        columns, table_id, was_empty = await self._columns()
         record = await self.journal.begin(
             backend.pid, self.user, command.table_name, table_id, command.source
         )
@@ -72,6 +72,8 @@ class Load:
             f"set_config('redshift.last_copy_id', '{record.query}', false)"
         )
         await self.journal.end(record)
+        if not command.no_load and (was_empty if command.stat_update is None else command.stat_update):
+            await backend.ask(f"ANALYZE {command.table_sql}")
         name = command.table_name
         told = [f"Load into table '{name}' completed, {record.rows} record(s) loaded successfully."]
         if record.errors:
@@ -81,16 +83,17 @@ class Load:
             )
         return told
 
-    async def _columns(self) -> tuple[list[Column], int]:
-        """The columns to load, in order, and the table's oid; IDENTITY columns are left to the table."""
+    async def _columns(self) -> tuple[list[Column], int, bool]:
+        """The columns to load, in order, the table's oid, and whether it never held a row since it was made
+        or truncated; IDENTITY columns are left to the table."""
         rows = await self.backend.ask(COLUMNS.format(table=literal(self.command.table_sql)))
         table = [
             Column(name, type_name, int(modifier), not_null == "t", identity == "t")
-            for name, type_name, modifier, not_null, identity, _ in rows
+            for name, type_name, modifier, not_null, identity, *_ in rows
         ]
-        table_id = int(rows[0][5]) if rows else 0
+        table_id, was_empty = (int(rows[0][5]), rows[0][6] == "t") if rows else (0, True)
         if self.command.columns is None:
-            return [column for column in table if not column.identity], table_id
+            return [column for column in table if not column.identity], table_id, was_empty
         by_name = {column.name: column for column in table}
         chosen = []
         for name in self.command.columns:
@@ -102,7 +105,7 @@ class Load:
             if by_name[name].identity:
                 raise RedshiftError(f'cannot set an identity column "{name}" to a value', sqlstate="0A000")
             chosen.append(by_name[name])
-        return chosen, table_id
+        return chosen, table_id, was_empty
 
     async def _mapping(self, source: S3Source, columns: list[Column]) -> Mapping:
         if not self.command.json.startswith("s3://"):

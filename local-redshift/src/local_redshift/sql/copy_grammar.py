@@ -95,6 +95,8 @@ class CopyCommand:
     empty_as_null: bool = False
     accept_invalid_chars: str | None = None
     no_load: bool = False
+    #: Whether statistics are made of the table afterwards; None for only where it was empty.
+    stat_update: bool | None = None
 
     @property
     def table_sql(self) -> str:
@@ -410,6 +412,11 @@ def _switch(*words: str) -> Callable[[_Parser, CopyCommand], None]:
     return option
 
 
+def _stat_update(parser: _Parser, command: CopyCommand) -> None:
+    command.stat_update = parser.key() not in ("OFF", "FALSE")
+    parser.accept("ON", "OFF", "TRUE", "FALSE")
+
+
 def _flag(name: str) -> Callable[[_Parser, CopyCommand], None]:
     def option(parser: _Parser, command: CopyCommand) -> None:
         setattr(command, name, True)
@@ -436,5 +443,5 @@ OPTIONS: dict[str, Callable[[_Parser, CopyCommand], None]] = {
     "ACCEPTINVCHARS": _accept_invalid_chars,
     "NOLOAD": _flag("no_load"),
     "COMPUPDATE": _switch("PRESET", "ON", "OFF", "TRUE", "FALSE"),
-    "STATUPDATE": _switch("ON", "OFF", "TRUE", "FALSE"),
+    "STATUPDATE": _stat_update,
 }
