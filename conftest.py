@@ -1,3 +1,21 @@
 """What every test of this repository may use: the fixtures of the local Redshift."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
 pytest_plugins = ["local_redshift.pytest_plugin"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Among several processes the tests of a file stay together, and all those with Airflow's own processes."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "e2e" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+
+    return ByFile(config, log)

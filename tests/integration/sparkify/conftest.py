@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.fresh_schema import FreshSchema
 from tests.support.once import made_once
 from tests.support.warehouse import Pipeline, new_buckets
 
@@ -29,7 +30,14 @@ def empty_pipeline(redshift, s3_client, airflow_connections, buckets) -> Pipelin
     return pipeline
 
 
+@pytest.fixture(scope="session")
+def fresh_schema(postgres) -> FreshSchema:
+    return FreshSchema(postgres)
+
+
 @pytest.fixture
-def pipeline(empty_pipeline) -> Pipeline:
-    empty_pipeline.create_schema()
-    return empty_pipeline
+def pipeline(redshift, s3_client, airflow_connections, buckets, fresh_schema) -> Pipeline:
+    """With empty tables."""
+    pipeline = Pipeline(redshift, s3_client, buckets)
+    fresh_schema.give(pipeline)
+    return pipeline

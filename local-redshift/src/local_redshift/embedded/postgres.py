@@ -50,7 +50,7 @@ SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "log_checkpoints": "off",
 }
-#: Where the data ends with the process: a crash of the machine may corrupt it, one of a process loses nothing.
+#: For data that nobody wants after a crash of the machine; one of a process still loses nothing.
 THROWAWAY = {"fsync": "off", "full_page_writes": "off"}
 
 
