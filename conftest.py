@@ -11,7 +11,7 @@ pytest_plugins = ["local_redshift.pytest_plugin"]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Among several processes the tests of a file stay together, and all those with Airflow's own processes."""
+    """Several processes share the tests by file; all that need Airflow's own processes go to one."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):

@@ -34,7 +34,7 @@ DEFINITION = """
 
 
 class FreshSchema:
-    """Gives a pipeline the schema with empty tables: those of the last test, where they are defined as they were.
+    """Gives a pipeline the schema with empty tables: the last test's, where they are defined as they were.
 
     :param postgres: the server behind, where a superuser may do what Redshift has no statement for.
     """
@@ -53,11 +53,11 @@ class FreshSchema:
     def _emptied(self, pipeline: Pipeline) -> str | None:
         """Leave no row and no work table; what the schemas are now, None where they are not there."""
         with self._postgres.connect(pipeline.redshift.database) as connection, connection.transaction():
-            for statement, tables in (
-                ("DROP TABLE {} CASCADE", connection.execute(WORK_TABLES).fetchall()),
-                ("TRUNCATE {} RESTART IDENTITY", connection.execute(TABLES).fetchall()),
+            for listed, statement in (
+                (WORK_TABLES, "DROP TABLE {} CASCADE"),
+                (TABLES, "TRUNCATE {} RESTART IDENTITY"),
             ):
-                if tables:
+                if tables := connection.execute(listed).fetchall():
                     connection.execute(statement.format(", ".join(name for (name,) in tables)))
             try:
                 [definition] = connection.execute(DEFINITION).fetchone()
