@@ -57,9 +57,13 @@ docker-env: .env ## Make .env for Docker: .env.example with new secrets
 	  done < .env.example > .env.new && mv .env.new .env
 	@echo "Wrote .env, which only you can read. It holds the passwords; keep it out of git."
 
+# The first tests are the longest: conftest.py hands them out in this order, file by file.
+JOBS ?= 2
+IN_PROCESSES := -n $(JOBS) --no-loadscope-reorder --durations=10
+
 .PHONY: test
-test: $(STAMP) ## Run every test: unit, integration and end to end
-	$(RUN) -m pytest
+test: $(STAMP) ## Run every test: unit, integration and end to end; JOBS=2 at once
+	$(RUN) -m pytest $(IN_PROCESSES)
 
 .PHONY: test-unit
 test-unit: $(STAMP) ## Run the unit tests, in seconds
@@ -67,7 +71,7 @@ test-unit: $(STAMP) ## Run the unit tests, in seconds
 
 .PHONY: test-integration
 test-integration: $(STAMP) ## Run the tests against the local stand-ins
-	$(RUN) -m pytest -m integration tests/integration local-redshift/tests/integration
+	$(RUN) -m pytest $(IN_PROCESSES) -m integration tests/integration local-redshift/tests/integration
 
 .PHONY: test-e2e
 test-e2e: $(STAMP) ## Run the tests with Airflow's own processes
