@@ -13,6 +13,10 @@ pytest_plugins = ["local_redshift.pytest_plugin"]
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Several processes share the tests by file; all that need Airflow's own processes go to one."""
     from xdist.scheduler import LoadScopeScheduling
+    from xdist.workermanage import NodeManager
+
+    # Interrupted, a process ends its servers before it ends itself.
+    NodeManager.EXIT_TIMEOUT = 60
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
