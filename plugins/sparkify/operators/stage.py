@@ -275,12 +275,17 @@ class StageToRedshiftOperator(SparkifyOperator):
         """The rows that COPY refused; the raw text that Redshift Serverless does not keep is read from S3."""
         keys = sorted(file.object_key for file in files)
         rows = [row.of_file(self.s3_bucket, keys) for row in session.read(self.warehouse, at_least)]
-        known, numbers = set(keys), {}
+        known = set(keys)
+        numbers: dict[str, set[int]] = {}
         for row in rows:
-            if row.raw_line is None and row.object_key in known:
+            if row.raw_line is None and row.line_number is not None and row.object_key in known:
                 numbers.setdefault(row.object_key, set()).add(row.line_number)
-        lines = {key: self._lines(key, of_file) for key, of_file in numbers.items()}
-        return [row.with_raw_line(lines.get(row.object_key, {}).get(row.line_number)) for row in rows]
+        lines: dict[tuple[str | None, int | None], Line] = {
+            (key, number): line
+            for key, of_file in numbers.items()
+            for number, line in self._lines(key, of_file).items()
+        }
+        return [row.with_raw_line(lines.get((row.object_key, row.line_number))) for row in rows]
 
     def _lines(self, key: str, numbers: set[int]) -> dict[int, Line]:
         """Lines of a file; none where it cannot be read: the rows are rejected also without their text."""
