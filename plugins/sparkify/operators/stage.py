@@ -28,7 +28,7 @@ from sparkify.lake import (
     manifest,
 )
 from sparkify.lineage import Lineage, S3Folder, Table
-from sparkify.operators.base import SparkifyOperator
+from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.paths import JSONPATHS
 from sparkify.rejected import (
     RAW_LINE_BYTES,
@@ -237,7 +237,8 @@ class StageToRedshiftOperator(SparkifyOperator):
     ) -> tuple[int, Rejected, set[str | None], frozenset[str] | None]:
         """The landing table of the run; how many rows COPY loaded, those that are not to be, the object keys
         of the files of which it refused some, and the keys that it takes."""
-        copied, refused = 0, set()
+        copied: int = 0
+        refused: set[str | None] = set()
         rejects = run.table(f"{self.source}_rejected")
         with self.warehouse.transaction() as transaction:
             transaction.run_script(self.create_sql, f"staging/{self.source}/create.sql")
@@ -309,7 +310,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         with self.warehouse.transaction() as transaction:
             transaction.lock()
             names = {**self.sql_context(context), "run_id": run.run_id, "sources": [self.source]}
-            transaction.run_script(self.render_template(PUBLISH_REJECTED, names), PUBLISH_REJECTED)
+            transaction.run_script(rendered(self, PUBLISH_REJECTED, names), PUBLISH_REJECTED)
 
     def _refuse(self, run: Run, rejected: Rejected, budget: int, cause: Exception | None = None) -> NoReturn:
         log.error("Rejected rows, the first %d:\n%s", len(rejected.first), rows_table(rejected.first))
@@ -349,7 +350,7 @@ class StageToRedshiftOperator(SparkifyOperator):
             with self.warehouse.transaction() as transaction:
                 transaction.insert(run.table(f"{self.source}_torn"), TORN_COLUMNS, torn)
 
-    def _hidden(self, file: SourceFile, known: frozenset[str] | None) -> tuple | None:
+    def _hidden(self, file: SourceFile, known: frozenset[str] | None) -> tuple[Any, ...] | None:
         """A file's row of the work table of torn files; None where it hides nothing."""
         hidden: int | None = 0
         line, reason = None, None
@@ -358,7 +359,7 @@ class StageToRedshiftOperator(SparkifyOperator):
             for value in values(decompressed(chunks, self.compression), known):
                 if value.hidden != 0:
                     line = line or value.line
-                    hidden = None if None in (hidden, value.hidden) else hidden + value.hidden
+                    hidden = None if hidden is None or value.hidden is None else hidden + value.hidden
             if hidden is None:
                 reason = "too much of it could be the beginning of a row and is none"
         except CompressionError as error:
