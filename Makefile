@@ -85,9 +85,20 @@ test-convergence: $(STAMP) ## Play random schedules of runs and crashes: EXAMPLE
 	  $(RUN) -m pytest tests/integration/sparkify/test_convergence.py
 
 .PHONY: lint
-lint: $(STAMP) ## Check the Python style (the unit tests check the SQL)
+lint: lint-python lint-types lint-sql ## Check the Python style, the types and the SQL
+
+.PHONY: lint-python
+lint-python: $(STAMP) ## Check the Python style with ruff
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
+
+.PHONY: lint-types
+lint-types: $(STAMP) ## Check the types with mypy
+	$(RUN) -m mypy
+
+.PHONY: lint-sql
+lint-sql: $(STAMP) ## Check the SQL with sqlfluff, as the DAGs render it
+	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.lint_sql
 
 .PHONY: bench-copy
 bench-copy: $(STAMP) ## Measure COPY of the local Redshift against what its parts can do

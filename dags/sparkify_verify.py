@@ -32,10 +32,7 @@ from sparkify.operators.verify import (
 from sparkify.paths import SQL
 from sparkify.settings import BUCKET, COPY, FILTERS, VARIABLES, WORK, task_defaults, variable
 
-SOURCE = {
-    "s3_bucket": BUCKET,
-    "s3_prefixes": [variable("sparkify_song_prefix"), variable("sparkify_log_prefix")],
-}
+PREFIXES = [variable("sparkify_song_prefix"), variable("sparkify_log_prefix")]
 
 with DAG(
     dag_id="sparkify_verify",
@@ -53,8 +50,10 @@ with DAG(
         task_id="variables", variables={name: variable(name) for name in VARIABLES}
     )
     connections = VerifyConnectionsOperator(task_id="connections")
-    buckets = VerifyBucketsOperator(task_id="buckets", region=COPY["region"], **SOURCE, **WORK)
-    copy = VerifyCopyOperator(task_id="copy", **SOURCE, **WORK, **COPY)
+    buckets = VerifyBucketsOperator(
+        task_id="buckets", s3_bucket=BUCKET, s3_prefixes=PREFIXES, region=COPY["region"], **WORK
+    )
+    copy = VerifyCopyOperator(task_id="copy", s3_bucket=BUCKET, s3_prefixes=PREFIXES, **WORK, **COPY)
     schema = VerifySchemaOperator(task_id="schema")
     tables = VerifyTablesOperator(task_id="tables", execution_timeout=timedelta(hours=1))
     clocks = VerifyClocksOperator(task_id="clocks", s3_bucket=BUCKET)

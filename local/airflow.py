@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -127,9 +128,10 @@ class Airflow:
             answer = httpx.get(
                 f"{self.settings.ui_url}/api/v2/monitor/health", timeout=REQUEST_TIMEOUT, trust_env=False
             )
-            return answer.json()
+            monitor: dict[str, dict[str, str | None] | None] = answer.json()
         except (httpx.HTTPError, ValueError):
             return {}
+        return monitor
 
     def _is_healthy(self) -> bool:
         monitor = self._monitor()
@@ -208,10 +210,10 @@ class Api:
     def trigger(self, dag_id: str, conf: Mapping[str, object]) -> str:
         """Queue one manual run and return its run id."""
         run = self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
-        return run["dag_run_id"]
+        return str(run["dag_run_id"])
 
     def run_state(self, dag_id: str, run_id: str) -> str:
-        return self.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"]
+        return str(self.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
     def run_states(self, dag_id: str) -> dict[str, str]:
         """Run id to state of the DAG's latest 100 runs."""
@@ -283,15 +285,15 @@ class Api:
     def _run_url(self, dag_id: str, run_id: str) -> str:
         return f"{self.settings.ui_url}/dags/{dag_id}/runs/{run_id}"
 
-    def _get_or_none(self, path: str) -> dict | None:
+    def _get_or_none(self, path: str) -> dict[str, Any] | None:
         answer = self._request("GET", path)
         return None if answer.status_code == 404 else self._checked(answer)
 
-    def call(self, method: str, path: str, **arguments: object) -> dict:
+    def call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         """One request of the REST API; its answer. Raises `StartupError` where it is refused."""
         return self._checked(self._request(method, path, **arguments))
 
-    def _request(self, method: str, path: str, **arguments: object) -> httpx.Response:
+    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
             return self._client.request(method, path, **arguments)
         except httpx.HTTPError as error:
@@ -301,7 +303,7 @@ class Api:
             ) from error
 
     @staticmethod
-    def _checked(answer: httpx.Response) -> dict:
+    def _checked(answer: httpx.Response) -> dict[str, Any]:
         if answer.is_error:
             detail = answer.text
             with suppress(ValueError, KeyError, TypeError):
@@ -310,7 +312,8 @@ class Api:
                 f"Airflow answered {answer.status_code} to {answer.request.method} "
                 f"{answer.request.url.path}: {detail}"
             )
-        return answer.json()
+        document: dict[str, Any] = answer.json()
+        return document
 
 
 def task_log(folder: Path, dag_id: str, run_id: str, task: TaskState) -> Path:
@@ -342,7 +345,7 @@ def log_error(path: Path) -> str:
     return errors[-1] if errors else log_tail(path)[-1]
 
 
-def _log_records(path: Path) -> list[dict]:
+def _log_records(path: Path) -> list[dict[str, Any]]:
     """The log's records; a line that is not JSON becomes one with a `text` only."""
     try:
         lines = path.read_text(errors="replace").splitlines()
@@ -358,7 +361,7 @@ def _log_records(path: Path) -> list[dict]:
     return records
 
 
-def _errors(record: dict) -> list[str]:
+def _errors(record: dict[str, Any]) -> list[str]:
     """The messages of an exception and of its causes, the outermost first."""
     lines = []
     for error in record.get("error_detail") or []:

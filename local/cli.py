@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -21,6 +22,9 @@ from local.stack import Stack
 from local.steps import Steps
 from local.warehouse import Summary
 from local_redshift.embedded.detached import StartupError
+
+#: Its result is the exit code.
+Command = Callable[[Settings, argparse.Namespace, Console], int | None]
 
 USER_ERRORS = (SettingsError, StartupError, SeedError, WindowError, RunFailedError)
 
@@ -49,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    def add(name: str, command, summary: str) -> argparse.ArgumentParser:
+    def add(name: str, command: Command, summary: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=summary, description=summary)
         sub.set_defaults(command=command)
         return sub

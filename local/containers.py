@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -122,9 +123,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     )
 
 
-def _connection(environ: Mapping[str, str], variable: str) -> dict:
+def _connection(environ: Mapping[str, str], variable: str) -> dict[str, Any]:
     try:
-        connection = json.loads(environ.get(variable, ""))
+        connection: dict[str, Any] = json.loads(environ.get(variable, ""))
         missing = [part for part in ("login", "password") if not connection.get(part)]
     except (ValueError, AttributeError):
         raise SettingsError(f"{variable} is not a connection in JSON. See .env.example.") from None

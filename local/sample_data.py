@@ -11,11 +11,14 @@ songs of one title and artist with several durations; and mostly plays of songs 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from random import Random
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
 
 
 def _words(text: str, separator: str | None = None) -> list[str]:
@@ -160,8 +163,8 @@ def sample_objects(spec: SampleSpec) -> Iterator[tuple[str, bytes]]:
     random = Random(spec.seed)
     catalogue = _catalogue(random, spec.songs)
     for song in catalogue:
-        a, b, c = song.track_id[2:5]
-        yield f"song_data/{a}/{b}/{c}/{song.track_id}.json", _song_file(song)
+        folders = "/".join(song.track_id[2:5])
+        yield f"song_data/{folders}/{song.track_id}.json", _song_file(song)
     elsewhere = _songs_elsewhere(random, catalogue)
     users = _users(random, spec)
     next_session = 1
@@ -363,7 +366,7 @@ def _log_file(random: Random, sessions: list[Session], day: int) -> bytes:
     return "\n".join(_json(event, ascii_only=False) for event in events).encode()
 
 
-def _session_events(random: Random, session: Session, day: int) -> Iterator[dict]:
+def _session_events(random: Random, session: Session, day: int) -> Iterator[dict[str, Any]]:
     """Write one session out, following the level of its user from page to page."""
     user = session.user
     now = session.start_ms
@@ -415,7 +418,7 @@ def _event(
     method: str,
     status: int,
     logged_in: bool,
-) -> dict:
+) -> dict[str, Any]:
     user = session.user
     plays = page == "NextSong"
     length = song.duration
@@ -462,7 +465,7 @@ def _song_file(song: Song) -> bytes:
     ).encode()
 
 
-def _json(record: dict, *, ascii_only: bool) -> str:
+def _json(record: dict[str, Any], *, ascii_only: bool) -> str:
     text = json.dumps(record, ensure_ascii=ascii_only, separators=(",", ":"))
     return text.replace("/", "\\/")  # as the app's encoder writes it; a slash stands in strings only
 
@@ -480,7 +483,7 @@ def _misdecoded(text: str) -> str:
 
 
 def _accented(name: str) -> str:
-    return name.translate(str.maketrans({"o": "ö", "e": "é", "a": "å"}))
+    return name.translate(str.maketrans("oea", "öéå"))
 
 
 def _artist_name(random: Random) -> str:
@@ -542,25 +545,25 @@ def _zipf(count: int) -> list[float]:
     return list(accumulate(1 / (rank + 3) for rank in range(count)))
 
 
-def _pick(random: Random, items: Sequence, cumulative: Sequence[float]):
+def _pick(random: Random, items: Sequence[Item], cumulative: Sequence[float]) -> Item:
     return random.choices(items, cum_weights=cumulative)[0]
 
 
-def _some(random: Random, items: Sequence, share: float) -> list:
+def _some(random: Random, items: Sequence[Item], share: float) -> list[Item]:
     """Choose a share of the items at random, at least two where there are as many."""
     chosen = list(items)
     _shuffle(random, chosen)
     return chosen[: min(len(chosen), max(2, round(len(items) * share)))]
 
 
-def _shuffle(random: Random, items: list) -> None:
+def _shuffle(random: Random, items: list[Item]) -> None:
     """Fisher-Yates on `random()`: `Random.shuffle` may differ between versions of Python."""
     for last in range(len(items) - 1, 0, -1):
         other = int(random.random() * (last + 1))
         items[last], items[other] = items[other], items[last]
 
 
-def _unique(make, taken: set[str]) -> str:
+def _unique(make: Callable[[], str], taken: set[str]) -> str:
     """Make values until one is new; with a number at its end where the words have run out."""
     for _ in range(50):
         value = make()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,7 +145,10 @@ def _present(store: S3Store) -> dict[str, tuple[int, str]]:
 
 
 async def _upload_all(
-    store: S3Store, sources: Iterable[Source], present: dict[str, tuple[int, str]], advance
+    store: S3Store,
+    sources: Iterable[Source],
+    present: dict[str, tuple[int, str]],
+    advance: Callable[[], object],
 ) -> int:
     uploaded = 0
     remaining = iter(sources)

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 
 class Step:
     """One running step; `detail` says how it is getting on, `result` how it ended."""
 
-    def __init__(self, show: Progress | None, task: int | None):
+    def __init__(self, show: Progress | None, task: TaskID):
         self._show = show
         self._task = task
         self.result = ""

@@ -6,12 +6,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import redshift_connector
+from redshift_connector.core import Connection
 from rich.console import Console
 from rich.table import Table
 
 from local.settings import WAREHOUSE, WAREHOUSE_USER, Settings
+
+Rows = list[tuple[Any, ...]]
 
 TABLES = ("songplays", "users", "songs", "artists", "time")
 
@@ -44,7 +48,7 @@ WINDOW = """
 
 
 @contextmanager
-def connect(settings: Settings) -> Iterator[redshift_connector.Connection]:
+def connect(settings: Settings) -> Iterator[Connection]:
     """Connect to the local warehouse; the connection is closed at the end."""
     connection = redshift_connector.connect(
         host=settings.hosts.redshift,
@@ -60,11 +64,11 @@ def connect(settings: Settings) -> Iterator[redshift_connector.Connection]:
         connection.close()
 
 
-def rows(connection: redshift_connector.Connection, sql: str, parameters: Sequence = ()) -> list:
+def rows(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> Rows:
     cursor = connection.cursor()
     try:
         cursor.execute(sql, parameters)
-        return list(cursor.fetchall())
+        return list(map(tuple, cursor.fetchall()))
     finally:
         cursor.close()
 
@@ -74,10 +78,10 @@ class Summary:
     """The first answers after a load."""
 
     counts: dict[str, int]
-    top_songs: list
-    users_by_level: list
-    checks: list
-    window: list
+    top_songs: Rows
+    users_by_level: Rows
+    checks: Rows
+    window: Rows
 
     @classmethod
     def query(cls, settings: Settings, run_id: str, start: datetime, end: datetime) -> Summary:

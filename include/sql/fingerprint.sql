@@ -37,8 +37,8 @@ FROM (
     SELECT
         {% for column, kind in columns.items() -%}
         {% set value = as_text[kind] | format(column) -%}
-        NVL(CAST(OCTET_LENGTH({{ value }}) AS VARCHAR(8)) || ':' || {{ value }}, '-')
-        {{- ' ||' if not loop.last else ' AS row_text' }}
+        {{ '|| ' if not loop.first -}}
+        NVL(CAST(OCTET_LENGTH({{ value }}) AS VARCHAR(8)) || ':' || {{ value }}, '-') {{- ' AS row_text' if loop.last }}
         {% endfor -%}
     FROM sparkify.{{ table }}
 ) AS {{ table }}_rows

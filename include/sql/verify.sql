@@ -6,7 +6,7 @@ CREATE TEMP TABLE sparkify_verify (
 
 COPY sparkify_verify
 FROM {{ quote(manifest) }}
-IAM_ROLE {{ 'default' if iam_role == 'default' else quote(iam_role) }}
+IAM_ROLE {{ 'DEFAULT' if iam_role == 'default' else quote(iam_role) }}
 REGION {{ quote(region) }}
 MANIFEST
 JSON 'auto'

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
-from airflow.sdk.log import redact
+from airflow.sdk.log import redact  # type: ignore[attr-defined]  # not declared as exported
 
 from sparkify.text import visible
 from sparkify.window import WindowError, resolve_window
@@ -56,10 +56,11 @@ class Alert:
         facts = [f"DAG: {ti.dag_id}", f"Task: {task}", f"Run: {ti.run_id}"]
         if window:
             facts.append(f"Window: {window}")
-        text = visible(redact(text))
+        text = visible(_redacted(text))
         if len(text) > QUOTED:
             text = f"{text[:QUOTED]} ... (the log has the rest)"
-        return cls(redact(f"{ti.dag_id}.{task} {happened}"), redact(facts), text, ti.log_url)
+        subject = _redacted(f"{ti.dag_id}.{task} {happened}")
+        return cls(subject, list(map(_redacted, facts)), text, ti.log_url)
 
     @property
     def slack(self) -> str:
@@ -138,6 +139,10 @@ def _notifier(connection: Connection) -> BaseNotifier:
     raise ValueError(
         f"connection {CONNECTION_ID} is of type {connection.conn_type!r}, not slackwebhook or smtp"
     )
+
+
+def _redacted(text: str) -> str:
+    return str(redact(text))
 
 
 def _window(context: Mapping[str, Any]) -> str | None:

@@ -17,6 +17,8 @@ from sparkify.paths import SQL
 from sparkify.window import HOUR
 
 if TYPE_CHECKING:
+    import jinja2
+
     from sparkify.warehouse import Transaction
 
 REMEDY = (
@@ -145,7 +147,7 @@ def comparison(name: str) -> str:
     return _environment().get_template(f"bookkeeping/{name}.sql").render()
 
 
-def _ask(transaction: Transaction, name: str) -> list[tuple]:
+def _ask(transaction: Transaction, name: str) -> list[tuple[Any, ...]]:
     return transaction.execute(comparison(name).rstrip().rstrip(";"), name=f"bookkeeping/{name}.sql")
 
 
@@ -154,7 +156,7 @@ def _hours(start: datetime, end: datetime) -> list[datetime]:
 
 
 @cache
-def _environment() -> Any:
+def _environment() -> jinja2.Environment:
     import jinja2
 
     return jinja2.Environment(loader=jinja2.FileSystemLoader(SQL), undefined=jinja2.StrictUndefined)

@@ -10,18 +10,21 @@ from __future__ import annotations
 import json
 import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparkify.paths import SQL
 from sparkify.tables import text_table
 
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator, ValidationError
+
 SCHEMA = SQL / "checks" / "schema.json"
 PASSED, WARNED, FAILED, SKIPPED = "passed", "warned", "failed", "skipped"
-COMPARISONS = {
+COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
     "<": operator.lt,
@@ -96,11 +99,12 @@ class Check:
             if looked_at == 0:
                 return Result(self, SKIPPED, None, 0)
             return Result(self, self.worst, None, int(looked_at), "the query gave NULL")
-        result = Result(self, PASSED, float(observed), int(looked_at))
+        observed, looked_at = float(observed), int(looked_at)
+        result = Result(self, PASSED, observed, looked_at)
         for threshold, status in ((self.error_if, FAILED), (self.warn_if, WARNED)):
-            if threshold and self._is_broken(threshold, result):
+            if threshold and self._is_broken(threshold, observed, looked_at):
                 return result.turned(status)
-        if result.rows_checked < self.min_rows:
+        if looked_at < self.min_rows:
             return result.turned(SKIPPED, f"fewer than {self.min_rows} row(s)")
         return result.turned(SKIPPED, self._unseen()) if self._unseen() else result
 
@@ -123,13 +127,12 @@ class Check:
         """The result where the query itself failed."""
         return Result(self, self.worst, detail=f"the query failed: {error}")
 
-    def _is_broken(self, threshold: str, result: Result) -> bool:
+    def _is_broken(self, threshold: str, observed: float, looked_at: int) -> bool:
         comparison, _, number = threshold.removesuffix("%").strip().partition(" ")
-        observed = result.observed
         if threshold.endswith("%"):
-            if result.rows_checked < self.min_rows:
+            if looked_at < self.min_rows:
                 return False
-            observed = 100 * observed / result.rows_checked
+            observed = 100 * observed / looked_at
         return COMPARISONS[comparison](observed, float(number))
 
 
@@ -211,14 +214,14 @@ def read_checks(path: Path) -> list[Check]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ValueError(f"{path}, line {line}: {error.problem}") from error
     tree = yaml.compose(text, Loader=loader)
-    error = next(iter(sorted(_validator().iter_errors(declared), key=_depth)), None)
-    if error is not None:
-        steps = list(error.absolute_path)
+    fault = next(iter(sorted(_validator().iter_errors(declared), key=_depth)), None)
+    if fault is not None:
+        steps = list(fault.absolute_path)
         check = declared[steps[0]] if steps else None
         name = f" of check {check['name']}" if isinstance(check, dict) and "name" in check else ""
         place = f"{'.'.join(map(str, steps[1:]))}{name}".strip()
         raise ValueError(
-            f"{path}, line {_line(tree, steps)}: {place + ': ' if place else ''}{_message(error)}"
+            f"{path}, line {_line(tree, steps)}: {place + ': ' if place else ''}{_message(fault)}"
         )
     table = str(path.parent.relative_to(SQL)) if path.is_relative_to(SQL) else path.parent.name
     lines: dict[str, int] = {}
@@ -248,18 +251,18 @@ def _check(table: str, fields: Mapping[str, Any]) -> Check:
 
 
 @cache
-def _validator() -> Any:
+def _validator() -> Draft202012Validator:
     from jsonschema import Draft202012Validator
 
     return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
-def _depth(error: Any) -> tuple[bool, int]:
+def _depth(error: ValidationError) -> tuple[bool, int]:
     """The error that tells most: the deepest one, and an unknown field only where there is no other."""
     return error.validator == "unevaluatedProperties", -len(error.absolute_path)
 
 
-def _message(error: Any) -> str:
+def _message(error: ValidationError) -> str:
     if error.validator == "oneOf":
         return "a check has either a kind or sql"
     if error.validator == "not":

@@ -72,7 +72,7 @@ class Shapes:
             ]
             for problem, key in problems:
                 sightings[problem].setdefault(key, Shape(0, shape.first_file)).rows += shape.rows
-        rows = []
+        rows: list[tuple[str, str | None, int, int, str]] = []
         for problem, of_keys in sightings.items():
             found = sorted(of_keys.items(), key=lambda item: (-item[1].rows, item[0]))
             rows += [(problem, key, one.rows, 1, one.first_file) for key, one in found[:MOST_KEYS]]

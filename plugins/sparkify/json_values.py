@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -90,7 +91,7 @@ class _Reader:
             return Value(None, self._line(), hidden)
         value, end = decoded
         is_object = isinstance(value, frozenset)
-        hidden: int | None = 0
+        hidden = 0
         if self.known is not None and not (is_object and value & self.known):
             # An array of rows, or an object around them, is one value: COPY refuses it and sees none of them.
             hidden, _ = self._whole_objects(self.position + 1, end)
@@ -156,7 +157,8 @@ class _Reader:
         """To where the pattern ends; whether something follows."""
         while True:
             self._fill()
-            self.position = pattern.match(self.text, self.position).end()
+            if match := pattern.match(self.text, self.position):
+                self.position = match.end()
             if self.position < len(self.text):
                 return True
             if self.ended:
@@ -189,8 +191,8 @@ def _names(pairs: list[tuple[str, object]]) -> frozenset[str | Twice]:
     keys = frozenset(key for key, _ in pairs)
     if len(keys) == len(pairs):
         return keys
-    seen: set[str] = set()
-    return keys | {Twice(key) for key, _ in pairs if key in seen or seen.add(key)}
+    counts = Counter(key for key, _ in pairs)
+    return keys | {Twice(key) for key, count in counts.items() if count > 1}
 
 
 @dataclass

@@ -6,7 +6,7 @@ import bz2
 import hashlib
 import json
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -17,6 +17,8 @@ from airflow.sdk.exceptions import AirflowException
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    Decompressor = zlib._Decompress | bz2.BZ2Decompressor
 
 
 #: How much of an object is in memory where it is read in parts.
@@ -110,9 +112,10 @@ class Lake:
         :raises LakeError: where the object is missing or access is denied.
         """
         try:
-            return self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            body: bytes = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
         except Exception as error:
             raise self._explained(error, f"read s3://{bucket}/{key}") from error
+        return body
 
     def chunks(self, bucket: str, key: str, start: int = 0) -> Iterator[bytes]:
         """An object's bytes in parts of about a megabyte, without reading it all into memory.
@@ -207,10 +210,13 @@ def decompressed(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
     if not compression:
         yield from chunks
         return
-    makers = {"GZIP": lambda: zlib.decompressobj(wbits=31), "BZIP2": bz2.BZ2Decompressor}
+    makers: dict[str, Callable[[], Decompressor]] = {
+        "GZIP": lambda: zlib.decompressobj(wbits=31),
+        "BZIP2": bz2.BZ2Decompressor,
+    }
     if compression not in makers:
         raise CompressionError(f"the worker cannot decompress {compression}")
-    member = None
+    member: Decompressor | None = None
     try:
         for chunk in chunks:
             rest = chunk
@@ -227,7 +233,7 @@ def decompressed(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
         raise CompressionError(f"the {compression} file ends too early")
 
 
-def _waiting(member: Any) -> bytes | None:
+def _waiting(member: Decompressor) -> bytes | None:
     """What a decompressor still has to decompress; None where it waits for more."""
     if isinstance(member, bz2.BZ2Decompressor):
         return None if member.needs_input else b""
@@ -287,8 +293,8 @@ def hour_rows(
             "hour_start": _timestamp(hour),
             "files_digest": digests[hour.date()],
         }
-        for file in files[hour.date()] or [None]:
-            yield {**row, **(asdict(file) if file else {})}
+        for of_file in [asdict(file) for file in files[hour.date()]] or [{}]:
+            yield {**row, **of_file}
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:

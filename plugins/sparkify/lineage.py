@@ -49,7 +49,7 @@ class Lineage:
     inputs: Sequence[S3Folder | Table] = ()
     outputs: Sequence[Table] = ()
 
-    def facets(self, warehouse: Warehouse) -> OperatorLineage:
+    def facets(self, warehouse: Warehouse) -> OperatorLineage[Any, Any]:
         """In OpenLineage's form, with counts of rows and bytes."""
         from airflow.providers.openlineage.extractors import OperatorLineage
         from openlineage.client.event_v2 import InputDataset, OutputDataset

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sparkify.lake import Line
 from sparkify.paths import SQL
@@ -65,6 +66,8 @@ class RejectedRow:
         :param keys: the keys of the files that were loaded, sorted. Where several of them begin like a name
             that may be cut, it stays as it is, with an ellipsis.
         """
+        if not self.file_name:
+            return replace(self, file_name=None, object_key="")
         name = self.file_name.rstrip("\ufffd")
         key = name.removeprefix(f"s3://{bucket}/")
         start = bisect_left(keys, key)
@@ -85,7 +88,7 @@ class RejectedRow:
         text = line.head.decode(errors="replace").removesuffix("\r")
         return replace(self, raw_line=text, length=line.length)
 
-    def values(self) -> tuple:
+    def values(self) -> tuple[Any, ...]:
         """Of `COLUMNS`, as the run's work table takes them."""
         raw = self.raw_line
         reason = f"{self.reason}{HAS_BOM if raw and raw.startswith(BOM) else ''}"
@@ -200,7 +203,7 @@ class LoadSession:
             rows = self._query(warehouse, SERVERLESS)
         return [RejectedRow(*row) for row in rows]
 
-    def _query(self, warehouse: Warehouse, path: str) -> list[tuple]:
+    def _query(self, warehouse: Warehouse, path: str) -> list[tuple[Any, ...]]:
         with warehouse.reading() as transaction:
             return transaction.execute(
                 (SQL / path).read_text(encoding="utf-8").rstrip().rstrip(";"),

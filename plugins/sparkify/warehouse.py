@@ -169,7 +169,9 @@ class Transaction:
         """The names of the columns that the last statement gave."""
         return [name for name, *_ in self._cursor.description or ()]
 
-    def execute(self, statement: str, parameters: Sequence[Any] = (), *, name: str = "") -> list[tuple]:
+    def execute(
+        self, statement: str, parameters: Sequence[Any] = (), *, name: str = ""
+    ) -> list[tuple[Any, ...]]:
         """Run one statement; returns its rows, `[]` where it has none.
 
         :param parameters: for `%s` in the statement, sent beside it and not in its text.

@@ -4,7 +4,7 @@
 SELECT
     MIN(window_start) AS certified_from,
     MAX(window_end) AS certified_up_to,
-    DATEDIFF(hour, MAX(window_end), GETDATE()) AS hours_behind,
+    DATEDIFF(HOUR, MAX(window_end), GETDATE()) AS hours_behind,
     NVL(SUM(CASE WHEN status = 'missing' THEN hours END), 0) AS missing_hours,
     (SELECT MAX(published_at) FROM sparkify.load_history) AS last_published_at,
     (SELECT MAX(start_time) FROM sparkify.time) AS last_play

@@ -37,11 +37,11 @@ plays_around AS (
     INNER JOIN sparkify.songplays AS plays
         ON
             changes.user_id = plays.user_id
-            AND plays.start_time >= DATEADD(day, -7, changes.changed_at)
-            AND plays.start_time < DATEADD(day, 7, changes.changed_at)
+            AND plays.start_time >= DATEADD(DAY, -7, changes.changed_at)
+            AND plays.start_time < DATEADD(DAY, 7, changes.changed_at)
     WHERE
-        plays.start_time >= DATEADD(day, -7, TIMESTAMP '{{ period_start }}')
-        AND plays.start_time < DATEADD(day, 7, TIMESTAMP '{{ period_end }}')
+        plays.start_time >= DATEADD(DAY, -7, TIMESTAMP '{{ period_start }}')
+        AND plays.start_time < DATEADD(DAY, 7, TIMESTAMP '{{ period_end }}')
     GROUP BY changes.user_id, changes.changed_at
 )
 

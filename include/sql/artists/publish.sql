@@ -83,7 +83,7 @@ coordinates AS (
         artist_latitude,
         artist_longitude,
         ROW_NUMBER() OVER (
-            PARTITION BY artist_id ORDER BY COUNT(*) DESC, artist_latitude, artist_longitude
+            PARTITION BY artist_id ORDER BY COUNT(*) DESC, artist_latitude ASC, artist_longitude ASC
         ) AS choice
     FROM observations
     WHERE

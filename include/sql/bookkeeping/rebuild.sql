@@ -6,17 +6,17 @@
 {% set mode = 'truncate' -%}
 {% if 'songs' in tables -%}
 CREATE TEMP TABLE no_song_observations AS
-SELECT *
+SELECT * -- noqa: AM04
 FROM staging.song_observations
 WHERE song_id IS NULL;
 
 CREATE TEMP TABLE no_artist_observations AS
-SELECT *
+SELECT * -- noqa: AM04
 FROM staging.artist_observations
 WHERE song_id IS NULL;
 
 CREATE TEMP TABLE no_songplays AS
-SELECT *
+SELECT * -- noqa: AM04
 FROM sparkify.songplays
 WHERE start_time IS NULL;
 
@@ -32,7 +32,7 @@ WHERE start_time IS NULL;
 {% endif -%}
 {% if 'users' in tables -%}
 CREATE TEMP TABLE no_user_observations AS
-SELECT *
+SELECT * -- noqa: AM04
 FROM staging.user_observations
 WHERE user_id IS NULL;
 

@@ -49,7 +49,7 @@ FROM (
         song_title,
         artist_name,
         song_length
-    FROM sparkify.songplays AS published
+    FROM sparkify.songplays
     WHERE
         start_time >= TIMESTAMP '{{ window.start_sql }}'
         AND start_time < TIMESTAMP '{{ window.end_sql }}'

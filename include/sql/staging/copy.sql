@@ -1,4 +1,4 @@
-{% set credentials = 'default' if stage.iam_role == 'default' else quote(stage.iam_role) -%}
+{% set credentials = 'DEFAULT' if stage.iam_role == 'default' else quote(stage.iam_role) -%}
 COPY {{ work(stage.source) }}
 FROM {{ quote(uri(stage.source ~ '.manifest')) }}
 IAM_ROLE {{ credentials }}

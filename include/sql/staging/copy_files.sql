@@ -1,4 +1,4 @@
-{% set credentials = 'default' if stage.iam_role == 'default' else quote(stage.iam_role) -%}
+{% set credentials = 'DEFAULT' if stage.iam_role == 'default' else quote(stage.iam_role) -%}
 -- What publish enters in the ledger. The key ends with .json: a COPY that loaded anything but this one object
 -- would fail on the form of the manifest.
 COPY {{ work(stage.source ~ '_files') }}

@@ -10,7 +10,9 @@ import os
 import secrets
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -80,9 +82,15 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with ExitStack() as running:
             found = given_or_made(options)
-            folder = options.data_dir
-            if folder is None and not (options.backend and options.s3_endpoint):
-                folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="local-redshift-")))
+
+            @cache
+            def folder() -> Path:
+                """Made only where a server of this process needs one."""
+                return Path(
+                    options.data_dir
+                    or running.enter_context(tempfile.TemporaryDirectory(prefix="local-redshift-"))
+                )
+
             backend = start_postgres(options, folder, found["PGPASSWORD"], running)
             s3 = start_s3(options, folder, found, running)
             asyncio.run(serve(options, backend, s3, found, interruption))
@@ -113,7 +121,7 @@ def given_or_made(options: argparse.Namespace) -> dict[str, str]:
 
 
 def start_postgres(
-    options: argparse.Namespace, folder: Path | None, password: str, running: ExitStack
+    options: argparse.Namespace, folder: Callable[[], Path], password: str, running: ExitStack
 ) -> tuple[str, int]:
     """The PostgreSQL to use: the given one, or an embedded one that ends with this process."""
     if options.backend:
@@ -121,21 +129,21 @@ def start_postgres(
         if not port.isdigit():
             raise StartupError(f"--backend takes HOST:PORT, not {options.backend!r}.")
         return host or "127.0.0.1", int(port)
-    server = EmbeddedPostgres(folder, free_port(), password)
+    server = EmbeddedPostgres(folder(), free_port(), password)
     running.callback(server.stop if options.data_dir else server.remove)
     server.start()
     return "127.0.0.1", server.port
 
 
 def start_s3(
-    options: argparse.Namespace, folder: Path | None, found: dict[str, str], running: ExitStack
+    options: argparse.Namespace, folder: Callable[[], Path], found: dict[str, str], running: ExitStack
 ) -> LocalS3 | None:
     """An S3 that ends with this process, or None when one is given."""
     if options.s3_endpoint:
         return None
     keys = (found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"])
     server = LocalS3(
-        folder / "s3", options.s3_port or free_port(), *keys, folder / "s3.log", region=options.region
+        folder() / "s3", options.s3_port or free_port(), *keys, folder() / "s3.log", region=options.region
     )
     running.callback(server.stop)
     server.start()
@@ -161,8 +169,7 @@ async def serve(
         await prepare(dsn, options.user, found["REDSHIFT_PASSWORD"], options.database)
     except psycopg.OperationalError as error:
         raise StartupError(f"the PostgreSQL backend cannot be reached: {error}") from error
-    journal = Journal(f"{dsn}/{quote(options.database, safe='')}")
-    await journal.open()
+    journal = await Journal.open(f"{dsn}/{quote(options.database, safe='')}")
     endpoint = S3Endpoint(
         s3.endpoint_url if s3 else options.s3_endpoint,
         options.region,

@@ -13,7 +13,7 @@ from local_redshift.embedded.detached import DetachedProcess, StartupError
 from local_redshift.embedded.ports import free_port
 
 if TYPE_CHECKING:
-    from redshift_connector import Connection
+    from redshift_connector.core import Connection
 
     from local_redshift.embedded.postgres import EmbeddedPostgres
     from local_redshift.embedded.s3 import LocalS3
@@ -132,7 +132,7 @@ class LocalRedshift:
         }
         return redshift_connector.connect(**{**settings, **options})
 
-    def execute(self, sql: str, *parameters: Any) -> list[tuple]:
+    def execute(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """One statement on a connection of its own, committed; its rows, none where it has no result."""
         with closing(self.connect()) as connection:
             connection.autocommit = True

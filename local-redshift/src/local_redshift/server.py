@@ -29,7 +29,7 @@ class RedshiftServer:
         self.journal = journal
         self.backends: dict[bytes, Backend] = {}
         self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.Task] = set()
+        self._clients: set[asyncio.Task[None]] = set()
 
     @property
     def backend_address(self) -> str:
@@ -48,7 +48,8 @@ class RedshiftServer:
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        self._clients.add(task)
+        if task is not None:
+            self._clients.add(task)
         try:
             login = await Startup(self, reader, writer).run()
             if login is not None:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.sdk import BaseOperator
 
@@ -17,8 +17,11 @@ from sparkify.work import Run
 if TYPE_CHECKING:
     import jinja2
     from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
+
+Template = TypeVar("Template", str, dict[str, Any])
 
 
 class SparkifyOperator(BaseOperator):
@@ -47,7 +50,7 @@ class SparkifyOperator(BaseOperator):
     def render_template_fields(
         self, context: Mapping[str, Any], jinja_env: jinja2.Environment | None = None
     ) -> None:
-        super().render_template_fields(self.sql_context(context), jinja_env)
+        super().render_template_fields(cast("Context", self.sql_context(context)), jinja_env)
 
     @cached_property
     def _templates(self) -> jinja2.Environment:
@@ -83,6 +86,13 @@ class SparkifyOperator(BaseOperator):
         figures["seconds"] = f"{time.monotonic() - self._began:.2f}"
         log.info("Done: %s", " ".join(f"{name}={value}" for name, value in figures.items()))
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Airflow's OpenLineage provider calls this after the task."""
         return self.lineage.facets(self.warehouse)
+
+
+def rendered(operator: BaseOperator, template: Template, names: Mapping[str, Any]) -> Template:
+    """A text, the file of that path, or a dictionary of them, rendered with names beside Airflow's own."""
+    # Airflow declares its own names only, but takes any.
+    result: Template = operator.render_template(template, cast("Context", names))
+    return result

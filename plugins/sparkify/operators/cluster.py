@@ -86,7 +86,8 @@ class EnsureCopyRoleOperator(AwsOperator):
             log.info("Role %s exists", role["Arn"])
         self.client.put_role_policy(RoleName=self.role_name, PolicyName=POLICY_NAME, PolicyDocument=reads)
         log.info("It reads s3://%s and s3://%s, and nothing else", self.s3_bucket, self.work_bucket)
-        return role["Arn"]
+        arn: str = role["Arn"]
+        return arn
 
 
 class PlanClusterOperator(AwsOperator):
@@ -130,7 +131,8 @@ class PlanClusterOperator(AwsOperator):
             [found] = self.client.describe_clusters(ClusterIdentifier=cluster)["Clusters"]
         except self.client.exceptions.ClusterNotFoundFault:
             return None
-        return found["ClusterStatus"]
+        status: str = found["ClusterStatus"]
+        return status
 
     def _change_is_needed(self, cluster: str, status: str | None) -> tuple[bool, str]:
         """Whether to act, and the state to wait for."""

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 from sparkify.lake import Lake, LakeError
 from sparkify.lineage import Lineage, Table
-from sparkify.operators.base import SparkifyOperator
+from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.warehouse import CommitUnknownError, Transaction, TransientError, WarehouseError
 from sparkify.work import Run
 
@@ -53,7 +53,8 @@ class PublishOperator(SparkifyOperator):
     and are not the same, nothing is published; where that holds for a song file, the run's songs are left
     out.
 
-    :param candidates: the descriptions that the checks let pass, a table before those that read it.
+    :param candidates: the descriptions that the checks let pass, a table before those that read it, or the
+        XComArg of them.
     :param s3_bucket: the bucket that the ledger's object keys belong to.
     :returns: (XCom) the window's row of load_history; empty where another run's row has taken its place.
     :raises AirflowFailException: where others published a part of the window from files listed later, or
@@ -73,7 +74,7 @@ class PublishOperator(SparkifyOperator):
     def __init__(
         self,
         *,
-        candidates: Sequence[Any],
+        candidates: Any,
         s3_bucket: str,
         work_bucket: str,
         work_prefix: str = "",
@@ -81,7 +82,7 @@ class PublishOperator(SparkifyOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.candidates = candidates
+        self.candidates: Sequence[Mapping[str, Any]] = candidates
         self.s3_bucket = s3_bucket
         self.work_bucket = work_bucket
         self.work_prefix = work_prefix
@@ -179,7 +180,7 @@ class PublishOperator(SparkifyOperator):
         files = [(f"{candidate['table']}/publish.sql", candidate) for candidate in self.candidates]
         files += [(path, {"candidate": None, "mode": None}) for path in LEDGERS]
         return [
-            (path, self.render_template(path, {**names, "candidate": of["candidate"], "mode": of["mode"]}))
+            (path, rendered(self, path, {**names, "candidate": of["candidate"], "mode": of["mode"]}))
             for path, of in files
         ]
 
@@ -192,7 +193,7 @@ class PublishOperator(SparkifyOperator):
         :raises AirflowFailException: where they published a part of it.
         """
         hours = transaction.execute(
-            self.render_template(SUPERSEDED, self._names(context)), name="compare with what others published"
+            rendered(self, SUPERSEDED, self._names(context)), name="compare with what others published"
         )
         if not hours:
             return False
@@ -211,12 +212,12 @@ class PublishOperator(SparkifyOperator):
     def _leave_out_superseded_songs(self, context: Mapping[str, Any], transaction: Transaction) -> None:
         names = self._names(context)
         files = transaction.execute(
-            self.render_template(SUPERSEDED_SONGS, names), name="compare with the songs that others published"
+            rendered(self, SUPERSEDED_SONGS, names), name="compare with the songs that others published"
         )
         if files:
             log.info("The run's songs are left to the next run: %d of its files were published since "
                      "with other bytes, the first, %s, by run %s", len(files), *files[0])  # fmt: skip
-            transaction.run_script(self.render_template(LEAVE_OUT_SONGS, names), LEAVE_OUT_SONGS)
+            transaction.run_script(rendered(self, LEAVE_OUT_SONGS, names), LEAVE_OUT_SONGS)
 
     def _publish_ids(self, transaction: Transaction, run: Run) -> set[str]:
         """The attempts of the run, of this try and earlier ones, whose COMMIT took place."""

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify import alerts
 from sparkify.checks import FAILED, WARNED, Check, Result, read_checks, results_table, summary
-from sparkify.operators.base import SparkifyOperator
+from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.paths import SQL
 from sparkify.text import fit, visible
 from sparkify.warehouse import Transaction, TransientError, WarehouseError
@@ -121,10 +121,11 @@ class DataQualityOperator(SparkifyOperator):
         for folder, candidate in relations.items():
             of_table = {**names, "candidate": candidate, "staged": staged.get(folder)}
             for check in read_checks(SQL / folder / "checks.yaml"):
-                fields = self.render_template({"relation": "{{ candidate }}", **check.fields}, of_table)
-                query = self.render_template(check.query, {**of_table, **fields})
-                explain = self.render_template(check.explain, of_table) if check.explain else None
-                thresholds = self.render_template(
+                fields = rendered(self, {"relation": "{{ candidate }}", **check.fields}, of_table)
+                query = rendered(self, check.query, {**of_table, **fields})
+                explain = rendered(self, check.explain, of_table) if check.explain else None
+                thresholds = rendered(
+                    self,
                     {
                         "warn_if": check.warn_if,
                         "error_if": check.error_if,
@@ -148,7 +149,7 @@ class DataQualityOperator(SparkifyOperator):
                 raise
             except QueryError as error:
                 check, _, _ = waiting.popleft()
-                results.append(check.broken(error.__cause__))
+                results.append(check.broken(error.cause))
         return results
 
     def _ask(self, transaction: Transaction, check: Check, query: str, explain: str | None) -> Result:
@@ -164,7 +165,7 @@ class DataQualityOperator(SparkifyOperator):
         except TransientError:
             raise
         except WarehouseError as error:
-            raise QueryError from error
+            raise QueryError(error) from error
 
     def _store(self, run: Run, results: Sequence[Result]) -> None:
         rows = [
@@ -182,3 +183,7 @@ class DataQualityOperator(SparkifyOperator):
 
 class QueryError(Exception):
     """A check's query failed, by its cause; its transaction is lost."""
+
+    def __init__(self, cause: WarehouseError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause

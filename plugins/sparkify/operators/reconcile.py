@@ -218,4 +218,4 @@ def songplays(transaction: Transaction, day: date) -> int:
         [f"{start}", f"{start + DAY}"],
         name=f"count the plays of {day}",
     )
-    return count
+    return int(count)

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from sparkify.bookkeeping import REMEDY, differences, rebuild
 from sparkify.declarations import column_differences, declared_tables, missing_relations
 from sparkify.migrations import Migration, applied_versions, read_migrations, record, upgrade
+from sparkify.operators.base import rendered
 from sparkify.paths import MIGRATIONS
 from sparkify.settings import READERS, checked
 from sparkify.warehouse import Transaction, Warehouse
@@ -134,7 +135,7 @@ class SchemaOperator(BaseOperator):
         match = READERS.fullmatch(checked(self.readers, "sparkify_readers"))
         if match is None:
             return ""
-        return self.render_template(self.grant_sql, {"readers": f'{match[1].upper()} "{match[2].lower()}"'})
+        return rendered(self, self.grant_sql, {"readers": f'{match[1].upper()} "{match[2].lower()}"'})
 
 
 class RebuildOperator(SchemaOperator):

@@ -40,12 +40,12 @@ class CreateServerlessOperator(AwsOperator):
         found = find(self.client, self.resource, self.name)
         if found:
             log.info("Nothing to create: %s %s is %s", self.resource, self.name, found["status"])
-            return found["status"]
+            return str(found["status"])
         settings = {key: value for key, value in self.settings.items() if value not in (None, [], "")}
         create = getattr(self.client, f"create_{self.resource}")
         made = create(**{f"{self.resource}Name": self.name}, **settings)[self.resource]
         log.info("Created %s %s: %s", self.resource, self.name, made["status"])
-        return made["status"]
+        return str(made["status"])
 
 
 class DeleteServerlessOperator(AwsOperator):
@@ -141,6 +141,7 @@ class ServerlessSensor(BaseSensorOperator):
 def find(client: Any, resource: str, name: str) -> dict[str, Any] | None:
     """The namespace or workgroup of that name, as the API describes it."""
     try:
-        return getattr(client, f"get_{resource}")(**{f"{resource}Name": name})[resource]
+        found: dict[str, Any] = getattr(client, f"get_{resource}")(**{f"{resource}Name": name})[resource]
     except client.exceptions.ResourceNotFoundException:
         return None
+    return found

@@ -28,7 +28,7 @@ from sparkify.lake import (
     manifest,
 )
 from sparkify.lineage import Lineage, S3Folder, Table
-from sparkify.operators.base import SparkifyOperator
+from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.paths import JSONPATHS
 from sparkify.rejected import (
     RAW_LINE_BYTES,
@@ -237,7 +237,8 @@ class StageToRedshiftOperator(SparkifyOperator):
     ) -> tuple[int, Rejected, set[str | None], frozenset[str] | None]:
         """The landing table of the run; how many rows COPY loaded, those that are not to be, the object keys
         of the files of which it refused some, and the keys that it takes."""
-        copied, refused = 0, set()
+        copied: int = 0
+        refused: set[str | None] = set()
         rejects = run.table(f"{self.source}_rejected")
         with self.warehouse.transaction() as transaction:
             transaction.run_script(self.create_sql, f"staging/{self.source}/create.sql")
@@ -275,12 +276,17 @@ class StageToRedshiftOperator(SparkifyOperator):
         """The rows that COPY refused; the raw text that Redshift Serverless does not keep is read from S3."""
         keys = sorted(file.object_key for file in files)
         rows = [row.of_file(self.s3_bucket, keys) for row in session.read(self.warehouse, at_least)]
-        known, numbers = set(keys), {}
+        known = set(keys)
+        numbers: dict[str, set[int]] = {}
         for row in rows:
-            if row.raw_line is None and row.object_key in known:
+            if row.raw_line is None and row.line_number is not None and row.object_key in known:
                 numbers.setdefault(row.object_key, set()).add(row.line_number)
-        lines = {key: self._lines(key, of_file) for key, of_file in numbers.items()}
-        return [row.with_raw_line(lines.get(row.object_key, {}).get(row.line_number)) for row in rows]
+        lines: dict[tuple[str | None, int | None], Line] = {
+            (key, number): line
+            for key, of_file in numbers.items()
+            for number, line in self._lines(key, of_file).items()
+        }
+        return [row.with_raw_line(lines.get((row.object_key, row.line_number))) for row in rows]
 
     def _lines(self, key: str, numbers: set[int]) -> dict[int, Line]:
         """Lines of a file; none where it cannot be read: the rows are rejected also without their text."""
@@ -304,7 +310,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         with self.warehouse.transaction() as transaction:
             transaction.lock()
             names = {**self.sql_context(context), "run_id": run.run_id, "sources": [self.source]}
-            transaction.run_script(self.render_template(PUBLISH_REJECTED, names), PUBLISH_REJECTED)
+            transaction.run_script(rendered(self, PUBLISH_REJECTED, names), PUBLISH_REJECTED)
 
     def _refuse(self, run: Run, rejected: Rejected, budget: int, cause: Exception | None = None) -> NoReturn:
         log.error("Rejected rows, the first %d:\n%s", len(rejected.first), rows_table(rejected.first))
@@ -344,7 +350,7 @@ class StageToRedshiftOperator(SparkifyOperator):
             with self.warehouse.transaction() as transaction:
                 transaction.insert(run.table(f"{self.source}_torn"), TORN_COLUMNS, torn)
 
-    def _hidden(self, file: SourceFile, known: frozenset[str] | None) -> tuple | None:
+    def _hidden(self, file: SourceFile, known: frozenset[str] | None) -> tuple[Any, ...] | None:
         """A file's row of the work table of torn files; None where it hides nothing."""
         hidden: int | None = 0
         line, reason = None, None
@@ -353,7 +359,7 @@ class StageToRedshiftOperator(SparkifyOperator):
             for value in values(decompressed(chunks, self.compression), known):
                 if value.hidden != 0:
                     line = line or value.line
-                    hidden = None if None in (hidden, value.hidden) else hidden + value.hidden
+                    hidden = None if hidden is None or value.hidden is None else hidden + value.hidden
             if hidden is None:
                 reason = "too much of it could be the beginning of a row and is none"
         except CompressionError as error:

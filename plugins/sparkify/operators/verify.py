@@ -19,6 +19,7 @@ from sparkify.bookkeeping import REMEDY, differences
 from sparkify.declarations import column_differences, key_differences, missing_relations
 from sparkify.lake import Lake, SourceFile, folder, manifest
 from sparkify.migrations import applied_versions, read_migrations
+from sparkify.operators.base import rendered
 from sparkify.paths import MIGRATIONS
 from sparkify.settings import refuse_unknown_variables
 from sparkify.warehouse import Warehouse, WarehouseError, quote
@@ -117,7 +118,7 @@ class VerifyConnectionsOperator(VerifyOperator):
         with self.warehouse.reading() as transaction:
             [(user, version)] = transaction.execute("SELECT CURRENT_USER, VERSION()", name="ask who we are")
         log.info("Connection %s: user %s of %s", self.redshift_conn_id, user, version)
-        return user
+        return str(user)
 
 
 class VerifyBucketsOperator(VerifyOperator):
@@ -245,7 +246,7 @@ class VerifyCopyOperator(VerifyOperator):
     def copy_script(self, manifest_uri: str) -> str:
         """The rendered statements."""
         names = {"manifest": manifest_uri, "iam_role": self.iam_role, "region": self.region, "quote": quote}
-        return self.render_template(self.copy_sql, names)
+        return rendered(self, self.copy_sql, names)
 
     def _smallest_file(self) -> SourceFile:
         for prefix in map(folder, self.s3_prefixes):
@@ -364,4 +365,6 @@ def _ahead(moment: datetime, before: datetime) -> timedelta:
 
 def _headers(lake: Lake, bucket: str) -> Mapping[str, str]:
     """The headers of S3's answer to a listing of one key."""
-    return lake.client.list_objects_v2(Bucket=bucket, MaxKeys=1)["ResponseMetadata"]["HTTPHeaders"]
+    answer = lake.client.list_objects_v2(Bucket=bucket, MaxKeys=1)
+    headers: Mapping[str, str] = answer["ResponseMetadata"]["HTTPHeaders"]
+    return headers

@@ -73,9 +73,7 @@ async def download(request: Request, name: str, start: str, end: str) -> Respons
     if name not in questions():
         raise HTTPException(404, f"There is no question {name!r}: {', '.join(questions())}")
     try:
-        return await request.app.state.places.answer(
-            request, partial(csv_file, questions()[name], start, end)
-        )
+        return await _places(request).answer(request, partial(csv_file, questions()[name], start, end))
     except NoPlaceError as error:
         raise HTTPException(503, str(error), LATER) from error
 
@@ -112,9 +110,14 @@ def topic_page(topic: Topic, start: str, end: str, inquiry: Inquiry) -> Response
     return _html(topic, content.period.start.isoformat(), content.period.end.isoformat(), content)
 
 
+def _places(request: Request) -> Places:
+    places: Places = request.app.state.places
+    return places
+
+
 async def _show(request: Request, topic: Topic, start: str, end: str) -> Response:
     try:
-        return await request.app.state.places.answer(request, partial(topic_page, topic, start, end))
+        return await _places(request).answer(request, partial(topic_page, topic, start, end))
     except NoPlaceError as error:
         return _html(topic, start, end, problem=str(error), status=503)
 

@@ -227,8 +227,10 @@ def collect(inquiry: Inquiry, topics: Iterable[Topic], period: Period, fresh: Fr
     answers = inquiry.ask([(entry.question, entry.rows) for _, entry in asked], period)
     sections: dict[Topic, list[Section]] = {}
     for (topic, entry), answer in zip(asked, answers, strict=True):
-        failed = isinstance(answer, WarehouseError)
-        section = Section(entry, error=answer) if failed else Section(entry, answer)
+        if isinstance(answer, WarehouseError):
+            section = Section(entry, error=answer)
+        else:
+            section = Section(entry, answer)
         sections.setdefault(topic, []).append(section)
     return Content(period, fresh, sections)
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparkify.analytics import PATIENCE_S, Answer, Period, Question, ask
 from sparkify.warehouse import GRACE_S, Deadline, Warehouse, WarehouseError
@@ -63,7 +63,8 @@ class Inquiry:
         ]
         given_up, late = self._deadline.given_up, set(answers)
         while late and (left := self._deadline.left):
-            _, unanswered = wait({*late, given_up}, left + GRACE_S, FIRST_COMPLETED)
+            waited: set[Future[Any]] = {*late, given_up}
+            _, unanswered = wait(waited, left + GRACE_S, FIRST_COMPLETED)
             late = unanswered - {given_up}
         return [self._outcome(answer) for answer in answers]
 

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 
 import jinja2
 import pytest
 import sqlparse
-from sqlfluff.core import FluffConfig, Linter
 
-from sparkify.analytics import Period, questions
-from sparkify.bookkeeping import comparison, rebuild_script
-from sparkify.fingerprint import fingerprint_sql
-from sparkify.migrations import read_migrations
-from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_SONGS
-from sparkify.operators.quality import STAGED
-from sparkify.paths import MIGRATIONS, SQL
-from sparkify.rejected import PROVISIONED, SERVERLESS
-from sparkify.warehouse import HOLDERS, split_statements
-from tests.support.documents import sql_blocks
-from tests.support.pipeline import PipelineRun, load_dag
+from sparkify.paths import SQL
+from sparkify.warehouse import split_statements
+from tests import lint_sql
+from tests.lint_sql import POSTGRESQL, REDSHIFT, faults
+from tests.support.scripts import rendered_scripts
 
 pytestmark = pytest.mark.unit
-
-MODES = ("append", "truncate")
-NOVEMBER = Period.parse("2018-11-01", "2018-12-01")
 
 # What sqlfluff's Redshift dialect lets through although Redshift refuses it, or this project forbids it.
 RULES = {
@@ -91,71 +80,6 @@ def broken_rules(statement: str) -> list[str]:
     return [name for name, rule in RULES.items() if re.search(rule, statement, re.IGNORECASE | re.DOTALL)]
 
 
-@cache
-def rendered_scripts() -> dict[str, str]:
-    """`<path> (<mode>)` to the SQL that the DAGs' own tasks run, for every file and check."""
-    scripts: dict[str, str] = {}
-    schema = PipelineRun(load_dag("sparkify_schema"), variables={"sparkify_readers": "ROLE analysts"})
-    task, _ = schema.rendered("create_schema")
-    for path, sql in zip(schema.dag.get_task("create_schema").create_sql, task.create_sql, strict=True):
-        scripts[path] = sql
-    scripts["grant.sql"] = task._grants()
-    for migration in read_migrations(MIGRATIONS):
-        scripts[f"migrations/{migration.name}.sql"] = migration.script
-
-    for mode in MODES:
-        params = {
-            "window_start": "2018-11-01T00:00:00Z",
-            "window_end": "2018-12-01T00:00:00Z",
-            "dimension_mode": mode,
-        }
-        run = PipelineRun(load_dag("sparkify"), params)
-        for source in ("events", "songs"):
-            task, _ = run.rendered(f"stage_{source}")
-            scripts[f"staging/{source}/create.sql"] = task.create_sql
-            scripts[f"staging/copy.sql ({source})"] = task.copy_sql
-            scripts[f"staging/copy_files.sql ({source})"] = task.copy_files_sql
-            scripts[f"staging/create_rejected.sql ({source})"] = task.create_rejected_sql
-            if task.reject_sql:
-                scripts[f"staging/{source}/reject.sql"] = task.reject_sql
-            run.xcoms[f"stage_{source}", "return_value"] = dict.fromkeys(STAGED, 1)
-        candidates = []
-        for table in ("songs", "artists", "songplays", "users", "time"):
-            task, context = run.rendered(f"load_{table}")
-            scripts[f"{table}/load.sql"] = task.sql
-            candidate = task.sql_context(context)["candidate"]
-            candidates.append({"table": table, "candidate": candidate, "mode": mode, "rows": 1})
-        task, context = run.rendered("run_quality_checks")
-        relations = {f"staging/{source}": f"staging.{source}__1" for source in task.sources}
-        relations |= {candidate["table"]: candidate["candidate"] for candidate in candidates}
-        for check, query, explain in task._statements(
-            task.sql_context(context), relations, task._staged(context)
-        ):
-            name = f"{check.table}/checks.yaml {check.name}"
-            scripts |= {name: query, **({f"{name} (explain)": explain} if explain else {})}
-            if check.query.endswith(".sql"):
-                scripts[f"{check.query} ({name})"] = query
-        run.xcoms["run_quality_checks", "return_value"] = candidates
-        task, context = run.rendered("publish")
-        for path, sql in task._scripts(context, task.begin(context)):
-            scripts[f"{path} ({mode})"] = sql
-        for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS):
-            scripts[path] = task.render_template(path, task._names(context))
-    copy, _ = PipelineRun(load_dag("sparkify_verify")).rendered("copy")
-    scripts["verify.sql"] = copy.copy_script("s3://work/verify.manifest")
-    for path in (PROVISIONED, SERVERLESS, HOLDERS):
-        scripts[path] = (SQL / path).read_text().replace("%s", "1")
-    for name in ("hours", "windows", "tables"):
-        scripts[f"bookkeeping/{name}.sql"] = comparison(name)
-    scripts["bookkeeping/rebuild.sql"] = rebuild_script(["songs", "users", "time"])
-    scripts["fingerprint.sql"] = fingerprint_sql()
-    for question in questions().values():
-        scripts[f"analytics/{question.name}.sql"] = question.sql(NOVEMBER, 20)
-    for number, sql in enumerate(sql_blocks("analysts.md"), 1):
-        scripts[f"docs/analysts.md {number}"] = sql
-    return scripts
-
-
 def rendered_files() -> set[str]:
     """The SQL files that went into the rendered scripts, by name or by import."""
     loader = jinja2.Environment(loader=jinja2.FileSystemLoader(SQL))
@@ -171,14 +95,6 @@ def test_every_sql_file_is_rendered():
 
 
 @pytest.mark.parametrize("name", sorted(rendered_scripts()))
-def test_sql_parses_as_redshift(name):
-    linter = Linter(config=FluffConfig(overrides={"dialect": "redshift"}))
-    parsed = linter.parse_string(rendered_scripts()[name] + "\n")
-    assert [f"line {e.line_no}: {e.desc()}" for e in parsed.violations] == []
-    assert "unparsable" not in parsed.tree.type_set()
-
-
-@pytest.mark.parametrize("name", sorted(rendered_scripts()))
 def test_sql_keeps_the_rules_that_the_parser_does_not_know(name):
     statements = split_statements(sqlparse.format(rendered_scripts()[name], strip_comments=True))
     assert {rule for statement in statements for rule in broken_rules(statement)} == set()
@@ -189,6 +105,34 @@ def test_each_rule_catches_its_violation(rule):
     assert rule in broken_rules(VIOLATIONS[rule])
 
 
-def test_a_statement_that_is_no_sql_fails_the_parser():
-    linter = Linter(config=FluffConfig(overrides={"dialect": "redshift"}))
-    assert linter.parse_string("INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING\n").violations
+@pytest.mark.parametrize(
+    ("sql", "rule"),
+    [
+        ("INSERT INTO t (a) VALUES (1) ON CONFLICT DO NOTHING", "PRS"),
+        ("SELECT * FROM t", "AM04"),
+        ("SELECT RANK() OVER (ORDER BY a DESC, b) AS place FROM t", "AM03"),
+        ("select a FROM t", "CP01"),
+    ],
+)
+def test_lint_names_the_script_the_line_and_the_rule(sql, rule):
+    [fault] = faults({"a.sql": f"-- A comment.\n{sql};\n"}, REDSHIFT)
+    assert fault.startswith(f"a.sql, line 2: {rule} ")
+    assert fault.endswith(f"\n    {sql};")
+
+
+def test_lint_knows_the_catalogue_for_postgresql():
+    assert list(faults({"a.sql": "INSERT INTO t (a) VALUES (1) ON CONFLICT DO NOTHING;"}, POSTGRESQL)) == []
+
+
+def test_lint_says_the_same_of_one_text_once():
+    [fault] = faults({"a.sql": "SELECT * FROM t", "b.sql": "SELECT * FROM t\n\n"}, REDSHIFT)
+    assert fault.startswith("a.sql, ")
+
+
+def test_lint_fails_with_what_to_do(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(lint_sql, "CATALOGUE", tmp_path)
+    monkeypatch.setattr(lint_sql, "rendered_scripts", lambda: {"a.sql": "SELECT a FROM t"})
+    assert lint_sql.main() == 0
+    monkeypatch.setattr(lint_sql, "rendered_scripts", lambda: {"a.sql": "SELECT * FROM t"})
+    assert lint_sql.main() == 1
+    assert capsys.readouterr().out.splitlines()[-1].endswith("then run make lint-sql.")

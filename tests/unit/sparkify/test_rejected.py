@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+from types import SimpleNamespace
 
+import pytest
+from botocore.response import StreamingBody
+
+from sparkify.lake import Lake, SourceFile
+from sparkify.operators.stage import StageToRedshiftOperator
 from sparkify.rejected import RejectedRow
 
 pytestmark = pytest.mark.unit
@@ -29,3 +35,31 @@ KEYS = sorted([
 def test_a_rejected_row_belongs_to_a_file_or_to_all_that_it_may_be_of(name, file_name, object_key):
     row = RejectedRow(f"s3://lake/{name}", 1, "title", 1213, "Missing data", None).of_file("lake", KEYS)
     assert (row.file_name, row.object_key) == (f"s3://lake/{file_name}", object_key)
+
+
+def test_a_rejected_row_without_a_file_may_be_of_any():
+    row = RejectedRow(None, None, "title", 1213, "Missing data", None).of_file("lake", KEYS)
+    assert (row.file_name, row.object_key) == (None, "")
+    assert row.sentence() == "a file of the run, column title: Missing data (error 1213)"
+
+
+def test_a_refused_row_without_a_line_number_is_kept_without_its_text():
+    """Redshift Serverless keeps no text: it is read from the file, where file and line are known."""
+    stage = StageToRedshiftOperator(
+        task_id="stage", source="songs", s3_bucket="lake", s3_prefix="song_data", work_bucket="work"
+    )
+    stage.lake = Lake()
+    stage.lake.client = SimpleNamespace(
+        get_object=lambda **_: {"Body": StreamingBody(io.BytesIO(b"first\nsecond\n"), 13)}
+    )
+    refused = [
+        RejectedRow(name, line, "title", 1213, "Missing data", None)
+        for name, line in ((f"s3://lake/{KEYS[0]}", 2), (f"s3://lake/{KEYS[0]}", None), (None, 1))
+    ]
+    session = SimpleNamespace(read=lambda warehouse, at_least: refused)
+    rows = stage._refused(session, [SourceFile(KEYS[0], "e1", 13, "2018-11-02 00:00:00")], at_least=3)
+    assert [(row.object_key, row.line_number, row.raw_line) for row in rows] == [
+        (KEYS[0], 2, "second"),
+        (KEYS[0], None, None),
+        ("", 1, None),
+    ]

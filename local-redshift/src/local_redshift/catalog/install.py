@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from local_redshift.sql.ddl import TEMPLATE_DATABASE
 
@@ -27,9 +27,7 @@ async def prepare(server: str, user: str, password: str, database: str) -> None:
         await _ensure_role(connection, user, password, "LOGIN CREATEROLE CREATEDB")
         reader_password = secrets.token_urlsafe(24)
         await _ensure_role(connection, READER, reader_password, "LOGIN")
-        journal = make_conninfo(
-            **{**conninfo_to_dict(server), "dbname": database, "user": READER, "password": reader_password}
-        )
+        journal = make_conninfo(server, dbname=database, user=READER, password=reader_password)
         databases = await _databases(connection)
         if TEMPLATE_DATABASE not in databases:
             await connection.execute(f"CREATE DATABASE {TEMPLATE_DATABASE} IS_TEMPLATE true")
@@ -71,7 +69,8 @@ async def _databases(connection: psycopg.AsyncConnection) -> set[str]:
 async def _is_ours(server: str, database: str) -> bool:
     async with await _connect(server, database) as connection:
         found = await connection.execute("SELECT to_regclass('redshift.journal_connection') IS NOT NULL")
-        return (await found.fetchone())[0]
+        [(is_ours,)] = await found.fetchall()
+        return bool(is_ours)
 
 
 async def _install(server: str, database: str, journal: str) -> None:

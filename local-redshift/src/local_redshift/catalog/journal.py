@@ -13,19 +13,17 @@ from local_redshift.catalog.records import LoadError, LoadRecord
 class Journal:
     """Writes the load tables."""
 
-    def __init__(self, dsn: str):
+    def __init__(self, dsn: str, connection: psycopg.AsyncConnection):
         self._dsn = dsn
-        self._connection: psycopg.AsyncConnection | None = None
+        self._connection = connection
         self._lock = asyncio.Lock()
 
-    async def open(self) -> None:
-        self._connection = await psycopg.AsyncConnection.connect(
-            self._dsn, autocommit=True, application_name="local-redshift"
-        )
+    @classmethod
+    async def open(cls, dsn: str) -> Journal:
+        return cls(dsn, await _connect(dsn))
 
     async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
+        await self._connection.close()
 
     async def _reopen_when_lost(self) -> None:
         """PostgreSQL may have been restarted since the last load."""
@@ -33,13 +31,13 @@ class Journal:
             await self._connection.execute("SELECT 1")
         except psycopg.OperationalError:
             await self.close()
-            await self.open()
+            self._connection = await _connect(self._dsn)
 
     async def begin(self, pid: int, user: str, table: str, table_id: int, source: str) -> LoadRecord:
         async with self._lock:
             await self._reopen_when_lost()
             cursor = await self._connection.execute("SELECT nextval('redshift.query_id'), clock_timestamp()")
-            query, started = await cursor.fetchone()
+            [(query, started)] = await cursor.fetchall()
             started = started.astimezone(datetime.UTC).replace(tzinfo=None)
             record = LoadRecord(query, pid, user, table, table_id, source, started)
             await self._connection.execute(
@@ -125,6 +123,10 @@ INSERT_ERROR = (
     f"INSERT INTO redshift.load_errors ({', '.join(ERROR_COLUMNS)}) "
     f"VALUES ({', '.join(f'%({name})s' for name in ERROR_COLUMNS)})"
 )
+
+
+async def _connect(dsn: str) -> psycopg.AsyncConnection:
+    return await psycopg.AsyncConnection.connect(dsn, autocommit=True, application_name="local-redshift")
 
 
 def _clip(text: str, size: int) -> str:

@@ -164,7 +164,7 @@ SELECT
     table_name,
     started AS start_time,
     ended AS end_time,
-    (extract(epoch FROM ended - started) * 1000000)::bigint AS duration,
+    (extract(EPOCH FROM ended - started) * 1000000)::bigint AS duration,
     data_source,
     'JSON'::text AS file_format,
     loaded_rows,
@@ -200,8 +200,12 @@ SELECT
 FROM redshift.load_files_now();
 
 CREATE OR REPLACE VIEW pg_catalog.stv_db_isolation_level AS
-SELECT oid::integer AS db_id, datname::text AS db_name, 'Snapshot Isolation'::text AS isolation_level
-FROM pg_catalog.pg_database WHERE NOT datistemplate;
+SELECT
+    oid::integer AS db_id,
+    datname::text AS db_name,
+    'Snapshot Isolation'::text AS isolation_level
+FROM pg_catalog.pg_database
+WHERE NOT datistemplate;
 
 CREATE OR REPLACE VIEW pg_catalog.svv_table_info AS
 SELECT
@@ -215,7 +219,7 @@ SELECT
     (pg_catalog.pg_relation_size(c.oid) / 1048576)::bigint AS size,
     greatest(c.reltuples, 0)::numeric(38, 0) AS tbl_rows
 FROM pg_catalog.pg_class AS c
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
 WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'redshift');
 
 CREATE OR REPLACE VIEW pg_catalog.pg_table_def AS
@@ -225,14 +229,17 @@ SELECT
     a.attname AS "column",
     pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
     'none'::text AS encoding,
-    false AS distkey,
+    FALSE AS distkey,
     0 AS sortkey,
-    a.attnotnull AS notnull
+    a.attnotnull AS "notnull"
 FROM pg_catalog.pg_class AS c
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
-WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
-    AND n.nspname = ANY (pg_catalog.current_schemas(false));
+INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+INNER JOIN pg_catalog.pg_attribute AS a ON c.oid = a.attrelid
+WHERE
+    c.relkind = 'r'
+    AND a.attnum > 0
+    AND NOT a.attisdropped
+    AND n.nspname = any(pg_catalog.current_schemas(FALSE));
 
 CREATE OR REPLACE VIEW pg_catalog.svv_tables AS
 SELECT
@@ -241,7 +248,8 @@ SELECT
     table_name::text AS table_name,
     table_type::text AS table_type,
     NULL::text AS remarks
-FROM information_schema.tables WHERE table_schema <> 'redshift';
+FROM information_schema.tables
+WHERE table_schema <> 'redshift';
 
 CREATE OR REPLACE VIEW pg_catalog.svv_columns AS
 SELECT
@@ -258,7 +266,8 @@ SELECT
     numeric_precision_radix::integer AS numeric_precision_radix,
     numeric_scale::integer AS numeric_scale,
     NULL::text AS remarks
-FROM information_schema.columns WHERE table_schema <> 'redshift';
+FROM information_schema.columns
+WHERE table_schema <> 'redshift';
 
 CREATE OR REPLACE VIEW pg_catalog.svv_redshift_tables AS
 SELECT
@@ -271,7 +280,14 @@ SELECT
 FROM pg_catalog.svv_tables;
 
 CREATE OR REPLACE VIEW pg_catalog.svv_all_tables AS
-SELECT database_name, schema_name, table_name, table_acl, table_type, remarks FROM pg_catalog.svv_redshift_tables;
+SELECT
+    database_name,
+    schema_name,
+    table_name,
+    table_acl,
+    table_type,
+    remarks
+FROM pg_catalog.svv_redshift_tables;
 
 CREATE OR REPLACE VIEW pg_catalog.svv_redshift_columns AS
 SELECT
@@ -284,7 +300,7 @@ SELECT
     column_default,
     is_nullable,
     'none'::text AS encoding,
-    false AS distkey,
+    FALSE AS distkey,
     0 AS sortkey,
     NULL::text AS column_acl,
     remarks
@@ -315,7 +331,8 @@ SELECT
     NULL::text AS schema_acl,
     NULL::text AS source_database,
     NULL::text AS schema_option
-FROM pg_catalog.pg_namespace WHERE nspname <> 'redshift';
+FROM pg_catalog.pg_namespace
+WHERE nspname <> 'redshift';
 
 CREATE OR REPLACE VIEW pg_catalog.svv_transactions AS
 SELECT
@@ -329,7 +346,7 @@ SELECT
     l.relation::integer AS relation,
     l.granted
 FROM pg_catalog.pg_locks AS l
-JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+INNER JOIN pg_catalog.pg_stat_activity AS a ON l.pid = a.pid
 WHERE l.locktype IN ('relation', 'transactionid') AND a.datname = current_database();
 
 DO $do$

@@ -27,6 +27,8 @@ from local_redshift.sql.copy_grammar import CopyCommand
 #: Redshift's limit for one JSON object, in bytes.
 MAX_OBJECT = 4 * 1024 * 1024
 
+Members = dict[str, msgspec.Raw] | list[msgspec.Raw]
+
 
 class TooManyErrors(Exception):
     """MAXERROR is reached: the load fails."""
@@ -206,7 +208,8 @@ class Converter:
         line = file.lines
         counted = 0
         while True:
-            start = SPACE.match(text, position).end()
+            blank = SPACE.match(text, position)
+            start = blank.end() if blank else position
             if start == len(text):
                 position = start
                 break
@@ -263,19 +266,22 @@ class Converter:
 
     def _tokens(self, value: bytes) -> list[bytes | None]:
         """The raw JSON text of each column's value."""
-        if LONE_SURROGATE.search(value):
+        if surrogate := LONE_SURROGATE.search(value):
             mark = self.command.accept_invalid_chars
             if mark is None:
                 raise FieldError(
                     1220,
                     "String contains invalid or unsupported UTF-8 codepoints. Bad UTF-8 hex sequence: "
-                    + LONE_SURROGATE.search(value).group()[-4:].decode(errors="replace").lower()
+                    + surrogate.group()[-4:].decode(errors="replace").lower()
                     + " (error 5)",
                 )
             value = LONE_SURROGATE.sub(rb"\1" + mark.encode(), value)
         try:
             if value[:1] == b"{":
-                members = self._decode_object(value)
+                named = self._decode_object(value)
+                if self.mapping.ignore_case:
+                    named = {name.lower(): raw for name, raw in named.items()}
+                members: Members = named
             elif value[:1] == b"[":
                 if self.mapping.by_name:
                     raise FieldError(1216, NOT_AN_OBJECT)
@@ -284,23 +290,23 @@ class Converter:
                 raise FieldError(1216, "Invalid value.")
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FieldError(1216, "Invalid value.") from error
-        if self.mapping.ignore_case:
-            members = {name.lower(): raw for name, raw in members.items()}
         return [self._follow(value, members, path) for path in self.mapping.paths]
 
-    def _follow(self, whole: bytes, members: dict | list, path: Path) -> bytes | None:
+    def _follow(self, whole: bytes, members: Members, path: Path) -> bytes | None:
         if not path:
             return whole
-        node: dict | list = members
+        node = members
         for depth, step in enumerate(path):
             if isinstance(step, str):
                 if not isinstance(node, dict):
                     raise FieldError(1216, NOT_AN_OBJECT)
                 if step not in node:
                     return None
-            elif not isinstance(node, list) or step >= len(node):
-                raise FieldError(1216, NOT_AN_ARRAY)
-            token = bytes(node[step])
+                token = bytes(node[step])
+            else:
+                if not isinstance(node, list) or step >= len(node):
+                    raise FieldError(1216, NOT_AN_ARRAY)
+                token = bytes(node[step])
             if depth == len(path) - 1:
                 return token
             if token == NULL:
@@ -320,7 +326,8 @@ def _value_end(text: bytes, start: int) -> int | None:
     What is no object and no array ends with its line or where one begins: it is an error on its own.
     """
     if text[start : start + 1] not in b"{[":
-        return max(JUNK.match(text, start).end(), start + 1)
+        junk = JUNK.match(text, start)
+        return max(junk.end() if junk else start, start + 1)
     depth = 0
     position = start
     for match in STRUCTURE.finditer(text, start):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any, cast
 
 import msgspec
 
@@ -18,12 +19,11 @@ class FastPath:
     def __init__(self, command: CopyCommand, mapping: Mapping, fields: list[Field]):
         self.command = command
         self.fields = fields
-        keys = dict.fromkeys(path[0] for path in mapping.paths)
-        self.keys = {key: position for position, key in enumerate(keys)}
-        self.paths = [path[0] for path in mapping.paths]
+        self.paths = [str(path[0]) for path in mapping.paths]
+        self.keys = {key: position for position, key in enumerate(dict.fromkeys(self.paths))}
         #: Members that are decoded as strings; the others stay raw JSON text.
         self.as_text = {
-            key: all(f.is_text for f, path in zip(fields, mapping.paths, strict=True) if path[0] == key)
+            key: all(f.is_text for f, path in zip(fields, self.paths, strict=True) if path == key)
             for key in self.keys
         }
         self._build()
@@ -72,7 +72,7 @@ class FastPath:
         lines = map("\t".join, zip(*columns, strict=True))
         return ("\n".join(lines) + "\n").encode(), len(rows)
 
-    def _decode(self, text: bytes) -> list | None:
+    def _decode(self, text: bytes) -> list[Any] | None:
         while True:
             try:
                 return self._decode_lines(text)
@@ -87,28 +87,31 @@ class FastPath:
             except (msgspec.DecodeError, UnicodeDecodeError):
                 return None
 
-    def _tokens(self, item: Field, values: Sequence[msgspec.Raw]) -> list[str]:
+    def _tokens(self, item: Field, values: Sequence[msgspec.Raw]) -> Sequence[str]:
         """A column from raw JSON text."""
         joined = b"\n".join(values).decode()
         plain = PLAIN_NUMBERS.get(item.kind)
         if plain is not None and plain.fullmatch(joined):
             return joined.split("\n")
-        tokens: list[str | None] = joined.split("\n")
+        tokens = joined.split("\n")
         if len(tokens) != len(values) or "\\" in joined:
             raise Unusual
         if item.is_text:
             return self._texts(item, [None if t == "null" else t[1:-1] if t[0] == '"' else t for t in tokens])
+        nullable: Sequence[str | None] = tokens
         if '"' in joined:
-            tokens = [None if t == "null" else t[1:-1].strip() or None if t[0] == '"' else t for t in tokens]
+            nullable = [
+                None if t == "null" else t[1:-1].strip() or None if t[0] == '"' else t for t in tokens
+            ]
         elif "null" in joined:
-            tokens = [None if t == "null" else t for t in tokens]
-        present = [t for t in tokens if t is not None] if None in tokens else tokens
+            nullable = [None if t == "null" else t for t in tokens]
+        present = [t for t in nullable if t is not None]
         if item.column.not_null and len(present) < len(tokens):
             raise Unusual
         if plain is None or not plain.fullmatch("\n".join(present)):
             convert = item.convert_text
-            return ["\\N" if t is None else convert(t) for t in tokens]
-        return tokens if len(present) == len(tokens) else ["\\N" if t is None else t for t in tokens]
+            return ["\\N" if t is None else convert(t) for t in nullable]
+        return present if len(present) == len(tokens) else ["\\N" if t is None else t for t in nullable]
 
     def _texts(self, item: Field, values: Sequence[str | None]) -> Sequence[str]:
         """A VARCHAR or CHAR column from decoded strings."""
@@ -117,9 +120,10 @@ class FastPath:
         if self.command.blanks_as_null:
             values = [None if v is not None and v.isspace() else v for v in values]
         nulls = False
-        present: Sequence[str] = values
+        present = cast("Sequence[str]", values)
         try:
-            joined = "".join(values)
+            # A NULL makes it fail: that is quicker than a look at each value.
+            joined = "".join(present)
         except TypeError:
             nulls = True
             present = [v for v in values if v is not None]
@@ -137,8 +141,8 @@ class FastPath:
         if longest > item.column.length:
             raise Unusual
         if "\\" in joined or "\t" in joined or "\n" in joined or "\r" in joined:
-            values = [None if v is None else escape(v) for v in values]
-        return ["\\N" if v is None else v for v in values] if nulls else values
+            return ["\\N" if v is None else escape(v) for v in values]
+        return ["\\N" if v is None else v for v in values] if nulls else present
 
 
 class Unusual(Exception):

@@ -100,9 +100,10 @@ class Field:
         value = self._characters(token).strip()
         return self.convert_text(value) if value else self.null()
 
-    def null(self) -> None:
+    def null(self) -> str | None:
         if self.column.not_null:
             raise FieldError(1213, "Missing data for not-null field")
+        return None
 
     def _characters(self, token: bytes) -> str:
         """What the token stands for: a string's characters, the text of anything else."""
@@ -207,7 +208,7 @@ class Field:
 
     def _timestamp(self, value: str) -> str:
         if self.time_format in ("epochsecs", "epochmillisecs"):
-            return self._epoch(value)
+            return self._epoch(value, self.time_format)
         if self.time_format == "auto":
             match = TIMESTAMP_AUTO.fullmatch(value)
             if match is not None and _valid_time(*match.groups(default="0")):
@@ -226,13 +227,13 @@ class Field:
             raise self._invalid_timestamp("YYYY-MM-DD HH24:MI:SS", value)
         return value
 
-    def _epoch(self, value: str) -> str:
-        unit = 1000 if self.time_format == "epochmillisecs" else 1
+    def _epoch(self, value: str, layout: str) -> str:
+        unit = 1000 if layout == "epochmillisecs" else 1
         if not INTEGER.fullmatch(value) or len(value) > 17:
-            raise self._invalid_timestamp(self.time_format, value)
+            raise self._invalid_timestamp(layout, value)
         number = int(value)
         if not -62135596800 <= number / unit < EPOCH_LIMIT:
-            raise self._invalid_timestamp(self.time_format, value)
+            raise self._invalid_timestamp(layout, value)
         moment = EPOCH + datetime.timedelta(milliseconds=number * (1000 // unit))
         return f"{moment:%Y-%m-%d %H:%M:%S}.{number % 1000:03d}" if unit == 1000 else moment.isoformat(" ")
 

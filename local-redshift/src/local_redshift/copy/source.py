@@ -7,7 +7,7 @@ import json
 import re
 import zlib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,9 @@ from obstore.store import S3Store
 from local_redshift.errors import RedshiftError, internal_error_detail
 
 if TYPE_CHECKING:
+    from obstore import GetResult
+    from obstore.store import S3Config
+
     from local_redshift.sql.copy_grammar import CopyCommand, Credentials
 
 #: Objects asked for at once. More does not help a server on the same two cores.
@@ -83,14 +86,18 @@ class S3Source:
     def _store(self, bucket: str) -> S3Store:
         if bucket not in self._stores:
             keys = self.credentials
+            config: S3Config = {
+                "endpoint": self.endpoint.url,
+                "region": self.endpoint.region,
+                "access_key_id": keys.access_key or self.endpoint.access_key,
+                "secret_access_key": keys.secret_key or self.endpoint.secret_key,
+                "virtual_hosted_style_request": False,
+            }
+            if keys.token:
+                config["session_token"] = keys.token
             self._stores[bucket] = S3Store(
                 bucket,
-                endpoint=self.endpoint.url,
-                region=self.endpoint.region,
-                access_key_id=keys.access_key or self.endpoint.access_key,
-                secret_access_key=keys.secret_key or self.endpoint.secret_key,
-                **({"session_token": keys.token} if keys.token else {}),
-                virtual_hosted_style_request=False,
+                config=config,
                 client_options={"allow_http": True, "timeout": "60s"},
                 retry_config={"max_retries": 3},
             )
@@ -125,11 +132,11 @@ class S3Source:
             text = "COPY with MANIFEST parameter requires full path of an S3 object"
             raise s3_error(text, address, self.query)
         try:
-            text = await self.read_small(bucket, key)
+            body = await self.read_small(bucket, key)
         except RedshiftError as error:
             raise s3_error(f"Problem reading manifest file - {error.text}", address, self.query) from error
         try:
-            entries = json.loads(text)["entries"]
+            entries = json.loads(body)["entries"]
             listed = [
                 (*split_address(entry["url"]), bool(entry.get("mandatory", False))) for entry in entries
             ]
@@ -152,13 +159,13 @@ class S3Source:
         except Exception as error:
             raise self._failure(error, f"S3 key being read : s3://{bucket}/{key}") from error
 
-    async def chunks(self, objects: list[S3Object], gzip: bool) -> AsyncIterator[Part]:
+    async def chunks(self, objects: list[S3Object], gzip: bool) -> AsyncGenerator[Part, None]:
         """The parts of each object in turn.
 
         Small objects are read ahead, several at once; a big one is streamed. A missing object that is not
         mandatory is left out, but not all of them can be.
         """
-        ahead: deque[tuple[S3Object, asyncio.Task]] = deque()
+        ahead: deque[tuple[S3Object, asyncio.Task[GetResult | bytes | None]]] = deque()
         waiting = iter(objects)
         found = False
 
@@ -187,7 +194,7 @@ class S3Source:
                 task.cancel()
             await asyncio.gather(*(task for _, task in ahead), return_exceptions=True)
 
-    async def _open(self, item: S3Object):
+    async def _open(self, item: S3Object) -> GetResult | bytes | None:
         """The whole body of a small object, the response of a big one, None for a missing optional one."""
         context = f"S3 key being read : {item.url}"
         try:
@@ -202,7 +209,9 @@ class S3Source:
         except Exception as error:
             raise self._failure(error, context) from error
 
-    async def _stream(self, item: S3Object, response, gzip: bool) -> AsyncIterator[tuple[bytes, bool]]:
+    async def _stream(
+        self, item: S3Object, response: GetResult, gzip: bool
+    ) -> AsyncIterator[tuple[bytes, bool]]:
         inflate = zlib.decompressobj(31) if gzip else None
         try:
             async for chunk in response.stream(min_chunk_size=CHUNK):

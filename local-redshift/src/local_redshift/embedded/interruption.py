@@ -19,12 +19,12 @@ class Interruption:
 
     def __init__(self) -> None:
         self._received = 0
-        self._end: Callable[[int], None] | None = None
+        self._end: Callable[[int], object] | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._receive)
 
     @contextmanager
-    def let_through(self, end: Callable[[int], None] = _exit) -> Iterator[None]:
+    def let_through(self, end: Callable[[int], object] = _exit) -> Iterator[None]:
         """A signal, one that came before included, calls `end` once; else it exits with 128 + its number."""
         self._end = end
         try:

@@ -17,7 +17,7 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import psutil
@@ -234,7 +234,9 @@ class EmbeddedPostgres:
         if result.returncode:
             raise StartupError(f"initdb failed in {self._cluster}:\n{result.stdout}{result.stderr}")
 
-    def _wait_until_ready(self, process: subprocess.Popen | psutil.Process, timeout: float = 60) -> None:
+    def _wait_until_ready(
+        self, process: subprocess.Popen[bytes] | psutil.Process, timeout: float = 60
+    ) -> None:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if isinstance(process, subprocess.Popen):
@@ -286,7 +288,7 @@ class EmbeddedPostgres:
             f"PostgreSQL cannot run as root, and none of the users {', '.join(UNPRIVILEGED_USERS)} exists."
         )
 
-    def _identity(self) -> dict:
+    def _identity(self) -> dict[str, Any]:
         if not self._as_root:
             return {}
         user = self._user()

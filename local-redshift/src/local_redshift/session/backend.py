@@ -78,8 +78,9 @@ class Backend:
         #: The backend owes nothing for what was relayed.
         self.dry = asyncio.Event()
         self.dry.set()
-        #: Where its messages go while the session has taken it over.
-        self.captured: asyncio.Queue[tuple[bytes, bytes]] | None = None
+        #: Whether the session has taken it over, and where its messages go then.
+        self.is_taken_over = False
+        self.captured: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
         self.cancelled = False
         #: The work of the session's own that a cancel request ends, beside the backend's statement.
         self.cancellable_work: asyncio.Timeout | None = None
@@ -87,7 +88,8 @@ class Backend:
 
     @property
     def pid(self) -> int:
-        return struct.unpack_from("!I", self.key)[0]
+        pid: int = struct.unpack_from("!I", self.key)[0]
+        return pid
 
     # Relaying -------------------------------------------------------------------------------
 
@@ -115,19 +117,22 @@ class Backend:
 
     @contextlib.asynccontextmanager
     async def taken_over(self) -> AsyncIterator[None]:
-        self.captured = asyncio.Queue()
+        self.is_taken_over, self.captured = True, asyncio.Queue()
         self.cancelled = False
         try:
             yield
         finally:
-            self.captured = None
+            self.is_taken_over = False
 
     async def receive(self) -> tuple[bytes, bytes]:
         """Its next message, as type and body."""
         return await self.captured.get()
 
-    async def ask(self, sql: str) -> list[list[str | None]]:
-        """Run a statement of the session's own inside the client's transaction; its rows as text."""
+    async def ask(self, sql: str) -> list[list[str]]:
+        """Run a statement of the session's own inside the client's transaction.
+
+        Its rows as text; NULL is the empty one.
+        """
         self.writer.write(
             protocol.close(b"S", OWN)
             + protocol.parse(OWN, sql)
@@ -142,7 +147,7 @@ class Backend:
             if kind == b"E":
                 raise BackendError(protocol.read_fields(body))
             if kind == b"D":
-                rows.append(protocol.data_row(body))
+                rows.append([value or "" for value in protocol.data_row(body)])
             elif kind in (b"C", b"I", b"G"):
                 return rows
 

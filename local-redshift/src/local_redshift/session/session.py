@@ -71,11 +71,11 @@ class Session:
         backend = self.backend
         frames = protocol.FrameBuffer()
         while data := await backend.reader.read(1 << 16):
-            out = []
+            out: list[bytes] = []
             for kind, frame in frames.feed(data):
                 if kind == b"Z":
                     backend.status = frame[5:6]
-                if backend.captured is not None and kind not in (b"N", b"S", b"A"):
+                if backend.is_taken_over and kind not in (b"N", b"S", b"A"):
                     if out:
                         self.client_writer.write(protocol.joined(out))
                         out = []
@@ -115,7 +115,8 @@ class Session:
                         break
                     await queue.put((kind, body))
             except (asyncio.IncompleteReadError, ConnectionError):
-                me.cancel()
+                if me is not None:
+                    me.cancel()
             finally:
                 with contextlib.suppress(asyncio.QueueFull):
                     queue.put_nowait(None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from local_redshift.sql.lexer import Token
 
 OPENING = {"(": ")", "[": "]"}
@@ -55,7 +57,7 @@ class Edits:
             ranges.append((start, closing))
         return ranges
 
-    def top_level(self, start: int, end: int):
+    def top_level(self, start: int, end: int) -> Iterator[int]:
         """The indexes from `start` to before `end` that lie in no parenthesis."""
         index = start
         while index < end:

@@ -1,0 +1,85 @@
+"""Every SQL script of the project, rendered as the DAGs render it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from sparkify.analytics import Period, questions
+from sparkify.bookkeeping import comparison, rebuild_script
+from sparkify.fingerprint import fingerprint_sql
+from sparkify.migrations import read_migrations
+from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_SONGS
+from sparkify.operators.quality import STAGED
+from sparkify.paths import MIGRATIONS, SQL
+from sparkify.rejected import PROVISIONED, SERVERLESS
+from sparkify.warehouse import HOLDERS
+from tests.support.documents import sql_blocks
+from tests.support.pipeline import PipelineRun, load_dag
+
+MODES = ("append", "truncate")
+NOVEMBER = Period.parse("2018-11-01", "2018-12-01")
+
+
+@cache
+def rendered_scripts() -> dict[str, str]:
+    """`<path> (<mode>)` to the SQL that the DAGs' own tasks run, for every file and check."""
+    scripts: dict[str, str] = {}
+    schema = PipelineRun(load_dag("sparkify_schema"), variables={"sparkify_readers": "ROLE analysts"})
+    task, _ = schema.rendered("create_schema")
+    for path, sql in zip(schema.dag.get_task("create_schema").create_sql, task.create_sql, strict=True):
+        scripts[path] = sql
+    scripts["grant.sql"] = task._grants()
+    for migration in read_migrations(MIGRATIONS):
+        scripts[f"migrations/{migration.name}.sql"] = migration.script
+
+    for mode in MODES:
+        params = {
+            "window_start": "2018-11-01T00:00:00Z",
+            "window_end": "2018-12-01T00:00:00Z",
+            "dimension_mode": mode,
+        }
+        run = PipelineRun(load_dag("sparkify"), params)
+        for source in ("events", "songs"):
+            task, _ = run.rendered(f"stage_{source}")
+            scripts[f"staging/{source}/create.sql"] = task.create_sql
+            scripts[f"staging/copy.sql ({source})"] = task.copy_sql
+            scripts[f"staging/copy_files.sql ({source})"] = task.copy_files_sql
+            scripts[f"staging/create_rejected.sql ({source})"] = task.create_rejected_sql
+            if task.reject_sql:
+                scripts[f"staging/{source}/reject.sql"] = task.reject_sql
+            run.xcoms[f"stage_{source}", "return_value"] = dict.fromkeys(STAGED, 1)
+        candidates = []
+        for table in ("songs", "artists", "songplays", "users", "time"):
+            task, context = run.rendered(f"load_{table}")
+            scripts[f"{table}/load.sql"] = task.sql
+            candidate = task.sql_context(context)["candidate"]
+            candidates.append({"table": table, "candidate": candidate, "mode": mode, "rows": 1})
+        task, context = run.rendered("run_quality_checks")
+        relations = {f"staging/{source}": f"staging.{source}__1" for source in task.sources}
+        relations |= {candidate["table"]: candidate["candidate"] for candidate in candidates}
+        for check, query, explain in task._statements(
+            task.sql_context(context), relations, task._staged(context)
+        ):
+            name = f"{check.table}/checks.yaml {check.name}"
+            scripts |= {name: query, **({f"{name} (explain)": explain} if explain else {})}
+            if check.query.endswith(".sql"):
+                scripts[f"{check.query} ({name})"] = query
+        run.xcoms["run_quality_checks", "return_value"] = candidates
+        task, context = run.rendered("publish")
+        for path, sql in task._scripts(context, task.begin(context)):
+            scripts[f"{path} ({mode})"] = sql
+        for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS):
+            scripts[path] = task.render_template(path, task._names(context))
+    copy, _ = PipelineRun(load_dag("sparkify_verify")).rendered("copy")
+    scripts["verify.sql"] = copy.copy_script("s3://work/verify.manifest")
+    for path in (PROVISIONED, SERVERLESS, HOLDERS):
+        scripts[path] = (SQL / path).read_text().replace("%s", "1")
+    for name in ("hours", "windows", "tables"):
+        scripts[f"bookkeeping/{name}.sql"] = comparison(name)
+    scripts["bookkeeping/rebuild.sql"] = rebuild_script(["songs", "users", "time"])
+    scripts["fingerprint.sql"] = fingerprint_sql()
+    for question in questions().values():
+        scripts[f"analytics/{question.name}.sql"] = question.sql(NOVEMBER, 20)
+    for number, sql in enumerate(sql_blocks("analysts.md"), 1):
+        scripts[f"docs/analysts.md {number}"] = sql
+    return scripts
