@@ -60,7 +60,7 @@ class SparkifyOperator(BaseOperator):
     def render_template(
         self,
         content: Any,
-        context: Mapping[str, Any],
+        context: Context,
         jinja_env: jinja2.Environment | None = None,
         seen_oids: set[int] | None = None,
     ) -> Any:
