@@ -20,15 +20,15 @@ demo: $(STAMP) ## Start everything, load the sample month, show the first answer
 	@SPARKIFY_STARTED=$(STARTED) $(RUN) -m local demo
 
 .PHONY: stop
-stop: $(ONCE_STARTED) ## End everything that runs; the data stays
+stop: $(ONCE_STARTED) ## Stop everything that runs and keep the data
 	@if [ -x $(RUN) ]; then $(RUN) -m local down; else echo "Nothing was started here."; fi
 
 .PHONY: clean
-clean: $(ONCE_STARTED) ## End everything and remove the local state, data included
+clean: $(ONCE_STARTED) ## Stop everything and delete the local data: sample data, warehouse, run history
 	@if [ -x $(RUN) ]; then $(RUN) -m local clean; else echo "Nothing was started here."; fi
 
 .PHONY: up
-up: $(STAMP) ## Start everything, load nothing
+up: $(STAMP) ## Start everything that does not run; load nothing
 	@$(RUN) -m local up
 
 .PHONY: status

@@ -130,7 +130,8 @@ class Stack:
         """End every process and delete what the stack put on disk, and nothing else."""
         self.down(steps)
         settings = self.settings
-        with steps(f"Delete {settings.state}"):
+        had_data = settings.lake.exists() or settings.postgres_data.exists()
+        with steps(f"Delete the local data in {settings.state}") as step:
             self.postgres.remove()
             folders = (settings.lake, settings.airflow_home, settings.logs, settings.pids)
             for folder in folders:
@@ -146,6 +147,11 @@ class Stack:
             # Not ours alone, perhaps: what someone else put there keeps the folder.
             with suppress(OSError):
                 settings.state.rmdir()
+            step.result = (
+                "the lake (sample data or yours), the warehouse and the history of runs are gone"
+                if had_data
+                else "there was none"
+            )
 
     @contextmanager
     def locked(self, *, required: bool = True) -> Iterator[None]:

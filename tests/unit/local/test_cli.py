@@ -68,6 +68,24 @@ def test_a_command_that_hangs_does_not_keep_everything_from_being_ended(monkeypa
         assert main(["down"]) == 0
 
 
+def test_clean_says_which_data_it_deletes(state, capsys):
+    song = state / "s3" / "sparkify" / "song_data" / "A" / "TRAAAAA.json"
+    song.parent.mkdir(parents=True)
+    song.write_text("{}")
+    assert main(["clean"]) == 0
+    assert not state.exists()
+    told = capsys.readouterr().out
+    assert f"Delete the local data in {state}" in told
+    assert "sample" in told
+    assert "history of runs" in told
+
+
+def test_clean_does_not_claim_to_delete_what_was_never_there(state, capsys):
+    assert main(["clean"]) == 0
+    assert not state.exists()
+    assert "there was none" in capsys.readouterr().out
+
+
 def test_an_unknown_command_shows_the_usage(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["fly"])
