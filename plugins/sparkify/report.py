@@ -41,7 +41,7 @@ def report(warehouse: Warehouse, period: Period | None = None, days: int = DEFAU
     if errors:
         name, error = next(iter(errors.items()))
         raise WarehouseError(
-            f"No report is written: {len(errors)} question(s) have no answer ({', '.join(errors)}). "
+            f"No report was written: {len(errors)} question(s) have no answer ({', '.join(errors)}). "
             f"The first, {name}: {error}"
         ) from error
     return render(
