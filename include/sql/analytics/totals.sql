@@ -1,6 +1,6 @@
 -- The period in figures
--- One row. A user counts once, however often they listened and whatever their level. plays_in_catalogue
--- counts the plays whose song was found in the catalogue.
+-- A user counts once, however often they listened and whatever their level. plays_in_catalogue counts the
+-- plays whose song was found in the catalogue.
 WITH plays_of_user AS (
     SELECT
         user_id,
