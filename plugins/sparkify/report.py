@@ -1,4 +1,4 @@
-"""The answers as one HTML file that needs nothing beside it.
+"""The answers as one self-contained HTML file.
 
 `python -m sparkify.report` asks the warehouse of the Airflow connection `redshift_default`.
 """
