@@ -9,7 +9,7 @@ COPY --chown=airflow:0 include include
 COPY --chown=airflow:0 plugins plugins
 COPY --chown=airflow:0 dags dags
 
-# The stand-ins of AWS and the demo, kept out of the image that production runs.
+# The stand-ins for AWS and the demo, kept out of the image that production runs.
 FROM airflow AS stand-ins
 COPY --chown=airflow:0 requirements-dev.txt ./
 RUN pip install --no-cache-dir --require-hashes -r requirements-dev.txt

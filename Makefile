@@ -20,30 +20,34 @@ demo: $(STAMP) ## Start everything, load the sample month, show the first answer
 	@SPARKIFY_STARTED=$(STARTED) $(RUN) -m local demo
 
 .PHONY: stop
-stop: $(ONCE_STARTED) ## End everything that runs; the data stays
+stop: $(ONCE_STARTED) ## Stop everything that runs and keep the data
 	@if [ -x $(RUN) ]; then $(RUN) -m local down; else echo "Nothing was started here."; fi
 
 .PHONY: clean
-clean: $(ONCE_STARTED) ## End everything and remove the local state, data included
+clean: $(ONCE_STARTED) ## Stop everything and delete the local data: sample data, warehouse, run history
 	@if [ -x $(RUN) ]; then $(RUN) -m local clean; else echo "Nothing was started here."; fi
 
 .PHONY: up
-up: $(STAMP) ## Start everything, load nothing
+up: $(STAMP) ## Start everything that does not run; load nothing
 	@$(RUN) -m local up
 
 .PHONY: status
-status: $(STAMP) ## Show what runs
+status: $(STAMP) ## Show what is running
 	@$(RUN) -m local status || test $$? -eq 3
 
 REPORT ?= sparkify-report.html
 
 .PHONY: report
-report: $(STAMP) ## Write the local stack's answers into one HTML file: REPORT=file, START=day and END=day
+report: $(STAMP) ## Write the local stack's answers to one HTML file: REPORT=file, START=day and END=day
 	@eval "$$($(RUN) -m local env)" && PYTHONPATH=plugins $(RUN) -m sparkify.report --output $(REPORT) \
 	  $(if $(START),--start $(START)) $(if $(END),--end $(END))
 
+.PHONY: picture
+picture: $(STAMP) ## Take the picture of the page for README, from the running local stack, with Chromium
+	$(RUN) -m tests.support.picture docs/page.png
+
 .PHONY: docker-env
-docker-env: .env ## Make .env for Docker: .env.example with new secrets
+docker-env: .env ## Create .env for Docker: .env.example with new secrets
 
 # 48 and 32 random bytes, as Airflow wants its JWT secret and its Fernet key; all fit into a URL.
 .env:
@@ -105,7 +109,7 @@ bench-copy: $(STAMP) ## Measure COPY of the local Redshift against what its part
 	PYTHONPATH=local-redshift/src $(RUN) local-redshift/benchmarks/bench_copy.py
 
 .PHONY: bench-history
-bench-history: $(STAMP) ## Measure an hourly run behind 1, 10 and 50 million plays
+bench-history: $(STAMP) ## Measure an hourly run on top of 1, 10 and 50 million plays
 	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.history
 
 .PHONY: bench-page
@@ -113,11 +117,11 @@ bench-page: $(STAMP) ## Measure the page of answers over a million plays
 	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.page
 
 .PHONY: audit
-audit: $(VENV)/bin/uv ## Look the production dependencies up among known vulnerabilities
+audit: $(VENV)/bin/uv ## Check the production dependencies for known vulnerabilities
 	$(VENV)/bin/uv tool run pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements.txt
 
 .PHONY: lock
-lock: $(VENV)/bin/uv ## Pin the dependencies anew from the .in files
+lock: $(VENV)/bin/uv ## Pin the dependencies of the .in files again
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" requirements.in -o requirements.txt
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

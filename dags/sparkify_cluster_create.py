@@ -1,18 +1,18 @@
 """
 # sparkify_cluster_create: a Redshift cluster for the pipeline
 
-Makes the IAM role that COPY reads the two buckets with, and a cluster with that role as its default:
-encrypted, and not reachable from the internet unless asked for. Waits until it is available, then says its
-address. What exists already stays as it is, and the log says so; the role is brought to the policies of this
-version.
+Creates the IAM role with which COPY reads the two buckets, and a cluster with that role as its default. The
+cluster is encrypted, and not reachable from the internet unless you ask for it. The DAG waits until the
+cluster is available, then reports its address. What already exists is left as it is, and the log says so;
+only the role is updated to the policies of this version.
 
 The master user, the password and the database are login, password and schema of the Airflow connection
-`redshift_default`: create it first, without a host. The password is 8 to 64 characters with an upper case
-letter, a lower case letter and a digit.
+`redshift_default`: create it first, without a host. The password has 8 to 64 characters, with an upper-case
+letter, a lower-case letter and a digit.
 
-**When it fails.** The error is AWS's own: most often a permission (include/aws/cluster-policy.json lists
-them) or a quota. Mend it and run the DAG again. A role that was just made may be unknown to Redshift for some
-seconds: the retries cover that.
+**When it fails.** The error is AWS's own: most often a missing permission (include/aws/cluster-policy.json
+lists them) or a quota. Fix that and run the DAG again. Redshift may not know a new role for some seconds: the
+retries cover that.
 """
 
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ with DAG(
             type="string",
             pattern=r"^[a-z0-9]+\.[a-z0-9]+$",
             title="Node type",
-            description="ra3.large is the smallest; see Amazon's list of node types for the others.",
+            description="ra3.large is the smallest; Amazon's documentation lists the others.",
         ),
         "number_of_nodes": Param(
             1,

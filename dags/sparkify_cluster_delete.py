@@ -2,11 +2,11 @@
 # sparkify_cluster_delete: the cluster and its data
 
 Deletes the cluster, by default with a final snapshot, and waits until it is gone. Enter the cluster's
-identifier as `confirm_delete`. A cluster that is gone already is a success, and the log says so. The IAM role
-of COPY stays.
+identifier as `confirm_delete`. If the cluster is already gone, the run succeeds and the log says so. The IAM
+role of COPY stays.
 
-**When it fails.** A cluster that is busy is waited for. A final snapshot that cannot be made leaves the
-cluster as it is: read AWS's error, and run the DAG again.
+**When it fails.** The DAG waits for a busy cluster. If the final snapshot cannot be taken, the
+cluster stays as it is: read AWS's error, and run the DAG again.
 """
 
 from datetime import datetime, timedelta

@@ -1,12 +1,12 @@
 """
 # sparkify_cluster_pause: a cluster that costs no compute
 
-Pauses the cluster and waits until it is paused: storage is charged on, compute is not. A cluster that is
-paused already stays so, and the log says so. Pause `sparkify` and the other scheduled DAGs first: their runs
-would fail and be retried.
+Pauses the cluster and waits until it is paused. AWS goes on charging for storage, but not for compute. If the
+cluster is already paused, the run succeeds and the log says so. Pause `sparkify` and the other scheduled DAGs
+first: their runs would fail and be retried.
 
-**When it fails.** The log of `plan` says in which state the cluster is. A state that passes, such as
-modifying, is looked at again by the retries; else run the DAG again later.
+**When it fails.** The log of `plan` shows the state of the cluster. If the state is temporary, such as
+modifying, the retries look again; otherwise run the DAG again later.
 """
 
 from datetime import datetime, timedelta

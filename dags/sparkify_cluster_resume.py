@@ -1,12 +1,12 @@
 """
-# sparkify_cluster_resume: wake a paused cluster
+# sparkify_cluster_resume: resume a paused cluster
 
-Resumes the cluster and waits until it is available. A cluster that is available already stays so, and the log
-says so. Unpause `sparkify` afterwards: it goes on with the last complete hour; load what was missed by one
-run over a window.
+Resumes the cluster and waits until it is available. If the cluster is already available, the run succeeds and
+the log says so. Unpause `sparkify` afterwards: it continues with the last complete hour. Load the hours that
+were missed with one run over a window.
 
-**When it fails.** The log of `plan` says in which state the cluster is. A state that passes, such as pausing,
-is looked at again by the retries; else run the DAG again later.
+**When it fails.** The log of `plan` shows the state of the cluster. If the state is temporary, such as
+pausing, the retries look again; otherwise run the DAG again later.
 """
 
 from datetime import datetime, timedelta

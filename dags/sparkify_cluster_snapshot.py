@@ -1,10 +1,11 @@
 """
 # sparkify_cluster_snapshot: a manual snapshot of the cluster
 
-Takes a snapshot and waits until it is there. It is kept until somebody deletes it; Redshift's automatic ones
-go after a day. A snapshot of that name that exists already stays as it is, and the log says so.
+Takes a snapshot and waits until it is complete. It is kept until somebody deletes it; Redshift deletes its
+automatic snapshots after one day. If a snapshot of that name already exists, it stays as it is, and the log
+says so.
 
-**When it fails.** The log of `plan` says in which state the cluster is: it must be available.
+**When it fails.** The log of `plan` shows the state of the cluster: it must be available.
 """
 
 from datetime import datetime, timedelta

@@ -1,10 +1,10 @@
 """
-# sparkify_maintenance: what failed runs have left
+# sparkify_maintenance: what failed runs leave behind
 
 A failed run of `sparkify` leaves its work tables and work objects, for its retry and for inspection. Every
-day, those that nobody touched for `keep_days` are dropped. Published data is not touched.
+day, this DAG drops those that nobody has touched for `keep_days`. It does not touch published data.
 
-**When it fails.** S3 or Redshift was not reached; nothing needs to be mended here, the next run does the
+**When it fails.** S3 or Redshift could not be reached. There is nothing to fix here: the next run does the
 rest.
 """
 
@@ -29,7 +29,7 @@ with DAG(
             minimum=1,
             maximum=MOST_DAYS,
             title="Days to keep",
-            description="Work of failed runs that is younger than this stays.",
+            description="Work of failed runs is kept for this many days.",
         ),
     },
     tags=["sparkify", "redshift", "maintenance"],

@@ -1,7 +1,7 @@
 """
 # sparkify: S3 to Redshift, every hour
 
-Stages the log and song files of one window into Redshift, builds what they would change in the star schema,
+Stages the log and song files of one window in Redshift, builds what they would change in the star schema,
 checks it, and publishes it in one transaction. Analysts see all of a window or nothing of it.
 
 **What a run loads.** Its window: the params `window_start` and `window_end` if both are given (any number of
@@ -11,12 +11,12 @@ line of every task's log says which, and why. Running a window again gives the s
 **Catching up.** `catchup` is off: a new or long-paused deployment starts with the last complete hour instead
 of queueing thousands of hourly runs. Load the past with one run over a long window, or with a backfill.
 
-**When it fails.** The connection `sparkify_alerts`, if there is one, says who is told.
+**When it fails.** The connection `sparkify_alerts`, if there is one, says who is notified.
 
-- *stage tasks*: S3 or Redshift was not reached (retried three times); or the files hold more rows that cannot
-  be loaded than `max_rejected_rows` allows: the message shows the first, `sparkify.rejected_rows` holds them.
-  Mend the file, then clear the task.
-- *run_quality_checks*: its log shows every check; nothing was published. Mend the files, clear the run.
+- *stage tasks*: S3 or Redshift could not be reached (retried three times), or more rows cannot be loaded than
+  `max_rejected_rows` allows: the message shows the first, `sparkify.rejected_rows` all that were found. Fix
+  the file, then clear the task.
+- *run_quality_checks*: its log shows every check; nothing was published. Fix the files, clear the run.
 - *a table is missing*: run the DAG `sparkify_schema` once, then clear the failed task.
 - *publish*: nothing of the window is visible; clear the task. The work tables are still there.
 """

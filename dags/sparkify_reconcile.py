@@ -1,22 +1,22 @@
 """
-# sparkify_reconcile: the tables are what the files say
+# sparkify_reconcile: keep the tables true to the files
 
 Every day, compares the log files of the published days with those that their hours were loaded from, and runs
-`sparkify` again for each day that changed, as one window. That heals every event that came after its hour, a
-file that came late, was rewritten or deleted. The log of `report_changes` says what changed: files, and plays
-before and after.
+`sparkify` again for each day that changed, as one window. That picks up every event that arrived after its
+hour, and every file that arrived late, was rewritten or was deleted. The log of `report_changes` says what
+changed: the files, and the number of plays before and after.
 
-It also compares the tables with what they were published with, and brings back what was lost or changed by
-hand: `rebuild_tables` makes missing tables again and derives dimensions from the observations; hours whose
-rows are not those that were published are loaded again from their files; `report_changes` fails if something
-still differs.
+It also compares the tables with what was published, and restores what was lost or changed by hand:
+`rebuild_tables` recreates missing tables and rebuilds dimensions from the observations; hours whose rows
+differ from those that were published are reloaded from their files; `report_changes` fails if anything still
+differs.
 
-Today's file still grows and is left alone until tomorrow. `lookback_days` says how far back the run looks; to
-look at older days once, trigger it with a larger number.
+Today's file is still growing and is left alone until tomorrow. `lookback_days` says how far back the run
+looks; to look at older days once, trigger the DAG with a larger number.
 
 **When it fails.** `reload_days` names the run of `sparkify` that failed, or says that `sparkify` is paused:
-mend that, then clear the task. Nothing is lost meanwhile: a day stays changed until it is loaded again.
-`report_changes` names what still differs: files that are gone cannot bring their rows back.
+fix that, then clear the task. Nothing is lost meanwhile: a day counts as changed until it is reloaded.
+`report_changes` names what still differs: rows whose files are gone cannot be restored.
 """
 
 from datetime import datetime, timedelta
@@ -42,7 +42,7 @@ with DAG(
             minimum=1,
             maximum=MOST_DAYS,
             title="Days to look back",
-            description="Published days before today whose log files are compared.",
+            description="How many days before today to compare with their log files.",
         ),
     },
     template_searchpath=[str(SQL)],

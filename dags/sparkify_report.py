@@ -1,12 +1,12 @@
 """
-# sparkify_report: the answers as one file
+# sparkify_report: the answers in one file
 
-Every day, writes the answers to the analysts' questions of the last days as one HTML file on S3, for those
+Every day, writes the answers to the analysts' questions about recent days to S3 as one HTML file, for those
 without access to Airflow: `reports/sparkify.html` in the work bucket. The page *Sparkify* in Airflow's
-navigation has the same, for any period.
+navigation has the same answers, for any period.
 
-**When it fails.** Redshift or S3 was not reached, or a question took longer than its timeout: the message
-names it. Yesterday's file stays as it is; clear the task, or leave it to the next run.
+**When it fails.** Redshift or S3 could not be reached, or a question took longer than its timeout: the
+message names it. Yesterday's file stays as it is; clear the task, or leave it to the next run.
 """
 
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ with DAG(
             minimum=1,
             maximum=MOST_DAYS,
             title="Days to report",
-            description="The days that end with the latest play.",
+            description="How many days, up to and including the day of the latest play.",
         ),
     },
     tags=["sparkify", "redshift", "analytics"],

@@ -1,17 +1,17 @@
 """
 # sparkify_schema: the tables that the pipeline needs
 
-Creates the schemas `sparkify` (published) and `staging` (internal) and the tables that are missing, and
-brings the tables of an earlier version to this one by the migrations that they have not seen. Data stays as
-it is, so it may be run at any time; run it once before the first load, after each deployment, and whenever a
-task says that a table is missing. Readers are granted the published tables (Variable `sparkify_readers`).
+Creates the schemas `sparkify` (published) and `staging` (internal) and any missing tables, and upgrades the
+tables of an earlier version by the migrations that they have not had yet. Data stays as it is, so you can run
+it at any time. Run it before the first load, after each deployment, and whenever a task says that a table is
+missing. It also grants the readers access to the published tables (Variable `sparkify_readers`).
 
-With `drop_existing`, and `DROP sparkify` entered as `confirm_drop`, both schemas are dropped first, with all
-data and also the ledger of loaded files: the next runs load everything again.
+With `drop_existing`, and `DROP sparkify` entered as `confirm_drop`, it first drops both schemas with all
+data, including the ledger of loaded files: the next runs load everything again.
 
-**When it fails.** A missing table that held rows is not made empty: `sparkify_reconcile` brings it back. A
-migration that fails is rolled back, and those before it stay: mend what its error names and clear the task. A
-group or role that does not exist must be created first.
+**When it fails.** It does not recreate a table empty that held rows: `sparkify_reconcile` restores it. A
+migration that fails is rolled back, and those before it stay: fix what its error names, then clear the task.
+A group or role that does not exist must be created first.
 """
 
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ with DAG(
             "",
             type="string",
             title="Confirmation of the drop",
-            description="Enter DROP sparkify to confirm. Not needed, and ignored, without the drop.",
+            description="Enter DROP sparkify to confirm. Ignored unless tables are to be dropped.",
         ),
     },
     template_searchpath=[str(SQL)],

@@ -1,14 +1,15 @@
 """
 # sparkify_serverless_create: Redshift Serverless for the pipeline
 
-Makes the IAM role that COPY reads the two buckets with, a namespace with that role as its default, and a
-workgroup, both of the name `name`: encrypted, and not reachable from the internet unless asked for. Waits
-until they are available, and says the address. What exists already stays as it is, and the log says so.
+Creates the IAM role with which COPY reads the two buckets, a namespace with that role as its default, and a
+workgroup. Namespace and workgroup both get the name `name`. They are encrypted, and not reachable from the
+internet unless you ask for it. The DAG waits until they are available, then reports the address. What already
+exists is left as it is, and the log says so.
 
-The administrator's password is made and kept by AWS, in Secrets Manager. Serverless pauses by itself.
+AWS generates the administrator's password and keeps it in Secrets Manager. Serverless pauses by itself.
 
-**When it fails.** The error is AWS's own: most often a permission (include/aws/cluster-policy.json lists
-them), too few subnets or a quota. Mend it and run the DAG again.
+**When it fails.** The error is AWS's own: most often a missing permission (include/aws/cluster-policy.json
+lists them), too few subnets or a quota. Fix that and run the DAG again.
 """
 
 from datetime import datetime, timedelta
@@ -51,7 +52,7 @@ with DAG(
             minimum=4,
             maximum=1024,
             title="Base capacity",
-            description="In Redshift Processing Units: what a query begins with, and what is charged.",
+            description="In Redshift Processing Units: what a query starts with, and what is charged.",
         ),
         "subnet_ids": Param(
             [],

@@ -2,10 +2,10 @@
 # sparkify_serverless_delete: the workgroup, the namespace and its data
 
 Deletes the workgroup, then the namespace, by default with a final snapshot, and waits until both are gone.
-Enter the name as `confirm_delete`. What is gone already is a success, and the log says so. The IAM role of
-COPY stays.
+Enter the name as `confirm_delete`. If they are already gone, the run succeeds and the log says so. The IAM
+role of COPY stays.
 
-**When it fails.** The error is AWS's own. Mend what it names and run the DAG again.
+**When it fails.** The error is AWS's own. Fix what it names and run the DAG again.
 """
 
 from datetime import datetime, timedelta

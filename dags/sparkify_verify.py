@@ -1,18 +1,18 @@
 """
 # sparkify_verify: is this installation ready?
 
-Run it first, and whenever something about AWS or the connections has changed. It changes nothing: it writes a
-probe to the work bucket and deletes it again.
+Run it first, and again whenever AWS or a connection changes. It leaves everything as it was: it writes a
+probe to the work bucket and deletes it.
 
 - *variables*: the Airflow Variables are valid, and none is misspelt.
-- *connections*: the Airflow connections exist, give credentials, and Redshift lets the user in.
-- *buckets*: Airflow lists both buckets and writes to the work bucket; both are in the region that COPY names.
-- *copy*: the role of COPY reads both buckets (one file, NOLOAD).
+- *connections*: the Airflow connections exist and provide credentials, and Redshift accepts the user.
+- *buckets*: Airflow can list both buckets and write to the work bucket; both are in the region of COPY.
+- *copy*: the role of COPY can read both buckets (one file, NOLOAD).
 - *schema*: the tables, columns, types and keys are those that this version needs.
-- *tables*: the tables hold the rows that they were published with. Reads them whole.
+- *tables*: the tables hold the rows that were published. Reads them completely.
 - *clocks*: those of the worker, the warehouse and S3 agree.
 
-**When it fails.** The last line of the failed task's log says what was found and what to do. Mend that, then
+**When it fails.** The last line of the failed task's log says what was found and what to do. Do that, then
 clear the task.
 """
 

@@ -74,7 +74,7 @@ class Airflow:
         log.write_text(result.stdout + result.stderr)
         if result.returncode:
             tail = "\n".join(f"    {line}" for line in log.read_text().splitlines()[-15:])
-            raise StartupError(f"`airflow db migrate` failed:\n{tail}\nThe whole log: {log}")
+            raise StartupError(f"`airflow db migrate` failed:\n{tail}\nFull log: {log}")
         self.settings.airflow_home.mkdir(parents=True, exist_ok=True)
         stamp.write_text(f"{version('apache-airflow')} {self._schema_revision()}")
 
@@ -168,8 +168,8 @@ class Api:
         if answer.status_code != 201:
             self._client.close()
             raise StartupError(
-                f"{self.settings.ui_url} refused the login of this stack ({answer.status_code}). Is it "
-                "another stack's Airflow? Stop that one, or choose another port: SPARKIFY_UI_PORT=8081"
+                f"{self.settings.ui_url} refused this stack's login ({answer.status_code}): it may be "
+                "another stack's Airflow.\nStop that one, or choose another port: SPARKIFY_UI_PORT=8081"
             )
         self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         return self
@@ -267,7 +267,7 @@ class Api:
     def _failure(self, dag_id: str, run_id: str, tasks: list[TaskState]) -> str:
         parts = [f"The run {run_id} of {dag_id} failed."]
         failed = self._failed_tasks(dag_id, run_id, tasks)
-        parts += failed or [f"No task of it failed by itself. See {self._run_url(dag_id, run_id)}"]
+        parts += failed or [f"None of its tasks failed. See {self._run_url(dag_id, run_id)}"]
         return "\n".join(parts)
 
     def _failed_tasks(self, dag_id: str, run_id: str, tasks: list[TaskState]) -> list[str]:
@@ -278,7 +278,7 @@ class Api:
             log = task_log(self.settings.task_logs, dag_id, run_id, task)
             parts.append(f"Task {task.task_id} failed (try {task.try_number}). Its log ends with:")
             parts += [f"    {line}" for line in log_tail(log)]
-            parts.append(f"The whole log: {log}")
+            parts.append(f"Full log: {log}")
             parts.append(f"In the UI: {self._run_url(dag_id, run_id)}/tasks/{task.task_id}")
         return parts
 
@@ -298,8 +298,8 @@ class Api:
             return self._client.request(method, path, **arguments)
         except httpx.HTTPError as error:
             raise StartupError(
-                f"Airflow at {self.settings.ui_url} does not answer ({error!r}). "
-                "`make status` shows what runs; `make up` starts what does not."
+                f"Airflow at {self.settings.ui_url} does not answer ({error!r}).\n"
+                "`make status` shows what is running; `make up` starts the rest."
             ) from error
 
     @staticmethod

@@ -40,14 +40,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted. What was started runs on; `make stop` ends it.", file=sys.stderr)
+        print("\nInterrupted. What was started keeps running; `make stop` ends it.", file=sys.stderr)
         return 130
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local",
-        description="Run the pipeline on this machine: Airflow, and stand-ins of Amazon S3 and Redshift.",
+        description="Run the pipeline on this machine: Airflow, and stand-ins for Amazon S3 and Redshift.",
         epilog="Ports: SPARKIFY_UI_PORT, SPARKIFY_S3_PORT, SPARKIFY_REDSHIFT_PORT, SPARKIFY_POSTGRES_PORT. "
         "State folder: SPARKIFY_STATE, .local by default.",
     )
@@ -58,28 +58,35 @@ def build_parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    add("up", _up, "Start everything that does not run.")
-    add("down", _down, "End everything; the data stays.")
-    add("status", _status, "Show what runs. Exits with 3 unless everything does.")
+    add("up", _up, "Start everything that is not running.")
+    add("down", _down, "Stop everything and keep the data.")
+    add("status", _status, "Show what is running. Exits with 3 unless everything is.")
     add("demo", _demo, "Start everything, seed sample data, load it and show the first answers.")
-    add("clean", _clean, "End everything and remove the local state, data included.")
+    add("clean", _clean, "Stop everything and delete the local data.")
     add("env", _env, 'Print exports for using `airflow` and `aws` here: eval "$(python -m local env)"')
 
-    seed = add("seed", _seed, "Fill the lake, from a folder or with sample data.")
+    seed = add("seed", _seed, "Fill the lake from a folder or with sample data.")
     seed.add_argument(
-        "--from", dest="folder", type=Path, metavar="DIR", help="a folder that holds log_data/ and song_data/"
+        "--from",
+        dest="folder",
+        type=Path,
+        metavar="DIR",
+        help="a folder that contains log_data/ and song_data/",
     )
     default = SampleSpec()
     sizes = seed.add_argument_group("sample data, without --from")
-    sizes.add_argument("--days", type=int, metavar="N", help=f"days from 2018-11-01 on ({default.days})")
+    sizes.add_argument("--days", type=int, metavar="N", help=f"days, starting on 2018-11-01 ({default.days})")
     sizes.add_argument("--users", type=int, metavar="N", help=f"registered users ({default.users})")
-    sizes.add_argument("--songs", type=int, metavar="N", help=f"songs of the catalogue ({default.songs})")
+    sizes.add_argument("--songs", type=int, metavar="N", help=f"songs in the catalogue ({default.songs})")
     sizes.add_argument(
-        "--events-per-day", type=int, metavar="N", help=f"events a day, on average ({default.events_per_day})"
+        "--events-per-day",
+        type=int,
+        metavar="N",
+        help=f"events per day, on average ({default.events_per_day})",
     )
     sizes.add_argument("--seed", type=int, metavar="N", help=f"same seed, same bytes ({default.seed})")
 
-    load = add("load", _load, "Load a window by one run through the scheduler.")
+    load = add("load", _load, "Load a window in one run through the scheduler.")
     load.add_argument("--start", required=True, help="first hour, UTC: 2018-11-01 or 2018-11-01T05:00")
     load.add_argument("--end", required=True, help="the hour after the last")
     load.add_argument(
@@ -113,7 +120,7 @@ def _status(settings: Settings, _: argparse.Namespace, console: Console) -> int:
     parts = stack.parts()
     table = Table("part", "state", "address")
     for name, (runs, address) in parts.items():
-        table.add_row(name, "[green]runs[/]" if runs else "[red]stopped[/]", address)
+        table.add_row(name, "[green]running[/]" if runs else "[red]stopped[/]", address)
     console.print(table)
     health = ", ".join(f"{name} {state}" for name, state in stack.airflow.health().items())
     console.print(f"Airflow's health: {health or 'no answer'}", highlight=False, soft_wrap=True)
@@ -144,7 +151,7 @@ def _seed(settings: Settings, options: argparse.Namespace, console: Console) -> 
         raise SeedError(f"--from uploads a folder as it is: leave out {given}, or leave out --from.")
     stack = Stack(settings)
     if not stack.s3.is_running():
-        raise StartupError("Local S3 does not run. `make up` starts everything.")
+        raise StartupError("Local S3 is not running.\n`make up` starts everything.")
     if options.folder:
         seeded = seed_folder(settings, options.folder, console)
     else:
@@ -160,7 +167,7 @@ def _load(settings: Settings, options: argparse.Namespace, console: Console) -> 
     start, end = parse_hour("--start", options.start), parse_hour("--end", options.end)
     window_conf(start, end)  # refuses an inverted window before anything else is asked
     if not Stack(settings).airflow.is_running():
-        raise StartupError("Airflow does not run. `make up` starts everything.")
+        raise StartupError("Airflow is not running.\n`make up` starts everything.")
     with Steps(console) as steps, Api(settings) as api:
         with steps("Wait for the DAGs"):
             api.wait_for_dags(PIPELINE, SCHEMA)

@@ -106,8 +106,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     endpoint = urlsplit(aws.get("extra", {}).get("endpoint_url", ""))
     if not endpoint.hostname or not endpoint.port:
         raise SettingsError(
-            "AIRFLOW_CONN_AWS_DEFAULT has no endpoint_url with a port, so it leads to AWS. Stand-ins and the "
-            "demo are not for AWS: set COMPOSE_PROFILES=aws in .env."
+            "AIRFLOW_CONN_AWS_DEFAULT has no endpoint_url with a port, so it points to AWS. The stand-ins "
+            "and the demo do not work with AWS.\nSet COMPOSE_PROFILES=aws in .env."
         )
     return Settings(
         # Airflow's home in the image is the project's folder, and Settings puts it into the state folder.
@@ -131,8 +131,8 @@ def _connection(environ: Mapping[str, str], variable: str) -> dict[str, Any]:
         raise SettingsError(f"{variable} is not a connection in JSON. See .env.example.") from None
     if missing:
         raise SettingsError(
-            f"{variable} has no {' and no '.join(missing)}: a stand-in lets nobody in without. "
-            "`make docker-env` makes an .env with new passwords."
+            f"{variable} has no {' and no '.join(missing)}, which the stand-in requires.\n"
+            "`make docker-env` creates a .env with new passwords."
         )
     return connection
 

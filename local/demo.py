@@ -60,6 +60,6 @@ def print_where_to_look(settings: Settings, console: Console) -> None:
     for line in (
         f"Airflow's UI     {settings.ui_url}   user {UI_USER}, password {settings.credentials.ui_password}",
         "Stop everything  make stop",
-        "Remove it all    make clean",
+        "Delete the data  make clean",
     ):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

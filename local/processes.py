@@ -94,7 +94,7 @@ class Service(DetachedProcess):
         except FileNotFoundError:
             tail = []
         body = "\n".join(f"    {line}" for line in tail) or "    (the log is empty)"
-        return f"Its last lines:\n{body}\nThe whole log: {self.log_file}"
+        return f"Its last lines:\n{body}\nFull log: {self.log_file}"
 
 
 def wait_until(ready: Callable[[], bool], services: Iterable[Service], deadline: float, what: str) -> None:
@@ -111,10 +111,10 @@ def wait_until(ready: Callable[[], bool], services: Iterable[Service], deadline:
             if service.was_running:
                 service.launch()
             else:
-                raise StartupError(f"{service.name} ended while starting.\n{service.log_excerpt()}")
+                raise StartupError(f"{service.name} exited while starting.\n{service.log_excerpt()}")
         if time.monotonic() > end:
             logs = "\n".join(f"    {service.log_file}" for service in services)
-            raise StartupError(f"{what} after {deadline:.0f} s. The logs may tell why:\n{logs}")
+            raise StartupError(f"{what} after {deadline:.0f} s. The logs may show why:\n{logs}")
         time.sleep(0.2)
 
 

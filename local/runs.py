@@ -27,7 +27,7 @@ def parse_hour(option: str, text: str) -> datetime:
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise WindowError(
-            f"{option} {text!r} is not a date. Give one like 2018-11-01 or 2018-11-01T05:00 (UTC)."
+            f"{option} {text!r} is not a date or a time. Enter one like 2018-11-01 or 2018-11-01T05:00 (UTC)."
         ) from None
     if moment.minute or moment.second or moment.microsecond:
         raise WindowError(f"{option} {text!r} is not a whole hour. The pipeline loads whole hours.")
@@ -38,8 +38,8 @@ def window_conf(start: datetime, end: datetime, mode: str = "append") -> dict[st
     """The DAG's params for one run over `[start, end)`."""
     if start >= end:
         raise WindowError(
-            f"The window ends at {end:%Y-%m-%d %H:%M}, not after its start {start:%Y-%m-%d %H:%M}. "
-            "The end is exclusive: a whole November is --start 2018-11-01 --end 2018-12-01."
+            f"The window ends at {end:%Y-%m-%d %H:%M}, which is not after its start {start:%Y-%m-%d %H:%M}.\n"
+            "The end is exclusive: all of November 2018 is --start 2018-11-01 --end 2018-12-01."
         )
     return {
         "window_start": start.isoformat(),
@@ -90,8 +90,8 @@ def run_dag(
                 elif task.state == "up_for_retry":
                     error = log_error(task_log(api.settings.task_logs, dag_id, run_id, task))
                     steps.line(
-                        f"  [yellow]{task.task_id} failed at try {task.try_number} and will be tried "
-                        f"again:[/] {escape(error)}"
+                        f"  [yellow]{task.task_id} failed on try {task.try_number} and will be retried:[/] "
+                        f"{escape(error)}"
                     )
             running = [task.task_id for task in tasks if task.state == "running"]
             step.detail(", ".join(running) or "waiting for the scheduler")

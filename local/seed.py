@@ -38,9 +38,9 @@ class Seeded:
 
     def __str__(self) -> str:
         if not self.uploaded:
-            return f"{self.unchanged:,} objects, all there already"
-        rest = f", {self.unchanged:,} there already" if self.unchanged else ""
-        return f"{self.uploaded:,} objects uploaded{rest} ({self.uploaded / self.seconds:,.0f} a second)"
+            return f"{self.unchanged:,} objects, all of them already there"
+        rest = f", {self.unchanged:,} already there" if self.unchanged else ""
+        return f"{self.uploaded:,} objects uploaded{rest} ({self.uploaded / self.seconds:,.0f} per second)"
 
 
 @dataclass(frozen=True)
@@ -77,21 +77,23 @@ def check_only_sample(settings: Settings, spec: SampleSpec) -> None:
     for key, (_, etag) in _present(lake_store(settings)).items():
         if sample.get(key) != etag:
             raise SeedError(
-                f"The lake holds other data than the sample, for one {BUCKET}/{key}. The demo would "
-                "overwrite part of it: load yours with `python -m local load`, or `make clean` first."
+                f"The lake holds data other than the sample, such as {BUCKET}/{key}. The demo would "
+                "overwrite part of it.\nLoad your data with `python -m local load`, or delete it with "
+                "`make clean`."
             )
 
 
 def folder_sources(folder: Path) -> list[Source]:
     """List what `folder` holds for the lake, in order of key; hidden files are left out."""
     if not folder.is_dir():
-        raise SeedError(f"{folder} is not a folder. Give one that holds {LOG_PREFIX}/ and {SONG_PREFIX}/.")
+        raise SeedError(f"{folder} is not a folder. Give one that contains {LOG_PREFIX}/ and {SONG_PREFIX}/.")
     parts = [folder / prefix for prefix in (LOG_PREFIX, SONG_PREFIX) if (folder / prefix).is_dir()]
     if not parts:
-        holds = ", ".join(sorted(entry.name for entry in folder.iterdir())[:5]) or "nothing"
+        found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:5])
         raise SeedError(
-            f"{folder} holds neither {LOG_PREFIX}/ nor {SONG_PREFIX}/, but {holds}. "
-            "Give the folder above those two; unpack an archive first."
+            f"{folder} contains neither {LOG_PREFIX}/ nor {SONG_PREFIX}/; it "
+            f"{f'contains {found}' if found else 'is empty'}.\n"
+            "Give the folder above those two; if they are in an archive, unpack it first."
         )
     files = [path for part in parts for path in part.rglob("*")]
     files.append(folder / JSONPATHS_FILE)
@@ -101,7 +103,7 @@ def folder_sources(folder: Path) -> list[Source]:
         if path.is_file() and not any(name.startswith(".") for name in path.relative_to(folder).parts)
     ]
     if not sources:
-        raise SeedError(f"{folder} holds no file below {LOG_PREFIX}/ or {SONG_PREFIX}/.")
+        raise SeedError(f"{folder} contains no file below {LOG_PREFIX}/ or {SONG_PREFIX}/.")
     return sources
 
 

@@ -121,7 +121,7 @@ class Stack:
         """End every process, the ones that others lean on last."""
         with steps("Stop Airflow"):
             self.airflow.stop()
-        with steps("Stop the stand-ins of AWS"):
+        with steps("Stop the stand-ins for AWS"):
             self.redshift.stop()
             self.s3.stop()
             self.postgres.stop()
@@ -130,7 +130,8 @@ class Stack:
         """End every process and delete what the stack put on disk, and nothing else."""
         self.down(steps)
         settings = self.settings
-        with steps(f"Delete {settings.state}"):
+        had_data = settings.lake.exists() or settings.postgres_data.exists()
+        with steps(f"Delete the local data in {settings.state}") as step:
             self.postgres.remove()
             folders = (settings.lake, settings.airflow_home, settings.logs, settings.pids)
             for folder in folders:
@@ -146,6 +147,11 @@ class Stack:
             # Not ours alone, perhaps: what someone else put there keeps the folder.
             with suppress(OSError):
                 settings.state.rmdir()
+            step.result = (
+                "the lake (sample data or yours), the warehouse and the history of runs are gone"
+                if had_data
+                else "there was none"
+            )
 
     @contextmanager
     def locked(self, *, required: bool = True) -> Iterator[None]:
@@ -160,7 +166,7 @@ class Stack:
             except BlockingIOError:
                 if required:
                     raise StartupError(
-                        f"Another command is at work on {self.settings.state}. Wait for its end, then try "
+                        f"Another command is working on {self.settings.state}.\nWait until it ends, then try "
                         f"again."
                     ) from None
             yield
@@ -190,8 +196,9 @@ class Stack:
             self.postgres.ensure_database(METADATA, METADATA)
         except psycopg.OperationalError as error:
             raise StartupError(
-                f"PostgreSQL refused the password of {self.settings.credentials_file} ({error}). "
-                "Its data was made with another one: `make clean` removes the local state, then start again."
+                f"PostgreSQL refused the password in {self.settings.credentials_file} ({error}): its data "
+                "was created with another one.\nRun `make clean`, which deletes the local data, then start "
+                "again."
             ) from error
 
     def _start_lake(self, steps: Steps, fill_lake: Callable[[], None] | None) -> None:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 CONNECTION_ID = "sparkify_alerts"
 #: Characters of an error that a message quotes: Slack advises at most 4,000 for the whole of it.
 QUOTED = 3000
-LOST = "The task left no error: its worker was killed, or lost touch with Airflow."
+LOST = "The task reported no error: its worker was killed, or lost contact with Airflow."
 
 
 @dataclass(frozen=True)
@@ -84,27 +84,27 @@ def failed(context: Mapping[str, Any]) -> None:
 
 def warned(context: Mapping[str, Any], sentences: Sequence[str]) -> None:
     """Tell which checks of severity `warn` fired, one sentence each. The run goes on."""
-    _send(context, "warns", "\n".join(sentences))
+    _send(context, "has warnings", "\n".join(sentences))
 
 
 def _send(context: Mapping[str, Any], happened: str, text: str) -> None:
     try:
         connection = _connection()
         if connection is None:
-            log.debug("There is no connection %s: nobody is notified", CONNECTION_ID)
+            log.debug("There is no connection %s, so no notification is sent", CONNECTION_ID)
             return
         # The message is a value of the notifier's templates, not a part of them: it is not rendered itself.
         _notifier(connection)({"alert": Alert.of(context, happened, text)})
     except Exception as error:
         log.error(
-            "No notification was sent (%s: %s). The task's outcome stays as it is. Check the connection %s: "
-            "its type, host and credentials, and that Airflow's workers reach that host.",
+            "No notification was sent (%s: %s). The task's state is unchanged.\nCheck the connection %s: its "
+            "type, host and credentials, and that Airflow's workers can reach the host.",
             type(error).__name__,
             error,
             CONNECTION_ID,
         )
     else:
-        log.info("Notified through the connection %s, of type %s", CONNECTION_ID, connection.conn_type)
+        log.info("Notification sent through connection %s (%s)", CONNECTION_ID, connection.conn_type)
 
 
 def _connection() -> Connection | None:
@@ -128,7 +128,7 @@ def _notifier(connection: Connection) -> BaseNotifier:
         if not recipients:
             raise ValueError(
                 f"the extra of connection {CONNECTION_ID} has no to_email: enter the recipients there, "
-                'as "to_email": "data-engineering@example.com"'
+                'for example "to_email": "data-engineering@example.com"'
             )
         return SmtpNotifier(
             smtp_conn_id=CONNECTION_ID,

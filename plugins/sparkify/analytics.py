@@ -38,7 +38,7 @@ class Period:
         if self.end <= self.start:
             raise PeriodError(
                 f"The period ends at {self.end}, which is not after its start {self.start}. Enter the first "
-                f"day and the day after the last: 2018-11-01 and 2018-12-01 are November 2018."
+                f"day and the day after the last: for November 2018, 2018-11-01 and 2018-12-01."
             )
 
     @classmethod
@@ -152,6 +152,6 @@ def _moment(name: str, value: str) -> datetime:
         return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):
         raise PeriodError(
-            f"The period's {name} {value!r} is not a day or a moment. Enter it as 2018-11-01, or as "
+            f"The period's {name} {value!r} is not a date or a time. Enter it as 2018-11-01, or as "
             f"2018-11-01T05:00 in UTC."
         ) from None

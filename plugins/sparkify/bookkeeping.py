@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sparkify.warehouse import Transaction
 
 REMEDY = (
-    "Run the DAG sparkify_reconcile: it makes lost tables again, derives dimensions from the observations, "
-    "and loads the hours whose rows are lost from their files."
+    "Run the DAG sparkify_reconcile: it recreates lost tables, rebuilds dimensions from the observations, "
+    "and reloads the hours with lost rows from their files."
 )
 
 
@@ -103,7 +103,7 @@ def differences(transaction: Transaction) -> Differences:
     if songs_lost:
         sentences.append(
             f"staging.song_observations has {songs_observed} song(s) of {songs_published}, and "
-            f"staging.artist_observations differs from it in {torn}"
+            f"staging.artist_observations differs from it in {torn} song(s)"
         )
     for name, count, source in (
         ("songs", songs, "song_observations"),

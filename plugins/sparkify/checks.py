@@ -93,12 +93,12 @@ class Check:
         not pass. No rows to look at is `skipped` and not `passed`.
         """
         if len(rows) != 1 or len(rows[0]) != 2 or rows[0][1] is None:
-            return Result(self, self.worst, detail=f"the query gave {list(map(tuple, rows))[:3]!r}")
+            return Result(self, self.worst, detail=f"the query returned {list(map(tuple, rows))[:3]!r}")
         observed, looked_at = rows[0]
         if observed is None:
             if looked_at == 0:
                 return Result(self, SKIPPED, None, 0)
-            return Result(self, self.worst, None, int(looked_at), "the query gave NULL")
+            return Result(self, self.worst, None, int(looked_at), "the query returned NULL")
         observed, looked_at = float(observed), int(looked_at)
         result = Result(self, PASSED, observed, looked_at)
         for threshold, status in ((self.error_if, FAILED), (self.warn_if, WARNED)):
@@ -117,7 +117,7 @@ class Check:
             return ""
         match = LOOKED_AT.fullmatch(self.looked_at.strip())
         if match is None:
-            raise ValueError(f"looked_at of check {self.name} is {self.looked_at!r}: `1 of 2 bytes` is meant")
+            raise ValueError(f"looked_at of check {self.name} is {self.looked_at!r}: write `1 of 2 bytes`")
         part, whole = int(match[1]), int(match[2])
         # Not rounded up: 100 % are all.
         share = f"{int(1000 * part / whole) / 10:g} %" if whole else ""

@@ -149,7 +149,8 @@ def key_differences(transaction: Transaction) -> tuple[list[Difference], list[st
                 found.append(
                     Difference(
                         table,
-                        f"{table} has the {kind} ({', '.join(there)}), declared is ({', '.join(expected)}).",
+                        f"{table} has the {kind} ({', '.join(there)}), but is declared with "
+                        f"({', '.join(expected)}).",
                         _alter_key(declaration, kind, expected, there),
                     )
                 )
@@ -163,9 +164,7 @@ def _alter_key(declaration: Declaration, kind: str, columns: Sequence[str], ther
         if not there:
             return add
         name = f"SELECT conname FROM pg_constraint WHERE conrelid = '{table}'::regclass AND contype = 'p';"
-        return (
-            f"{name} -- then ALTER TABLE {table} DROP CONSTRAINT with the name that it gives. {add}".rstrip()
-        )
+        return f"{name} -- then ALTER TABLE {table} DROP CONSTRAINT with the name it returns. {add}".rstrip()
     if kind == "DISTKEY":
         return (
             f"ALTER TABLE {table} ALTER DISTKEY {listed};"
@@ -193,7 +192,7 @@ def _of_table(declaration: Declaration, actual: Mapping[str, Column]) -> list[Di
             found.append(
                 Difference(
                     table,
-                    f"{text}, but a column {alike[0].name} of that type, not declared: it looks renamed.",
+                    f"{text}, but an undeclared column {alike[0].name} of that type: it looks renamed.",
                     f"ALTER TABLE {table} RENAME COLUMN {alike[0].name} TO {column.name};",
                 )
             )
@@ -205,7 +204,7 @@ def _of_table(declaration: Declaration, actual: Mapping[str, Column]) -> list[Di
             found.append(
                 Difference(
                     table,
-                    f"{table}.{column.name} is {_written(there)}, declared is {_written(column)}.",
+                    f"{table}.{column.name} is {_written(there)}, but is declared as {_written(column)}.",
                     _change(table, column),
                 )
             )
@@ -219,7 +218,7 @@ def _change(table: str, column: Column) -> str:
         return _rebuild_table(table)
     name, added = column.name, f"{column.name}_as_declared"
     if column.identity:
-        return f"-- {name} numbers the rows, and no statement changes it: restore {table} from a snapshot."
+        return f"-- {name} numbers the rows, and no statement can change it: restore {table} from a snapshot."
     return (
         f"{_add_column(table, column, added)} UPDATE {table} SET {added} = CAST({name} AS {column.kind}); "
         f"ALTER TABLE {table} DROP COLUMN {name}; ALTER TABLE {table} RENAME COLUMN {added} TO {name};"
@@ -232,8 +231,8 @@ def _add(table: str, column: Column) -> str:
         return _rebuild_table(table)
     if column.identity:
         return (
-            f"{_rebuild_table(table)} (Only where the log files of all published windows are still there: "
-            f"rows without a file go, and {column.name} is given anew. Otherwise restore a snapshot.)"
+            f"{_rebuild_table(table)} (Only if the log files of all published windows still exist: rows "
+            f"without a file are lost, and {column.name} gets new values. Otherwise restore a snapshot.)"
         )
     return f"{_add_column(table, column, column.name)} {_fill(table)}"
 
@@ -250,15 +249,15 @@ def _fill(table: str) -> str:
     if table in ("sparkify.artists", "sparkify.time"):
         return "-- then run sparkify for any window with dimension_mode truncate, which fills it"
     if table in ("staging.publish_log", "staging.schema_migrations", "sparkify.quality_results"):
-        return "-- earlier rows stay without it"
+        return "-- in earlier rows nothing fills it"
     return (
-        "-- then pause sparkify_reconcile, run sparkify for all published windows again, which fills it, and "
-        "unpause it"
+        "-- then pause sparkify_reconcile, run sparkify again for all published windows, which fills it, and "
+        "unpause sparkify_reconcile"
     )
 
 
 def _rebuild_table(table: str) -> str:
-    return f"DROP TABLE {table} CASCADE; -- then run sparkify_reconcile, which makes and fills it again"
+    return f"DROP TABLE {table} CASCADE; -- then run sparkify_reconcile, which recreates and fills it"
 
 
 def _written(column: Column) -> str:

@@ -192,8 +192,9 @@ class Lake:
 
     def _explained(self, error: Exception, action: str) -> LakeError:
         return LakeError(
-            f"Cannot {action} by Airflow connection {self.aws_conn_id!r}: {error}. Check the bucket's name "
-            f"in the Airflow Variables, the connection's credentials and S3 policy, and that S3 answers."
+            f"Cannot {action} through Airflow connection {self.aws_conn_id!r}: {error}.\nCheck the bucket's "
+            f"name in the Airflow Variables, the connection's credentials and S3 policy, and that S3 can be "
+            f"reached."
         )
 
 
@@ -230,7 +231,7 @@ def decompressed(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
     except (zlib.error, OSError) as error:
         raise CompressionError(f"the file is not {compression}: {error}") from error
     if member is not None and not member.eof:
-        raise CompressionError(f"the {compression} file ends too early")
+        raise CompressionError(f"the {compression} file is truncated")
 
 
 def _waiting(member: Decompressor) -> bytes | None:

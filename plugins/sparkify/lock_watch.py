@@ -44,7 +44,7 @@ class LockWatch:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         if self.found:
-            log.info("Waited for the publish lock for %.0f s", time.monotonic() - self._began)
+            log.info("Waited %.0f s for the publish lock", time.monotonic() - self._began)
 
     def _watch(self) -> None:
         pause = FIRST_S
@@ -55,18 +55,20 @@ class LockWatch:
             if not self._over.wait(GRANTED_S):
                 self.found = found
                 log.warning(
-                    "Waiting for the publish lock for %.0f s. %s", time.monotonic() - self._began, found
+                    "Still waiting for the publish lock after %.0f s. %s",
+                    time.monotonic() - self._began,
+                    found,
                 )
 
     def _ask(self) -> str:
         try:
             holders = self._holders()
         except Exception as error:
-            return f"Who holds it cannot be told ({error}).\nTo find and end that session, see {RUNBOOK}."
+            return f"Its holder cannot be determined ({error}).\nTo find and end that session, see {RUNBOOK}."
         if not holders:
             return (
-                f"Who holds it is not visible: the user of {self._place} sees only their own sessions, and "
-                f"none of them does.\nAsk a superuser to find and end that session: {RUNBOOK}."
+                f"Its holder is not visible: the user of {self._place} sees only their own sessions, and "
+                f"none of these holds it.\nAsk a superuser to find and end that session: {RUNBOOK}."
             )
         sessions = " and ".join(
             f"session {pid} of user {user}, in a transaction that began at {began} UTC"
@@ -75,7 +77,7 @@ class LockWatch:
         users = " or ".join(sorted({user for _, user, _ in holders}))
         ends = " ".join(f"SELECT PG_TERMINATE_BACKEND({pid});" for pid, _, _ in holders)
         return (
-            f"It is held by {sessions}. That takes seconds, where a task of another run is publishing.\n"
+            f"It is held by {sessions}. If a task of another run is publishing, this takes seconds.\n"
             f"If none is, a worker vanished without closing its session. Make sure in Airflow that no "
-            f"running task is the holder, then end the session as user {users} or as a superuser: {ends}"
+            f"running task holds the lock, then end the session as user {users} or as a superuser: {ends}"
         )

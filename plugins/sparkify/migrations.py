@@ -55,14 +55,14 @@ def read_migrations(folder: Path) -> list[Migration]:
     numbers = [migration.version for migration in migrations]
     if numbers != list(range(1, len(numbers) + 1)):
         raise MigrationError(
-            f"The migrations in {folder} have the numbers {numbers}. Number them 0001, 0002 and so on, each "
-            f"once."
+            f"The migrations in {folder} have the numbers {numbers}. Number them 0001, 0002 and so on, "
+            f"without gaps or duplicates."
         )
     for migration in migrations:
         if migration.stands_alone and len(split_statements(migration.script)) > 1:
             raise MigrationError(
-                f"Migration {migration.name} holds ALTER COLUMN … TYPE beside other statements. Redshift "
-                f"does not run it in a transaction: put it into a file of its own."
+                f"Migration {migration.name} contains ALTER COLUMN … TYPE and other statements. Redshift "
+                f"does not run it in a transaction: put it in a file of its own."
             )
     return migrations
 
@@ -94,8 +94,8 @@ def upgrade(warehouse: Warehouse, migrations: Sequence[Migration]) -> list[str]:
         applied = applied_versions(transaction)
     if applied and max(applied) > len(migrations):
         raise MigrationError(
-            f"The database has schema version {max(applied)}, this code knows {len(migrations)}: a later "
-            f"version of the code was deployed before. Nothing was changed. Deploy that version again."
+            f"The database has schema version {max(applied)}, but this code knows only {len(migrations)}: a "
+            f"later version of the code was deployed before. Nothing was changed. Deploy that version again."
         )
     pending = [migration for migration in migrations if migration.version not in applied]
     for migration in pending:

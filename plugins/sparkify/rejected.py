@@ -185,10 +185,10 @@ class LoadSession:
                 return rows
             if time.monotonic() > deadline:
                 raise WarehouseError(
-                    f"COPY refused {at_least} row(s) at least, but the load-error tables show {len(rows)} of "
-                    f"session {self.process_id} since {self.since} after {DEADLINE_SECONDS} s. The role of "
-                    f"connection {warehouse.redshift_conn_id!r} sees its own loads only: check that it is "
-                    f"allowed to read stl_load_errors or sys_load_error_detail."
+                    f"COPY refused at least {at_least} row(s), but after {DEADLINE_SECONDS} s the load-error "
+                    f"tables show {len(rows)} for session {self.process_id} since {self.since}. The role of "
+                    f"connection {warehouse.redshift_conn_id!r} sees only its own loads: check that it can "
+                    f"read stl_load_errors or sys_load_error_detail."
                 )
             time.sleep(pause)
             pause = min(2 * pause, 5)

@@ -1,4 +1,4 @@
-"""The answers as one HTML file that needs nothing beside it.
+"""The answers as one self-contained HTML file.
 
 `python -m sparkify.report` asks the warehouse of the Airflow connection `redshift_default`.
 """
@@ -41,7 +41,7 @@ def report(warehouse: Warehouse, period: Period | None = None, days: int = DEFAU
     if errors:
         name, error = next(iter(errors.items()))
         raise WarehouseError(
-            f"No report is written: {len(errors)} question(s) have no answer ({', '.join(errors)}). "
+            f"No report was written: {len(errors)} question(s) have no answer ({', '.join(errors)}). "
             f"The first, {name}: {error}"
         ) from error
     return render(

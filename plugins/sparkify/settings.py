@@ -33,15 +33,15 @@ VARIABLES = {
     "sparkify_song_prefix": ("song_data", "key prefix of the song files"),
     "sparkify_work_bucket": ("sparkify-work", "bucket of the COPY manifests; may be the same bucket"),
     "sparkify_work_prefix": ("", "key prefix of the COPY manifests"),
-    "sparkify_iam_role": ("default", "role that COPY reads S3 with: `default` or an ARN"),
+    "sparkify_iam_role": ("default", "IAM role that COPY uses to read S3: `default` or an ARN"),
     "sparkify_region": ("us-west-2", "AWS region of both buckets"),
     "sparkify_log_json_path": (
         "",
-        "JSONPaths file on S3 (`s3://bucket/key`) to use in place of include/jsonpaths/log_json_path.json",
+        "JSONPaths file on S3 (`s3://bucket/key`) to use instead of include/jsonpaths/log_json_path.json",
     ),
     "sparkify_readers": (
         "",
-        "who may read schema sparkify: `GROUP name` or `ROLE name`; granted by `sparkify_schema`",
+        "who can read schema sparkify: `GROUP name` or `ROLE name`; granted by `sparkify_schema`",
     ),
 }
 
@@ -72,15 +72,15 @@ READERS = re.compile(r"(GROUP|ROLE) +([A-Za-z_][A-Za-z0-9_$]{0,126})", re.IGNORE
 
 BUCKET_FORM = Form(
     BUCKET_NAME,
-    "Enter the bucket's name alone, such as sparkify: 3 to 63 lower case letters, digits, dots and hyphens, "
+    "Enter only the bucket's name, such as sparkify: 3 to 63 lower-case letters, digits, dots and hyphens, "
     "without s3:// and without a key.",
 )
 # The limit leaves room for the keys below the prefix, which S3 limits to 1,024 bytes in all.
 PREFIX_FORM = Form(
     rf"(?!s3:)(?=.{{1,200}}\Z){KEY_PART}(/{KEY_PART})*/?",
-    "Enter the part of the keys that they all begin with, such as log_data or team/log_data: at most 200 "
-    "characters, without s3:// and the bucket, without a slash or a blank at the beginning, without quotes, "
-    "backslashes, wildcards and empty parts.",
+    "Enter the prefix that all the keys share, such as log_data or team/log_data: at most 200 characters, "
+    "without s3:// and the bucket, without a leading slash or space, and without quotes, backslashes, "
+    "wildcards or empty parts.",
 )
 FORMS = {
     "sparkify_bucket": BUCKET_FORM,
@@ -93,7 +93,8 @@ FORMS = {
         "Enter default, or the role's ARN, such as arn:aws:iam::123456789012:role/sparkify-copy.",
     ),
     "sparkify_region": Form(
-        r"[a-z]{2,}(-[a-z]+)+-\d+", "Enter the region's code, such as us-west-2, without a zone's letter."
+        r"[a-z]{2,}(-[a-z]+)+-\d+",
+        "Enter the region's code, such as us-west-2, without the letter of a zone.",
     ),
     "sparkify_log_json_path": Form(
         rf"s3://{BUCKET_NAME}/{KEY_PART}(/{KEY_PART})*",
@@ -156,7 +157,7 @@ def refuse_unknown_variables(names: Iterable[str]) -> None:
     if unknown:
         raise VariableError(
             f"Nothing reads the Airflow Variable(s) {', '.join(unknown)}.\n"
-            f"{_in_place_of(unknown, VARIABLES, 'Set')}"
+            f"Change them: {_instead_of(unknown, VARIABLES)}"
         )
 
 
@@ -174,7 +175,7 @@ def refuse_unknown_conf(context: Mapping[str, Any]) -> None:
         raise ConfError(
             f"The run's conf has {', '.join(f'{key!r:.100}' for key in unknown)}, which DAG {dag.dag_id} "
             f"does not know, so nothing was changed.\n"
-            f"{_in_place_of(unknown, dag.params, 'Trigger it again with')}"
+            f"Trigger it again: {_instead_of(unknown, dag.params)}"
         )
     ignored = sorted(key for key, value in conf.items() if context["params"][key] != value)
     if ignored:
@@ -185,13 +186,13 @@ def refuse_unknown_conf(context: Mapping[str, Any]) -> None:
         )
 
 
-def _in_place_of(unknown: Iterable[str], known: Iterable[str], do: str) -> str:
-    """The remedy for names that are unknown; `do` begins the sentence."""
+def _instead_of(unknown: Iterable[str], known: Iterable[str]) -> str:
+    """The remedy for names that are unknown: what to do with each, and the names that are known."""
     remedies = []
     for name in unknown:
         near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-        remedies.append(f"{near[0]} in place of {name!r:.100}" if near else f"no {name!r:.100}")
-    return f"{do} {', '.join(remedies)}; known are: {', '.join(known) or 'none'}."
+        remedies.append(f"use {near[0]} instead of {name!r:.100}" if near else f"remove {name!r:.100}")
+    return f"{', '.join(remedies)}. Known names: {', '.join(known) or 'none'}."
 
 
 def task_defaults(execution_timeout: timedelta, **changes: Any) -> dict[str, Any]:
@@ -234,8 +235,8 @@ def run_params() -> dict[str, Param]:
             type=["null", "string"],
             format="date-time",
             pattern=WHOLE_HOUR,
-            title="Window start (UTC, included)",
-            description="First hour to load, a whole hour such as 2018-11-01T00:00:00Z. Leave both ends "
+            title="Window start (UTC, inclusive)",
+            description="First hour to load: a whole hour, such as 2018-11-01T00:00:00Z. Leave both fields "
             "empty to load the run's own hour.",
         ),
         "window_end": Param(
@@ -243,15 +244,15 @@ def run_params() -> dict[str, Param]:
             type=["null", "string"],
             format="date-time",
             pattern=WHOLE_HOUR,
-            title="Window end (UTC, not included)",
-            description="The hour after the last one to load: 2018-12-01T00:00:00Z ends November 2018.",
+            title="Window end (UTC, exclusive)",
+            description="The hour after the last one to load: 2018-12-01T00:00:00Z for November 2018.",
         ),
         "dimension_mode": Param(
             "append",
             enum=["append", "truncate"],
             title="Dimension mode",
-            description="append publishes the keys that the window touches; truncate rebuilds every "
-            "dimension whole. Both give the same rows.",
+            description="append publishes only the keys that the window touches; truncate rebuilds every "
+            "dimension completely. Both give the same rows.",
         ),
         "max_rejected_rows": Param(
             0,
@@ -260,7 +261,7 @@ def run_params() -> dict[str, Param]:
             maximum=99_999,
             title="Rejected rows allowed",
             description="How many source rows the run may leave out because they cannot be loaded. They are "
-            "kept in sparkify.rejected_rows with file, line and reason; one more fails the run.",
+            "kept in sparkify.rejected_rows with file, line and reason. If there are more, the run fails.",
         ),
     }
 
@@ -273,7 +274,7 @@ def cluster_param() -> dict[str, Param]:
             type="string",
             pattern=AWS_NAME,
             title="Cluster",
-            description="Identifier of the Redshift cluster: lower case letters, digits and hyphens.",
+            description="Identifier of the Redshift cluster: lower-case letters, digits and hyphens.",
         )
     }
 
@@ -286,7 +287,7 @@ def serverless_param() -> dict[str, Param]:
             type="string",
             pattern=AWS_NAME,
             title="Namespace and workgroup",
-            description="Name of both: lower case letters, digits and hyphens.",
+            description="Name of both: lower-case letters, digits and hyphens.",
         )
     }
 
@@ -299,7 +300,7 @@ def role_param() -> dict[str, Param]:
             type="string",
             pattern=r"^[\w+=,.@-]{1,64}$",
             title="Role of COPY",
-            description="IAM role to make or bring up to date: it reads the two buckets and nothing else.",
+            description="IAM role to create or update: it can read the two buckets and nothing else.",
         )
     }
 
@@ -311,14 +312,14 @@ def network_params() -> dict[str, Param]:
             False,
             type="boolean",
             title="Publicly accessible",
-            description="Gives the warehouse an address on the internet. The security groups still decide.",
+            description="Gives the warehouse a public address. Security groups still control access.",
         ),
         "security_group_ids": Param(
             [],
             type="array",
             items={"type": "string"},
             title="Security groups",
-            description="VPC security groups that let the workers in at port 5439; empty for the default.",
+            description="VPC security groups that allow the workers in on port 5439; empty for the default.",
         ),
     }
 
@@ -333,12 +334,12 @@ def deletion_params(what: str) -> dict[str, Param]:
             True,
             type="boolean",
             title="Final snapshot",
-            description="Keeps the data in a snapshot that a new warehouse can be restored from.",
+            description="Keeps the data in a snapshot, from which a new warehouse can be restored.",
         ),
         "confirm_delete": Param(
             "",
             type="string",
             title="Confirmation of the deletion",
-            description=f"Enter {what} once more to confirm.",
+            description=f"Enter {what} again to confirm.",
         ),
     }

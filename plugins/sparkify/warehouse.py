@@ -224,7 +224,7 @@ class Transaction:
                 if error.sqlstate != QUERY_CANCELED:
                     raise
                 raise WarehouseError(
-                    f"The publish lock on {self._place} was not free within {LOCK_TIMEOUT_S} s "
+                    f"The publish lock on {self._place} did not become free within {LOCK_TIMEOUT_S} s "
                     f"({error.message}). {watch.found}",
                     message=error.message,
                     sqlstate=error.sqlstate,
@@ -278,9 +278,9 @@ class Warehouse:
                 # Only an error of the server's own says that it did not take place.
                 if isinstance(explained, ConnectionLostError) or not explained.sqlstate:
                     raise CommitUnknownError(
-                        f"COMMIT was sent on {self.place} and its answer was lost: it may have taken place "
-                        f"({explained.message}).\nOnce Redshift can be reached, clear this task: it does its "
-                        f"work again, with the same result either way.",
+                        f"COMMIT was sent on {self.place}, but the reply was lost: it may have succeeded "
+                        f"({explained.message}).\nOnce Redshift can be reached, clear this task: it repeats "
+                        f"its work, with the same result either way.",
                         message=explained.message,
                         sqlstate=explained.sqlstate,
                     ) from error
@@ -370,7 +370,7 @@ class Warehouse:
     def too_late(self, deadline: Deadline) -> DeadlineError:
         """What is raised once a deadline is over."""
         return DeadlineError(
-            f"The warehouse of {self.place} gave no answer within {deadline.seconds:g} s.\n"
+            f"The warehouse of {self.place} did not answer within {deadline.seconds:g} s.\n"
             f"Choose a shorter period, or try again when the warehouse is less busy."
         )
 
@@ -396,9 +396,9 @@ class Warehouse:
             connection = connect()
         except Exception as error:
             raise UnreachableError(
-                f"Cannot connect to Redshift by Airflow {self.place}: {error}. Check host, port, login and "
-                f"password of the connection, that its extra fields are arguments of redshift_connector, and "
-                f"that the cluster is available."
+                f"Cannot connect to Redshift through Airflow {self.place}: {error}.\nCheck host, port, login "
+                f"and password of the connection, that its extra fields are arguments of redshift_connector, "
+                f"and that the cluster is available."
             ) from error
         try:
             yield connection
@@ -425,8 +425,8 @@ def quote(value: str) -> str:
     """
     if re.search(r"['\\\x00-\x1f]", value):
         raise ValueError(
-            f"{value!r} cannot be written into SQL: it holds a quote, a backslash or a control character. "
-            f"Change the Airflow Variable or param that it comes from."
+            f"{value!r} cannot be written into SQL: it contains a quote, a backslash or a control character. "
+            f"Change the Airflow Variable or param it comes from."
         )
     return f"'{value}'"
 
@@ -475,23 +475,21 @@ def _explained(error: Exception, name: str, place: str) -> WarehouseError:
     if sqlstate in (UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN):
         if sqlstate == UNDEFINED_COLUMN:
             remedy = (
-                "Run the DAG sparkify_verify: its task schema names the column that is not as declared, and "
-                "the statement that brings it back. If it names none, clear the whole run."
+                "Run the DAG sparkify_verify: its task schema names the column that differs from its "
+                "declaration, and the statement that fixes it. If it names none, clear the whole run."
             )
         elif "__" in message:
-            remedy = (
-                "It is a work table of a run: clear the whole run, so that it is staged and loaded again."
-            )
+            remedy = "It is a work table of a run: clear the whole run to stage and load it again."
         else:
             remedy = (
-                "Run the DAG sparkify_schema, then clear this task. If the table held rows, that DAG makes "
-                "no empty one, and says what brings the rows back."
+                "Run the DAG sparkify_schema, then clear this task. If the table held rows, that DAG does "
+                "not create it empty, but says how to restore the rows."
             )
         return SchemaMissingError(f"{text}.\n{remedy}", **attributes)
     if sqlstate.startswith(UNHEALABLE) or isinstance(error, UnicodeError) or UNHEALABLE_DATA.search(message):
         return StatementError(
-            f"{text}\nThe next try would fail in the same way, so there is none: mend what is named here, "
-            f"then clear this task.",
+            f"{text}\nA retry would fail in the same way, so there is none: fix what is named here, then "
+            f"clear this task.",
             **attributes,
         )
     if _is_lost(error) or sqlstate.startswith(CONNECTION_ENDS):

@@ -19,8 +19,8 @@ DAY = timedelta(days=1)
 #: No event is older: ts counts from here.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOW_TO_ENTER = (
-    "\nEnter both window_start and window_end as whole UTC hours in ISO 8601, the end after the start and "
-    "not included: 2018-11-01T00:00:00Z and 2018-12-01T00:00:00Z load November 2018. Leave both empty for "
+    "\nEnter both window_start and window_end as whole UTC hours in ISO 8601. The end is exclusive and comes "
+    "after the start: 2018-11-01T00:00:00Z and 2018-12-01T00:00:00Z load November 2018. Leave both empty for "
     "the run's data interval."
 )
 
@@ -50,8 +50,8 @@ class Window:
                 )
         if self.start < EPOCH:
             raise WindowError(
-                f"The window begins at {self.start.isoformat()}, before 1970-01-01, where the milliseconds "
-                f"of ts begin.{HOW_TO_ENTER}"
+                f"The window begins at {self.start.isoformat()}, before 1970-01-01, from which ts counts "
+                f"milliseconds.{HOW_TO_ENTER}"
             )
         if self.end <= self.start:
             raise WindowError(
@@ -116,9 +116,9 @@ def resolve_window(context: Mapping[str, Any]) -> Window:
         latest = max(datetime.now(UTC), _plain(context["dag_run"].run_after))
         if window.end > latest:
             raise WindowError(
-                f"The window ends at {window.end.isoformat()}, which is still to come: it is "
-                f"{latest:%F %T} UTC.\nEnter a window_end of at most {_hour(latest).isoformat()}; the hours "
-                f"after it are loaded by the schedule, or by another run once they are over."
+                f"The window ends at {window.end.isoformat()}, which is in the future: it is now "
+                f"{latest:%F %T} UTC.\nEnter a window_end of at most {_hour(latest).isoformat()}; later "
+                f"hours are loaded by the schedule, or by another run once they are over."
             )
         return window
     if start or end:
@@ -134,7 +134,7 @@ def resolve_window(context: Mapping[str, Any]) -> Window:
     return Window(
         end - HOUR,
         end,
-        f"the last complete hour before the run, asked for at {run_after:%F %T} UTC",
+        f"the last complete hour before the run, which was requested at {run_after:%F %T} UTC",
     )
 
 
@@ -155,5 +155,5 @@ def _utc(name: str, value: str) -> datetime:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         raise WindowError(
-            f"{name} is {value!r}, which is not an ISO 8601 time of the years 1 to 9999 in UTC.{HOW_TO_ENTER}"
+            f"{name} is {value!r}, which is not an ISO 8601 time in UTC, years 1 to 9999.{HOW_TO_ENTER}"
         ) from None

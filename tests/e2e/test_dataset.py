@@ -39,7 +39,7 @@ def run(commands, dag_id, conf):
 def test_seeding_again_uploads_nothing(lake, dataset):
     assert "objects uploaded" in lake.output
     # 14,896 songs, 30 logs and the column mapping.
-    assert "14,927 objects, all there already" in lake.ok("seed", "--from", str(dataset))
+    assert "14,927 objects, all of them already there" in lake.ok("seed", "--from", str(dataset))
 
 
 def test_a_load_without_tables_names_the_task_its_log_and_the_remedy(lake):

@@ -67,7 +67,7 @@ def load_a_day(ui: AirflowUi) -> str:
     """Trigger the DAG with a window by the form; the run's id."""
     ui.open("/dags/sparkify")
     ui.click("button", "Trigger")
-    ui.sees("Window start (UTC, included)")
+    ui.sees("Window start (UTC, inclusive)")
     ui.picture("1-form")
     # The first date of the form is the logical date.
     ui.enter_moment(1, "2018/11/02", "00:00")

@@ -67,9 +67,9 @@ class Browser:
         self._process.terminate()
         self._process.wait(DEADLINE_S)
 
-    def show_as(self, width: int, scheme: str) -> None:
-        """Be a window of that width in the colour scheme `light` or `dark`."""
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    def show_as(self, width: int, scheme: str, height: int = 900) -> None:
+        """Be a window of that size in the colour scheme `light` or `dark`."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.command("Emulation.setDeviceMetricsOverride", **size)
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.command("Emulation.setEmulatedMedia", features=[feature])

@@ -104,7 +104,7 @@ WRONG_TYPES = [
 CASES = [
     BadInput(
         "truncated JSON in the middle of a file",
-        "COPY takes the rest of the file for a part of the torn row: the window is not published",
+        "COPY reads the rest of the file as part of the torn row: the window is not published",
         line()[:200],
         torn=True,
     ),
@@ -125,7 +125,7 @@ CASES = [
         torn=True,
     ),
     refused("a JSON array of other values", REFUSED, b"[1, 2]", "", 1216, "Member is not an object"),
-    refused("text that is no JSON", REFUSED, b"12:00 play", "", 1216, "Invalid value"),
+    refused("text that is not JSON", REFUSED, b"12:00 play", "", 1216, "Invalid value"),
     BadInput("two objects on one line", "both are loaded", line() + line(sessionId=3), plays=2),
     BadInput(
         "an object over several lines", "loaded", json.dumps(json.loads(line()), indent=1).encode(), plays=1
@@ -138,7 +138,7 @@ CASES = [
     refused("a NUL byte", REFUSED, line(song="SONG").replace(b"SONG", b"a\0b"), "", 1216, ""),
     BadInput(
         "a byte order mark at the file's head",
-        "rejected by COPY as a row of its own, whose reason calls it BOM",
+        "rejected by COPY as a row of its own; the reason names the BOM",
         b"\xef\xbb\xbf" + line(),
         plays=1,
         rejected=1,
@@ -147,7 +147,10 @@ CASES = [
         alone=True,
     ),
     BadInput(
-        "a carriage return within a line", "loaded; ends no line", line().replace(b", ", b",\r", 1), plays=1
+        "a carriage return within a line",
+        "loaded; does not end the line",
+        line().replace(b", ", b",\r", 1),
+        plays=1,
     ),
     BadInput(
         "lines that end with CR and LF", "loaded", line() + b"\r\n" + line(sessionId=3) + b"\r", plays=2
@@ -166,9 +169,9 @@ CASES = [
     *[
         BadInput("an unknown key " + name, LOADED_WITHOUT + how, line(**{key: "happy"}), plays=1)
         for name, key, how in [
-            ("with a NUL", "mood\0", ", where it is written `\\u0000`"),
-            ("with a byte order mark", "\ufeffmood", ", where it is written `\\ufeff`"),
-            ("of 600 bytes", "é" * 300, " with its beginning and its length"),
+            ("with a NUL", "mood\0", ", which writes it as `\\u0000`"),
+            ("with a byte order mark", "\ufeffmood", ", which writes it as `\\ufeff`"),
+            ("of 600 bytes", "é" * 300, ", which shows its beginning and its length"),
         ]
     ],
     refused(
@@ -186,7 +189,7 @@ CASES = [
         plays=1,
     ),
     BadInput(
-        "a key twice in an object",
+        "a key that occurs twice in an object",
         "loaded with one of its values; warns keys_are_known",
         line().replace(b'"song": ', b'"song": "Another", "song": '),
         plays=1,
@@ -195,9 +198,12 @@ CASES = [
     refused("ts is null", REFUSED, line(ts=None), "ts", 1213, "Missing data for not-null field"),
     refused("page is missing", REFUSED, without("page"), "page", 1213, "Missing data for not-null field"),
     BadInput(
-        "an empty file", "nothing to load; warns logs_hold_events where the day has no other", b"", alone=True
+        "an empty file",
+        "nothing to load; warns logs_hold_events if the day has no other events",
+        b"",
+        alone=True,
     ),
-    BadInput("a file of blank lines", "nothing to load, as an empty file", b"\n \n\n", alone=True),
+    BadInput("a file of blank lines", "nothing to load, like an empty file", b"\n \n\n", alone=True),
     BadInput(
         "the same play twice", "counts once; warns plays_stand_once", json.dumps(PLAY).encode(), duplicates=1
     ),
@@ -211,7 +217,7 @@ CASES = [
     ),
     BadInput(
         "a logged-in event of another page without userId",
-        "counts as another page, no user is known of it; warns users_of_logged_in_events_are_known",
+        "counts as another page, without a user; warns users_of_logged_in_events_are_known",
         line(page="Settings", userId=""),
         other_pages=1,
     ),

@@ -1,6 +1,7 @@
--- Share of plays whose song is in the catalogue, by day
--- One row a UTC day with plays. A share that falls says that songs are missing from the catalogue, or that the app
--- spells titles or artists in a new way. It can rise later: songs that arrive after their plays are found then.
+-- Share of plays found in the catalogue, by day
+-- One row per UTC day with plays. A falling share means that songs are missing from the catalogue, or that
+-- the app now spells titles or artists differently. It can rise later: songs that arrive after their plays
+-- are matched then.
 SELECT
     TRUNC(start_time) AS day,
     CAST(ROUND(100.0 * COUNT(song_id) / COUNT(*), 1) AS DECIMAL(18, 1)) AS percent_in_catalogue,

@@ -1,6 +1,6 @@
 -- Certified hours
--- One row an unbroken span of certified hours, whatever the period, the latest first; the end is not included. What
--- is certified passed its checks and was published whole.
+-- One row per unbroken span of certified hours, regardless of the period, latest first; the end is exclusive.
+-- Certified hours passed their checks and were published completely.
 SELECT
     window_start AS certified_from,
     window_end AS certified_up_to,

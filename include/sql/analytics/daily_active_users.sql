@@ -1,6 +1,7 @@
 -- Daily active users
--- One row a UTC day with plays; active is who played a song that day. A user who played at both levels that
--- day is one of users, and one of free_users and of paid_users. A day without a row had no plays, or is not loaded.
+-- One row per UTC day with plays; a user is active on a day if they played a song. A user who played at both
+-- levels that day counts once in users, once in free_users and once in paid_users. A day without a row had no
+-- plays, or is not loaded.
 SELECT
     TRUNC(start_time) AS day,
     COUNT(DISTINCT user_id) AS users,

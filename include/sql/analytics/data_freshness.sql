@@ -1,6 +1,6 @@
--- How fresh the data is
--- One row, whatever the period. Data are certified from certified_from up to certified_up_to, but for missing_hours
--- in between; hours_behind is how long ago that end is. All times are UTC.
+-- Data freshness
+-- Regardless of the period. Hours from certified_from up to certified_up_to are certified, except for
+-- missing_hours in between; hours_behind is how long ago certified_up_to was. All times are UTC.
 SELECT
     MIN(window_start) AS certified_from,
     MAX(window_end) AS certified_up_to,

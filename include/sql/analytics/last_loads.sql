@@ -1,6 +1,6 @@
--- Last loads
--- One row a published window, whatever the period, the latest publication first. events_staged are plays, their
--- duplicates, events of other pages, events outside the window and rejected ones together.
+-- Latest loads
+-- One row per published window, regardless of the period, latest first. events_staged is the sum of plays,
+-- their duplicates, events of other pages, events outside the window and rejected events.
 SELECT
     published_at,
     window_start,

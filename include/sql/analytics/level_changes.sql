@@ -1,6 +1,7 @@
 -- Upgrades and downgrades, by day
--- One row a UTC day with changes of subscription level. The change is dated by the user's first event at the new
--- level. A user's first level is no change; one who upgrades and downgrades on a day counts in both.
+-- One row per UTC day with changes of subscription level. A change is dated by the user's first event at the
+-- new level. A user's first level is not a change; a user who upgrades and downgrades on the same day counts
+-- in both.
 WITH spans AS (
     SELECT
         valid_from,

@@ -1,6 +1,6 @@
--- Where listeners are
--- One row a location as the app logged it. A user who played in two places is a listener of both, so listeners may
--- add up to more than there are users.
+-- Listeners by location
+-- One row per location as the app logged it. A user who played in two places is a listener in both, so
+-- listeners may add up to more than the number of users.
 WITH plays_of_listener AS (
     SELECT
         location,

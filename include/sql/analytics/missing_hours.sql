@@ -1,6 +1,6 @@
 -- Missing hours
--- One row a span of hours between certified ones that nobody loaded, whatever the period, the latest first; the end
--- is not included. Load it with the DAG sparkify, as one window.
+-- One row per span of hours between certified ones that nobody loaded, regardless of the period, latest
+-- first; the end is exclusive. Load it with the DAG sparkify, as one window.
 SELECT
     window_start AS missing_from,
     window_end AS missing_up_to,

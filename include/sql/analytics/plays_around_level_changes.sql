@@ -1,6 +1,6 @@
 -- Plays in the week before and after a change of level
--- One row a change, the latest first: the user's plays in the seven days before it and in the seven days from it on,
--- also where these reach beyond the period. The week after a recent change is not over yet.
+-- One row per change, latest first: the user's plays in the seven days before it and in the seven days that
+-- follow, even where these reach beyond the period. The week after a recent change may not be over yet.
 WITH spans AS (
     SELECT
         user_id,

@@ -1,6 +1,6 @@
 -- Plays by hour of the day
--- One row an hour of the day, in UTC and not in the listener's own time: 0 is from midnight to 1. Hours without plays
--- have a row too.
+-- One row per hour of the day, in UTC and not in the listener's own time zone: 0 is from midnight to 1 a.m.
+-- Hours without plays have a row too.
 WITH RECURSIVE hours (hour_utc) AS (
     SELECT 0 AS hour_utc
     UNION ALL

@@ -1,6 +1,6 @@
 -- Plays by weekday
--- One row a weekday (UTC) that had plays, Monday first. A month holds five of some weekdays and four of others, so
--- compare plays_per_day: plays over the days of that weekday that had any.
+-- One row per weekday (UTC) with plays, Monday first. A month has five of some weekdays and four of others,
+-- so compare plays_per_day: plays divided by the number of days of that weekday that had any.
 WITH plays_of_day AS (
     SELECT
         TRUNC(start_time) AS day,

@@ -1,7 +1,8 @@
 -- Quality results of the last ten runs
--- One row a check, as the run's last try found it; the latest run first and in it what failed first. A check failed
--- where what it observed satisfies error_if, or where it could not be asked: the run has not published. It warned where
--- that satisfies warn_if, and was skipped where there was nothing, or too little, to judge.
+-- One row per check, as the last try of the run found it; latest run first, and within a run failed checks
+-- first. A check failed if the observed value satisfies error_if, or if its query could not be run: the run
+-- published nothing. It warned if the value satisfies warn_if. It was skipped if there was nothing, or too
+-- little, to judge.
 WITH last_tries AS (
     SELECT
         *,

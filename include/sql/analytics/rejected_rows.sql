@@ -1,6 +1,7 @@
 -- Rejected rows
--- One row a source row that could not be loaded and a run that met it, whatever the period, the latest first: its file
--- and line, the column that refused it and why. A row without a readable time is met by each hourly run of its day.
+-- One row per source row that could not be loaded and per run that met it, regardless of the period, latest
+-- first: its file and line, the column that refused it, and the reason. A row without a readable time is met
+-- by each hourly run of its day.
 SELECT
     rejected_at,
     source,

@@ -1,6 +1,6 @@
--- How long sessions last
--- One row a span of lengths that occurs, the upper end not included. A session is a user's plays under one session
--- id, from the start of the first to the end of the last song, pauses included.
+-- Session lengths
+-- One row per range of lengths that occurs; the upper end is exclusive. A session is a user's plays under one
+-- session id, from the start of the first song to the end of the last, pauses included.
 WITH sessions AS (
     SELECT
         user_id,

@@ -1,7 +1,7 @@
 -- Sessions, by the day they began
--- One row a UTC day. A session is a user's plays under one session id, from the start of the first to the end of the
--- last song, pauses included; long_sessions lasted an hour or more. A session that crosses an edge of the period counts
--- with its plays inside.
+-- One row per UTC day. A session is a user's plays under one session id, from the start of the first song to
+-- the end of the last, pauses included; long_sessions lasted an hour or more. A session that crosses the edge
+-- of the period counts only with its plays inside it.
 WITH sessions AS (
     SELECT
         user_id,

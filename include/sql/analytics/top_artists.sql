@@ -1,6 +1,6 @@
--- Most played artists, as played
--- One row an artist's name exactly as the app logged it, so "Muse" and "Muse feat. X" are two rows. songs are
--- distinct titles, listeners distinct users; plays without an artist are left out.
+-- Top artists, as logged
+-- One row per artist name exactly as the app logged it, so "Muse" and "Muse feat. X" are two rows. songs
+-- counts distinct titles, listeners counts distinct users; plays without an artist are left out.
 WITH most_played AS (
     SELECT artist_name
     FROM sparkify.songplays

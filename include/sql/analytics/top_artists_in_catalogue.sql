@@ -1,6 +1,7 @@
--- Most played artists of the catalogue
--- One row an artist of the catalogue, all spellings together; plays of songs that the catalogue lacks are left out.
--- songs are distinct songs, listeners distinct users. Two artists of one name are two rows.
+-- Top artists in the catalogue
+-- One row per artist in the catalogue, all spellings combined; plays of songs that are not in the catalogue
+-- are left out. songs counts distinct songs, listeners counts distinct users. Artists who share a name have
+-- separate rows.
 WITH plays_of_artist AS (
     SELECT
         artist_id,

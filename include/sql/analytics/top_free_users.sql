@@ -1,6 +1,6 @@
--- Most active free users, on plays in the catalogue
--- One row a user. Only plays made while the user was on the free level, of songs that the catalogue has: a user who
--- upgraded keeps the plays from before. Two users of one name are two rows.
+-- Most active free users, by plays in the catalogue
+-- One row per user. Counts only plays made while the user was on the free level, of songs in the catalogue: a
+-- user who upgraded keeps the plays from before. Users who share a name have separate rows.
 WITH plays_of_user AS (
     SELECT
         user_id,

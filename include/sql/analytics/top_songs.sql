@@ -1,6 +1,7 @@
--- Most played songs, as played
--- One row a title and artist exactly as the app logged them, so two spellings are two rows. listeners are distinct
--- users; plays_in_catalogue is 0 where the catalogue lacks the song. Plays without a title are left out.
+-- Top songs, as logged
+-- One row per title and artist exactly as the app logged them, so two spellings are two rows. listeners
+-- counts distinct users; plays_in_catalogue is 0 if the catalogue lacks the song. Plays without a title are
+-- left out.
 WITH most_played AS (
     SELECT song_title
     FROM sparkify.songplays

@@ -1,6 +1,6 @@
--- Most played songs of the catalogue
--- One row a song of the catalogue; plays of songs that the catalogue lacks are left out. The artist's name is the
--- catalogue's, whatever spelling was played. Two songs of one title are two rows.
+-- Top songs in the catalogue
+-- One row per song in the catalogue; plays of songs that are not in the catalogue are left out. The artist's
+-- name is the catalogue's, whatever spelling was logged. Songs that share a title have separate rows.
 WITH plays_of_song AS (
     SELECT
         song_id,

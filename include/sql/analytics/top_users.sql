@@ -1,6 +1,7 @@
 -- Most active users, by level
--- One row a user and the level they had while they played: who played at both levels has two rows, each with its own
--- plays. Names are those under which the user's present level began; two users of one name are two rows.
+-- One row per user and the level they had while they played: a user who played at both levels has two rows,
+-- each with its own plays. Names are those with which the user's present level began. Users who share a name
+-- have separate rows.
 WITH plays_of_user AS (
     SELECT
         user_id,

@@ -1,5 +1,5 @@
 -- The period in figures
--- One row. A user counts once however often they listened and whatever their level was. plays_in_catalogue are the
+-- A user counts once, however often they listened and whatever their level. plays_in_catalogue counts the
 -- plays whose song was found in the catalogue.
 WITH plays_of_user AS (
     SELECT

@@ -25,13 +25,13 @@ from local_redshift.embedded.s3 import LocalS3
 SECRETS = {
     "REDSHIFT_PASSWORD": "the password of --user",
     "PGPASSWORD": f'the password of PostgreSQL\'s superuser "{SUPERUSER}"',
-    "AWS_ACCESS_KEY_ID": "the access key of S3, which IAM_ROLE in a COPY stands for",
+    "AWS_ACCESS_KEY_ID": "the access key of S3, which COPY uses for IAM_ROLE",
     "AWS_SECRET_ACCESS_KEY": "its secret",
 }
 EPILOG = """
-Without options it starts a PostgreSQL and an S3 of its own, and ends and deletes them with itself.
+Without options it starts its own PostgreSQL and S3, and stops and deletes them when it ends.
 
-secrets, from the environment only; for servers of its own, those that are not set are made:
+secrets, from the environment only; for its own servers, those that are not set are generated:
 """ + "\n".join(f"  {name:23}{purpose}" for name, purpose in SECRETS.items())
 
 
@@ -45,26 +45,30 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address for clients (default %(default)s); passwords travel in clear, so nothing wider than a "
-        "network of containers",
+        help="address for clients (default %(default)s); passwords are sent in clear text, so use nothing "
+        "wider than a container network",
     )
     parser.add_argument("--port", type=int, default=5439, help="port for clients (default %(default)s)")
     parser.add_argument(
-        "--data-dir", type=Path, help="keep data and secrets of the own servers here (else they are deleted)"
+        "--data-dir",
+        type=Path,
+        help="keep data and secrets of its own servers here (otherwise they are deleted)",
     )
     parser.add_argument(
-        "--backend", metavar="HOST:PORT", help="a PostgreSQL that runs already (else one is started)"
+        "--backend", metavar="HOST:PORT", help="a running PostgreSQL (otherwise one is started)"
     )
     parser.add_argument(
-        "--s3-endpoint", metavar="URL", help="an S3 that runs already (else a local one is started)"
+        "--s3-endpoint", metavar="URL", help="a running S3 (otherwise a local one is started)"
     )
-    parser.add_argument("--s3-port", type=int, help="port of the own S3 (default: a free one)")
+    parser.add_argument("--s3-port", type=int, help="port of its own S3 (default: a free one)")
     parser.add_argument(
-        "--database", default="dev", help="the database, created when absent (default %(default)s)"
+        "--database", default="dev", help="the database, created if missing (default %(default)s)"
     )
     parser.add_argument("--user", default="awsuser", help="the cluster's admin user (default %(default)s)")
     parser.add_argument(
-        "--region", default="us-west-2", help="the region of cluster and buckets (default %(default)s)"
+        "--region",
+        default="us-west-2",
+        help="the region of the cluster and the buckets (default %(default)s)",
     )
     parser.add_argument("--verbose", action="store_true", help="log sessions; statements are never logged")
     return parser.parse_args(argv)
@@ -210,8 +214,8 @@ def tell(options: argparse.Namespace, s3: LocalS3 | None, found: dict[str, str])
             f"  each folder of {s3.root} is a bucket",
         ]
     if not (options.backend and options.s3_endpoint):
-        after = f"stays in {options.data_dir}" if options.data_dir else "is deleted then"
-        lines.append(f"Ctrl-C ends it; the data {after}.")
+        after = f"stays in {options.data_dir}" if options.data_dir else "is then deleted"
+        lines.append(f"Ctrl-C stops it; the data {after}.")
     print("\n".join(lines), flush=True)
 
 

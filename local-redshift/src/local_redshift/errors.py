@@ -41,7 +41,7 @@ def unsupported(what: str, instead: str) -> RedshiftError:
     return RedshiftError(
         f"{what} is not supported",
         sqlstate="0A000",
-        hint=f"Local Redshift refuses what Redshift has not: {instead}",
+        hint=f"Local Redshift refuses what Redshift does not support: {instead}",
     )
 
 

@@ -77,15 +77,15 @@ class EnsureCopyRoleOperator(AwsOperator):
             role = self.client.create_role(
                 RoleName=self.role_name,
                 AssumeRolePolicyDocument=trust,
-                Description="COPY of the Sparkify pipeline reads S3 with it",
+                Description="COPY of the Sparkify pipeline uses it to read S3",
             )["Role"]
-            log.info("Role %s is created", role["Arn"])
+            log.info("Created role %s", role["Arn"])
         except self.client.exceptions.EntityAlreadyExistsException:
             self.client.update_assume_role_policy(RoleName=self.role_name, PolicyDocument=trust)
             role = self.client.get_role(RoleName=self.role_name)["Role"]
-            log.info("Role %s exists", role["Arn"])
+            log.info("Role %s already exists", role["Arn"])
         self.client.put_role_policy(RoleName=self.role_name, PolicyName=POLICY_NAME, PolicyDocument=reads)
-        log.info("It reads s3://%s and s3://%s, and nothing else", self.s3_bucket, self.work_bucket)
+        log.info("It can read s3://%s and s3://%s, and nothing else", self.s3_bucket, self.work_bucket)
         arn: str = role["Arn"]
         return arn
 
@@ -114,7 +114,7 @@ class PlanClusterOperator(AwsOperator):
         params = context["params"]
         cluster = params["cluster_identifier"]
         status = self._status(cluster)
-        log.info("Cluster %s: %s", cluster, status or "not there")
+        log.info("Cluster %s: %s", cluster, status or "missing")
         if self.action == "snapshot":
             needed = self._snapshot_is_needed(cluster, status)
         elif self.action == "delete":
@@ -144,7 +144,7 @@ class PlanClusterOperator(AwsOperator):
             log.info("Nothing to %s: cluster %s is %s", self.action, cluster, status)
             return False, target
         if self.action == "create" and status in (PAUSED, "pausing"):
-            log.info("Nothing to create: cluster %s is %s. sparkify_cluster_resume wakes it", cluster, status)
+            log.info("Nothing to create: cluster %s is %s. Run sparkify_cluster_resume", cluster, status)
             return False, PAUSED
         raise self._ruled_out(cluster, status)
 
@@ -156,7 +156,7 @@ class PlanClusterOperator(AwsOperator):
             self.client.describe_cluster_snapshots(SnapshotIdentifier=name)
         except self.client.exceptions.ClusterSnapshotNotFoundFault:
             return True
-        log.info("Nothing to do: snapshot %s exists", name)
+        log.info("Nothing to do: snapshot %s already exists", name)
         return False
 
     def _deletion_is_needed(self, cluster: str, status: str | None, confirmation: str) -> bool:
@@ -166,13 +166,13 @@ class PlanClusterOperator(AwsOperator):
                 f"with all its data, enter {cluster!r} there."
             )
         if status is None or status in GOING:
-            log.info("Nothing to delete: cluster %s is %s", cluster, status or "not there")
+            log.info("Nothing to delete: cluster %s is %s", cluster, status or "missing")
             return False
         return True
 
     def _ruled_out(self, cluster: str, status: str | None) -> Exception:
         what = (
-            f"Cannot {self.action} cluster {cluster}: it is {status or 'not there'}, and nothing was changed."
+            f"Cannot {self.action} cluster {cluster}: it is {status or 'missing'}, and nothing was changed."
         )
         if status is None:
             return AirflowFailException(
@@ -181,7 +181,7 @@ class PlanClusterOperator(AwsOperator):
             )
         if status == PAUSED:
             return AirflowFailException(f"{what} Run sparkify_cluster_resume first.")
-        return AirflowException(f"{what} Run this again when it is settled.")
+        return AirflowException(f"{what} Run this DAG again later.")
 
     def _typed(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments that are no text, which a template would make of them."""
@@ -242,7 +242,7 @@ def policy(name: str, **names: str) -> str:
     for placeholder, value in names.items():
         if not PLAIN_NAME.fullmatch(value):
             raise ValueError(
-                f"{value!r} cannot be the {placeholder} of an IAM policy: it is no plain name. Correct the "
-                f"Airflow Variable or param that it comes from."
+                f"{value!r} cannot be the {placeholder} of an IAM policy: it is not a plain name. Correct "
+                f"the Airflow Variable or param it comes from."
             )
     return json.dumps(json.loads(Template((POLICIES / f"{name}.json").read_text()).substitute(names)))

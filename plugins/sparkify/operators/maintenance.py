@@ -75,8 +75,8 @@ class DropOldWorkOperator(BaseOperator):
             log.info(
                 "Run %s: %d table(s) and %d object(s) dropped", suffix, len(tables.get(suffix, ())), objects
             )
-        log.info("%d run(s) with work, %d older than %s days", len(tables.keys() | written.keys()), len(old),
-                 self.keep_days)  # fmt: skip
+        log.info("%d run(s) left work behind, %d of them more than %s days ago",
+                 len(tables.keys() | written.keys()), len(old), self.keep_days)  # fmt: skip
         return dropped
 
     def _work_tables(self, warehouse: Warehouse) -> dict[str, list[str]]:

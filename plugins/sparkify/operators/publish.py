@@ -122,7 +122,7 @@ class PublishOperator(SparkifyOperator):
                 if attempt == ATTEMPTS:
                     raise
                 log.warning("Attempt %d of %d to publish %s: %s", attempt, ATTEMPTS,
-                            "may have taken place" if is_unknown else "is rolled back", error)  # fmt: skip
+                            "may have succeeded" if is_unknown else "was rolled back", error)  # fmt: skip
                 time.sleep(attempt)
 
     def _publish(
@@ -162,12 +162,12 @@ class PublishOperator(SparkifyOperator):
         """The last line of a try that failed, where the window is published or may be."""
         if self.is_published is None:
             return (
-                f"\nWhether window {run.window} is published cannot be told: a COMMIT of this run may have "
-                f"taken place. Once Redshift can be reached, clear this task: it looks, and publishes the "
+                f"\nWindow {run.window} may or may not be published: a COMMIT of this run may have "
+                f"succeeded. Once Redshift can be reached, clear this task: it checks, and publishes the "
                 f"window if it is not published."
             )
         if self.is_published:
-            return f"\nWindow {run.window} is published. Clear this task to end the run."
+            return f"\nWindow {run.window} is published. Clear this task to finish the run."
         return ""
 
     def _scripts(self, context: Mapping[str, Any], run: Run) -> list[tuple[str, str]]:
@@ -198,13 +198,13 @@ class PublishOperator(SparkifyOperator):
         if not hours:
             return False
         what = (
-            f"{len(hours)} hour(s) of window {run.window} were published from other files since this run "
-            f"listed its own, the first, {hours[0][0]}, by run {hours[0][1]}"
+            f"{len(hours)} hour(s) of window {run.window} were published from other files after this run "
+            f"listed its own: the first, {hours[0][0]}, by run {hours[0][1]}"
         )
         if len(hours) < len(list(run.window.hours())):
             raise AirflowFailException(
-                f"{what}. Nothing was published or lost. Clear the whole run, so that it stages the files as "
-                f"they are now."
+                f"{what}. Nothing was published or lost.\nClear the whole run to stage the files as they are "
+                f"now."
             )
         log.info("Nothing is published: %s", what)
         return True
@@ -215,7 +215,7 @@ class PublishOperator(SparkifyOperator):
             rendered(self, SUPERSEDED_SONGS, names), name="compare with the songs that others published"
         )
         if files:
-            log.info("The run's songs are left to the next run: %d of its files were published since "
+            log.info("The run's songs are left to the next run: %d of its files have been published since "
                      "with other bytes, the first, %s, by run %s", len(files), *files[0])  # fmt: skip
             transaction.run_script(rendered(self, LEAVE_OUT_SONGS, names), LEAVE_OUT_SONGS)
 
@@ -234,16 +234,16 @@ class PublishOperator(SparkifyOperator):
         :raises AirflowFailException: where there is nothing to publish, and nothing was published.
         """
         if earlier & unanswered:
-            log.info("The answer to COMMIT was lost, but it took place")
+            log.info("The reply to COMMIT was lost, but COMMIT succeeded")
             return True
         if run.work_tables(transaction):
             return False
         if not earlier:
             raise AirflowFailException(
-                f"Run {run.run_id} has no work tables and never published: they were dropped as old, or "
-                f"never made.\nClear the whole run, so that it is staged and loaded again."
+                f"Run {run.run_id} has no work tables and never published: they were dropped for their age, "
+                f"or never created.\nClear the whole run to stage and load it again."
             )
-        log.info("This run published its window before and dropped its work tables: nothing to do")
+        log.info("This run has already published its window and dropped its work tables: nothing to do")
         return True
 
     def _history(self, run: Run, transaction: Transaction) -> dict[str, Any]:
@@ -266,4 +266,4 @@ class PublishOperator(SparkifyOperator):
                     transaction.execute(f"DROP TABLE {table}")
             Lake(self.aws_conn_id).delete(self.work_bucket, run.object_key(self.work_prefix, ""))
         except (WarehouseError, LakeError) as error:
-            log.warning("The run's work tables and objects could not all be dropped: %s", error)
+            log.warning("Some of the run's work tables or objects could not be dropped: %s", error)

@@ -76,12 +76,12 @@ class DataQualityOperator(SparkifyOperator):
             alerts.warned(context, warned)
         if failed:
             raise AirflowFailException(
-                f"{len(failed)} of {len(results)} checks failed, nothing was published for window "
+                f"{len(failed)} of {len(results)} checks failed; nothing was published for window "
                 f"{run.window}: "
                 + "; ".join([*failed, *warned])
-                + f". The candidates stay in schema staging, with names that end with __{run.suffix}.\n"
-                f"Mend the source files, or run the DAG that a check names, then clear the run from its "
-                f"stage tasks on."
+                + f". The candidates stay in schema staging, under names that end in __{run.suffix}.\n"
+                f"Fix the source files, or run the DAG that a check names, then clear the run from its stage "
+                f"tasks on."
             )
         self.done(**summary(results))
         return candidates
@@ -91,7 +91,7 @@ class DataQualityOperator(SparkifyOperator):
         missing = [task for task, found in zip(self.load_task_ids, candidates, strict=True) if found is None]
         if missing:
             raise AirflowFailException(
-                f"{', '.join(missing)} left no candidate in XCom: clear these and their downstream tasks."
+                f"{', '.join(missing)} left no candidate in XCom.\nClear that and all downstream tasks."
             )
         return candidates
 
@@ -105,7 +105,7 @@ class DataQualityOperator(SparkifyOperator):
             found = context["ti"].xcom_pull(task_ids=f"stage_{source}")
             if found is None or not found.keys() >= set(STAGED):
                 raise AirflowFailException(
-                    f"stage_{source} left not all figures in XCom, so nothing of {source} can be checked.\n"
+                    f"stage_{source} did not leave all its figures in XCom, so {source} cannot be checked.\n"
                     f"Clear stage_{source} and its downstream tasks."
                 )
             figures[f"staging/{source}"] = {name: int(found[name]) for name in STAGED}

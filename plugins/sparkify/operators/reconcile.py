@@ -70,7 +70,7 @@ class FindChangedDaysOperator(BaseOperator):
     def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
         today = context["dag_run"].run_after.astimezone(UTC).date()
         first = today - timedelta(days=int(self.lookback_days))
-        log.info("Published days from %s to %s, today (%s) not included", first, today - DAY, today)
+        log.info("Comparing published days from %s to %s, without today (%s)", first, today - DAY, today)
         with Warehouse(self.redshift_conn_id).reading() as transaction:
             published = self._published_digests(transaction, first, today)
             keys = day_keys(self.s3_prefix, self.daily_key, sorted(published))
@@ -170,15 +170,15 @@ class ReportChangesOperator(BaseOperator):
             left = differences(transaction)
         for line in report:
             before, after = line["songplays_before"], line["songplays_after"]
-            log.info("%s: %d play(s), were %d (%+d): %s", line["day"], after, before, after - before,
+            log.info("%s: %d play(s), before %d (%+d): %s", line["day"], after, before, after - before,
                      line["files"])  # fmt: skip
         if not report:
             log.info("No published day has changed")
         if left:
             raise AirflowFailException(
-                f"After loading again, tables still differ from what they were published with: {left}.\n"
-                f"Put source files that are gone back to their places, and run sparkify_reconcile again; "
-                f"where an hour holds more rows than were published, delete its rows first."
+                f"After reloading, tables still differ from what was published: {left}.\n"
+                f"Put missing source files back in their places, and run sparkify_reconcile again; where an "
+                f"hour holds more rows than were published, delete its rows first."
             )
         return report
 

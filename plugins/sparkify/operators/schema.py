@@ -116,7 +116,7 @@ class SchemaOperator(BaseOperator):
                 # Their record was lost, not they: the tables are as this version declares them.
                 record(transaction, migrations)
         applied = upgrade(self.warehouse, migrations)
-        log.info("Migrations applied: %s", ", ".join(applied) or "none was pending")
+        log.info("Migrations applied: %s", ", ".join(applied) or "none were pending")
 
     def _refuse_to_empty(self, transaction: Transaction, before: list[str]) -> None:
         """Raises AirflowFailException, which takes the new tables back, where one of them held rows."""
@@ -154,7 +154,7 @@ class RebuildOperator(SchemaOperator):
         with self.warehouse.transaction() as transaction:
             if applied_versions(transaction) != {migration.version for migration in migrations}:
                 raise AirflowFailException(
-                    f"The schema is not of version {len(migrations)}, which this code needs.\n"
+                    f"The schema does not have version {len(migrations)}, which this code needs.\n"
                     f"Run the DAG sparkify_schema, then clear this task."
                 )
             # The lock and the ledgers: internal, and to be there before the snapshot that the lock begins.
@@ -174,7 +174,7 @@ class RebuildOperator(SchemaOperator):
                 )
         for sentence in found.sentences:
             log.warning("%s", sentence)
-        log.info("Derived again: %s", ", ".join(sorted(found.derived)) or "nothing, for nothing differed")
+        log.info("Rebuilt: %s", ", ".join(sorted(found.derived)) or "nothing, because nothing differed")
         return list(found.sentences)
 
 

@@ -85,7 +85,7 @@ class DeleteServerlessOperator(AwsOperator):
         found = find(self.client, self.resource, self.name)
         if found is None or found["status"] == "DELETING":
             log.info("Nothing to delete: %s %s is %s", self.resource, self.name,
-                     found["status"] if found else "not there")  # fmt: skip
+                     found["status"] if found else "missing")  # fmt: skip
             return
         settings = {key: value for key, value in self.settings.items() if value not in (None, "")}
         getattr(self.client, f"delete_{self.resource}")(**{f"{self.resource}Name": self.name}, **settings)
@@ -124,7 +124,7 @@ class ServerlessSensor(BaseSensorOperator):
         from airflow.sdk import PokeReturnValue
 
         found = find(self.client, self.resource, self.name)
-        status = found["status"] if found else "not there"
+        status = found["status"] if found else "missing"
         log.info("%s %s is %s", self.resource, self.name, status)
         if self.gone:
             return found is None

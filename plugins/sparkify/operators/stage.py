@@ -210,7 +210,7 @@ class StageToRedshiftOperator(SparkifyOperator):
             self._refuse(run, rejected, budget)
         self._find_hidden(run, self._named(files, refused), known)
         if rejected.count:
-            log.warning("%d row(s) are rejected, of %d allowed. The first:\n%s", rejected.count, budget,
+            log.warning("%d row(s) rejected, %d allowed. The first:\n%s", rejected.count, budget,
                         rows_table(rejected.first))  # fmt: skip
         table = run.table(self.source)
         staged = copied - rejected.by_model
@@ -248,8 +248,8 @@ class StageToRedshiftOperator(SparkifyOperator):
                 copied, refused = self._copy(transaction, rejects, files)
             known = self._known_keys(run, transaction)
             if known is not None and (drift := shapes.drift(known)):
-                log.warning("Keys that the landing table does not know, or objects lack or have twice, of "
-                            "%d value(s):\n%s", shapes.values, text_table(KEY_COLUMNS, drift))  # fmt: skip
+                log.warning("Keys that the landing table does not know, or that objects lack or have twice, "
+                            "in %d value(s):\n%s", shapes.values, text_table(KEY_COLUMNS, drift))  # fmt: skip
                 transaction.insert(run.table(f"{self.source}_keys"), KEY_COLUMNS, drift)
             if self.reject_sql:
                 transaction.run_script(self.reject_sql, f"staging/{self.source}/reject.sql")
@@ -313,13 +313,15 @@ class StageToRedshiftOperator(SparkifyOperator):
             transaction.run_script(rendered(self, PUBLISH_REJECTED, names), PUBLISH_REJECTED)
 
     def _refuse(self, run: Run, rejected: Rejected, budget: int, cause: Exception | None = None) -> NoReturn:
-        log.error("Rejected rows, the first %d:\n%s", len(rejected.first), rows_table(rejected.first))
+        log.error("The first %d rejected rows:\n%s", len(rejected.first), rows_table(rejected.first))
+        count = rejected.count
+        rows = f"{count} or more rows" if cause else f"{count} row{'s' * (count != 1)}"
         raise AirflowFailException(
-            f"{'At least ' if cause else ''}{rejected.count} row(s) of the {self.source} files of window "
-            f"{run.window} cannot be loaded, {budget} are allowed (param max_rejected_rows). The first: "
-            f"{rejected.first[0].sentence()}. Nothing was published. The rows that were found: SELECT * FROM "
-            f"sparkify.rejected_rows WHERE run_id = '{run.run_id}'.\n"
-            f"Mend the file and clear this task, or start a run with a larger budget."
+            f"{rows} of the {self.source} files of window {run.window} cannot be loaded; this run allows "
+            f"{budget or 'none'} (param max_rejected_rows). The first: {rejected.first[0].sentence()}. "
+            f"Nothing was published. To see the rows that were found: SELECT * FROM sparkify.rejected_rows "
+            f"WHERE run_id = '{run.run_id}'.\n"
+            f"Fix the file and clear this task, or start a run that allows more."
         ) from cause
 
     def _look_at(self, files: list[SourceFile]) -> tuple[Shapes, int]:
@@ -334,14 +336,14 @@ class StageToRedshiftOperator(SparkifyOperator):
                 shapes.look_at(self._uri(file), values(part))
                 looked_at += part.bytes_read
             except CompressionError as error:
-                log.warning("%s is not looked at: %s", self._uri(file), error)
+                log.warning("%s is not examined: %s", self._uri(file), error)
         return shapes, looked_at
 
     def _find_hidden(self, run: Run, files: list[SourceFile], known: frozenset[str] | None) -> None:
         """Read files of which COPY refused rows to their end, for rows inside of these."""
         if not files:
             return
-        log.info("Reading %d file(s) of which COPY refused rows, %d byte(s): it may take several for one",
+        log.info("Reading %d file(s) with rows that COPY refused, %d byte(s): these may hide other rows",
                  len(files), sum(file.size_bytes for file in files))  # fmt: skip
         with ThreadPoolExecutor(READERS) as readers:
             torn = [row for row in readers.map(lambda file: self._hidden(file, known), files) if row]
@@ -361,7 +363,7 @@ class StageToRedshiftOperator(SparkifyOperator):
                     line = line or value.line
                     hidden = None if hidden is None or value.hidden is None else hidden + value.hidden
             if hidden is None:
-                reason = "too much of it could be the beginning of a row and is none"
+                reason = "too many places look like the beginning of a row and are not"
         except CompressionError as error:
             hidden, reason = None, str(error)
         return None if hidden == 0 else (self._uri(file), line, hidden, reason)

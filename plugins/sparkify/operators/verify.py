@@ -106,15 +106,15 @@ class VerifyConnectionsOperator(VerifyOperator):
                 ) from error
             if found != conn_type:
                 raise AirflowFailException(
-                    f"Airflow connection {conn_id!r} has the type {found!r}. Give it the type {conn_type!r}."
+                    f"Airflow connection {conn_id!r} has the type {found!r}. Change it to type {conn_type!r}."
                 )
         credentials = self.lake.hook.get_session().get_credentials()
         if credentials is None:
             raise AirflowFailException(
-                f"Airflow connection {self.aws_conn_id!r} gives no AWS credentials, and neither does the "
+                f"Airflow connection {self.aws_conn_id!r} provides no AWS credentials, and neither does the "
                 f"worker. Give the worker a role, or enter an access key as login and its secret as password."
             )
-        log.info("Connection %s: credentials by %s", self.aws_conn_id, credentials.method)
+        log.info("Connection %s: credentials from %s", self.aws_conn_id, credentials.method)
         with self.warehouse.reading() as transaction:
             [(user, version)] = transaction.execute("SELECT CURRENT_USER, VERSION()", name="ask who we are")
         log.info("Connection %s: user %s of %s", self.redshift_conn_id, user, version)
@@ -163,7 +163,8 @@ class VerifyBucketsOperator(VerifyOperator):
                          first.object_key)  # fmt: skip
             else:
                 log.warning(
-                    "s3://%s/%s can be listed but holds no file, so runs would load nothing and be green.\n"
+                    "s3://%s/%s can be listed but holds no file, so runs would load nothing and still be "
+                    "green.\n"
                     "Check the Airflow Variables sparkify_bucket, sparkify_log_prefix and "
                     "sparkify_song_prefix, or wait for the first file.",
                     self.s3_bucket,
@@ -177,8 +178,9 @@ class VerifyBucketsOperator(VerifyOperator):
             region = _headers(self.lake, bucket).get("x-amz-bucket-region", self.region)
             if region != self.region:
                 raise AirflowFailException(
-                    f"Bucket {bucket} is in region {region}, and COPY would look for it in {self.region}. "
-                    f"Set the Airflow Variable sparkify_region to {region}; both buckets must be in one."
+                    f"Bucket {bucket} is in region {region}, but COPY would look for it in {self.region}. "
+                    f"Set the Airflow Variable sparkify_region to {region}; both buckets must be in the same "
+                    f"region."
                 )
 
 
@@ -232,7 +234,7 @@ class VerifyCopyOperator(VerifyOperator):
                 transaction.run_script(self.copy_script(uri), self.copy_sql)
         except WarehouseError as error:
             raise WarehouseError(
-                f"{error}. COPY was to read {uri} and s3://{self.s3_bucket}/{file.object_key} by IAM_ROLE "
+                f"{error}. COPY was to read {uri} and s3://{self.s3_bucket}/{file.object_key} with IAM_ROLE "
                 f"{self.iam_role}. Check that the role is attached to the cluster or namespace (as its "
                 f"default, where the Airflow Variable sparkify_iam_role is `default`), that it trusts "
                 f"redshift.amazonaws.com, and that its policy is include/aws/copy-role-policy.json for these "
@@ -240,7 +242,7 @@ class VerifyCopyOperator(VerifyOperator):
             ) from error
         finally:
             self.lake.delete(self.work_bucket, key)
-        log.info("COPY reads s3://%s/%s by IAM_ROLE %s", self.s3_bucket, file.object_key, self.iam_role)
+        log.info("COPY can read s3://%s/%s with IAM_ROLE %s", self.s3_bucket, file.object_key, self.iam_role)
         return file.object_key
 
     def copy_script(self, manifest_uri: str) -> str:
@@ -254,7 +256,7 @@ class VerifyCopyOperator(VerifyOperator):
             if files:
                 return min(files, key=lambda file: (file.size_bytes, file.object_key))
         raise AirflowFailException(
-            f"There is no file below {' or '.join(map(folder, self.s3_prefixes))} of s3://{self.s3_bucket} "
+            f"There is no file below {' or '.join(map(folder, self.s3_prefixes))} in s3://{self.s3_bucket} "
             f"to try COPY with. Correct the Airflow Variables sparkify_bucket, sparkify_song_prefix and "
             f"sparkify_log_prefix, or upload a first file, and clear this task."
         )
@@ -283,22 +285,22 @@ class VerifySchemaOperator(VerifyOperator):
             keys, not_recorded = key_differences(transaction)
         if database != code:
             raise AirflowFailException(
-                f"The warehouse has schema version {database}, this code needs {code}. "
+                f"The warehouse has schema version {database}, but this code needs {code}. "
                 + (
                     "Run the DAG sparkify_schema."
                     if database < code
-                    else "Deploy the version of the code that the schema was upgraded by."
+                    else "Deploy the version of the code that upgraded the schema."
                 )
             )
         if missing:
             raise AirflowFailException(
-                f"{', '.join(missing)} is not there.\nRun the DAG sparkify_schema. If a table held rows, "
-                f"that DAG makes no empty one, and says what brings the rows back."
+                f"Missing in the warehouse: {', '.join(missing)}.\nRun the DAG sparkify_schema. If a table "
+                f"held rows, that DAG does not create it empty, but says how to restore the rows."
             )
         if differing or keys:
             raise AirflowFailException("\n".join(map(str, [*differing, *keys])))
         for kind in not_recorded:
-            log.info("%s: skipped, for the catalog records it for no table", kind)
+            log.info("%s: skipped, because the catalog records it for no table", kind)
         log.info("Schema version %d", database)
         return database
 
@@ -313,8 +315,8 @@ class VerifyTablesOperator(VerifyOperator):
         with self.warehouse.reading() as transaction:
             found = differences(transaction)
         if found:
-            raise AirflowFailException(f"Tables are not as they were published: {found}.\n{REMEDY}")
-        log.info("All tables hold what they were published with, in %d hour(s)", len(found.published))
+            raise AirflowFailException(f"Tables differ from what was published: {found}.\n{REMEDY}")
+        log.info("All tables hold what was published, in %d hour(s)", len(found.published))
 
 
 class VerifyClocksOperator(VerifyOperator):
@@ -347,8 +349,8 @@ class VerifyClocksOperator(VerifyOperator):
             raise AirflowFailException(
                 "; ".join(f"{c}'s clock is {s.total_seconds():+.0f} s ahead" for c, s in wrong.items())
                 + f" of this worker's, more than {MAX_SKEW.seconds} s. Synchronise the worker's clock "
-                f"(chrony, systemd-timesyncd). Whole hours of Redshift alone are a time zone: ALTER USER … "
-                f"SET timezone TO 'UTC' for the connection's user."
+                f"(chrony, systemd-timesyncd). If only Redshift differs, by whole hours, it is a time zone: "
+                f"ALTER USER … SET timezone TO 'UTC' for the connection's user."
             )
         return {clock: skew.total_seconds() for clock, skew in skews.items()}
 

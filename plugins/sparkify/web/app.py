@@ -66,12 +66,14 @@ async def show_topic(request: Request, name: str, start: str = "", end: str = ""
     for topic in TOPICS:
         if topic.name == name:
             return await _show(request, topic, start, end)
-    raise HTTPException(404, f"There is no topic {name!r}: {', '.join(topic.name for topic in TOPICS)}")
+    raise HTTPException(
+        404, f"There is no topic {name!r}. Topics: {', '.join(topic.name for topic in TOPICS)}"
+    )
 
 
 async def download(request: Request, name: str, start: str, end: str) -> Response:
     if name not in questions():
-        raise HTTPException(404, f"There is no question {name!r}: {', '.join(questions())}")
+        raise HTTPException(404, f"There is no question {name!r}. Questions: {', '.join(questions())}")
     try:
         return await _places(request).answer(request, partial(csv_file, questions()[name], start, end))
     except NoPlaceError as error:

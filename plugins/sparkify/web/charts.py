@@ -102,7 +102,7 @@ class Columns:
             series=[words(value) for value in self.values],
             segments=segments,
             summary=f"Column chart of {named} by {words(self.place)}, {places[0]} to {places[-1]}; "
-            f"highest at {peak} with {number(sums[peak])}. The table below holds the numbers.",
+            f"highest at {peak} with {number(sums[peak])}. The table below has the numbers.",
         )
 
 

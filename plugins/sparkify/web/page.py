@@ -132,7 +132,7 @@ TOPICS = (
     ),
     Topic(
         "data",
-        "The data itself",
+        "Data quality",
         (
             Entry("data_freshness", Figures(), 1),
             Entry("certified_hours"),
@@ -242,14 +242,14 @@ def explain(error: WarehouseError) -> str:
         return "The warehouse does not answer. Try again later; the API server's log says why."
     if isinstance(error, SchemaMissingError):
         if error.sqlstate == UNDEFINED_COLUMN:
-            return "A column is not there. Run the DAG sparkify_verify: it names the column and what to do."
+            return "A column is missing. Run the DAG sparkify_verify: it names the column and what to do."
         return (
-            "A table is not there. Run the DAG sparkify_schema: it makes new tables, or says how to bring "
-            "lost rows back. Then load a window."
+            "A table is missing. Run the DAG sparkify_schema: it creates missing tables, or says how to "
+            "restore lost rows. Then load a window."
         )
     if isinstance(error, DeadlineError) or error.sqlstate == QUERY_CANCELED:
-        return "The answer took too long and was given up. Choose a shorter period."
-    return "The warehouse could not answer. The API server's log says what it said."
+        return "The answer took too long and was cancelled. Choose a shorter period."
+    return "The warehouse could not answer. The API server's log has its error message."
 
 
 def render(template: str, **names: Any) -> str:

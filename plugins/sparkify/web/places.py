@@ -93,7 +93,7 @@ class Places:
 
         if not self._free.acquire(blocking=False):
             raise NoPlaceError(
-                f"This page answers {PLACES} readers at a time, and all places are taken.\n"
+                f"This page serves {PLACES} readers at a time, and all places are taken.\n"
                 f"Try again in a few seconds."
             )
         deadline = Deadline(PATIENCE_S)

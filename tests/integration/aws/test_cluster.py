@@ -127,10 +127,10 @@ def test_what_is_done_already_is_a_success_and_is_said(aws, caplog):
         ("sparkify_cluster_resume", "Nothing to resume: cluster sparkify is available"),
         ("sparkify_cluster_pause", ""),
         ("sparkify_cluster_pause", "Nothing to pause: cluster sparkify is paused"),
-        ("sparkify_cluster_create", "sparkify_cluster_resume wakes it"),
+        ("sparkify_cluster_create", "Run sparkify_cluster_resume"),
         ("sparkify_cluster_resume", ""),
         ("sparkify_cluster_delete", ""),
-        ("sparkify_cluster_delete", "Nothing to delete: cluster sparkify is not there"),
+        ("sparkify_cluster_delete", "Nothing to delete: cluster sparkify is missing"),
     ):
         caplog.clear()
         run(dag_id, confirm_delete="sparkify") if "delete" in dag_id else run(dag_id)
@@ -161,7 +161,7 @@ def test_a_snapshot_is_taken_once_and_needs_an_available_cluster(aws, caplog):
     for _ in range(2):
         run("sparkify_cluster_snapshot", snapshot_identifier="before-the-move")
     assert snapshots(aws) == ["before-the-move"]
-    assert "snapshot before-the-move exists" in caplog.text
+    assert "snapshot before-the-move already exists" in caplog.text
     run("sparkify_cluster_snapshot")
     assert "sparkify-2018-12-01-00-30-00" in snapshots(aws)
     run("sparkify_cluster_pause")
@@ -189,14 +189,14 @@ def test_a_deletion_is_confirmed(aws, confirmation):
 
 @pytest.mark.parametrize("action", ["pause", "resume", "snapshot"])
 def test_a_cluster_that_is_not_there_is_named(aws, action):
-    with pytest.raises(AirflowFailException, match=f"Cannot {action} cluster sparkify: it is not there"):
+    with pytest.raises(AirflowFailException, match=f"Cannot {action} cluster sparkify: it is missing"):
         run(f"sparkify_cluster_{action}")
 
 
 def test_a_state_that_passes_is_looked_at_again(aws, monkeypatch):
     task, context = PipelineRun(load_dag("sparkify_cluster_pause")).rendered("plan")
     monkeypatch.setattr(task, "_status", lambda cluster: "modifying")
-    with pytest.raises(AirflowException, match="Run this again when it is settled") as raised:
+    with pytest.raises(AirflowException, match="Run this DAG again later") as raised:
         task.execute(context)
     assert not isinstance(raised.value, AirflowFailException)
 
@@ -222,5 +222,5 @@ def test_the_password_is_masked_in_the_rendered_fields(aws, monkeypatch, passwor
 
 @pytest.mark.parametrize("name", ['lake","arn:aws:s3:::*', "lake/*", "", "a" * 65, "${role}"])
 def test_a_name_cannot_widen_a_policy(name):
-    with pytest.raises(ValueError, match="is no plain name"):
+    with pytest.raises(ValueError, match="is not a plain name"):
         policy("copy-role-policy", bucket=name, work_bucket="work")

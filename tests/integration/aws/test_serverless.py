@@ -51,7 +51,7 @@ def test_what_is_done_already_is_a_success_and_is_said(local_serverless, caplog)
     assert len(requests(local_serverless, "CreateWorkgroup")) == 1
     for _ in range(2):
         run("sparkify_serverless_delete", confirm_delete="sparkify")
-    assert "Nothing to delete: workgroup sparkify is not there" in caplog.text
+    assert "Nothing to delete: workgroup sparkify is missing" in caplog.text
     assert requests(local_serverless, "DeleteNamespace") == [
         {"namespaceName": "sparkify", "finalSnapshotName": "sparkify-final-2018-12-01-00-30-00"}
     ]

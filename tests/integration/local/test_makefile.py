@@ -61,6 +61,7 @@ def test_without_a_target_make_lists_them(make):
         "lint",
         "lock",
         "docker-env",
+        "picture",
     ):
         assert f"make {target} " in listed.stdout
 

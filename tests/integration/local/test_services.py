@@ -141,7 +141,7 @@ def test_a_service_that_dies_shows_the_end_of_its_log(service):
     broken = service("print('no such module'); raise SystemExit(1)")
     broken.launch()
     with pytest.raises(
-        StartupError, match=r"sleeper ended while starting(.|\n)*no such module(.|\n)*sleeper.log"
+        StartupError, match=r"sleeper exited while starting(.|\n)*no such module(.|\n)*sleeper.log"
     ):
         wait_until(lambda: False, [broken], deadline=10, what="It was not healthy")
 

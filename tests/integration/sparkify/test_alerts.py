@@ -133,7 +133,7 @@ def test_a_check_that_warns_sends_one_message_and_the_run_goes_on(pipeline, mail
     run = checked_run(pipeline, event("2018-11-01 10:00", firstName=None))
     assert run_task(run, "run_quality_checks", may_retry=True) == TaskInstanceState.SUCCESS
     [message] = mail.mails
-    assert message["Subject"] == "sparkify.run_quality_checks warns"
+    assert message["Subject"] == "sparkify.run_quality_checks has warnings"
     body = message.get_body().get_content()
     assert WINDOW in body
     assert "users.users_have_a_name observed 1 of 1 row(s), warn if &gt; 0" in body

@@ -201,7 +201,7 @@ def test_a_publish_whose_commit_got_no_answer_says_so_until_it_can_look(place, r
         run.run_task("publish", try_number=2)
     for caught in (first, second):
         assert "[2018-11-02 00:00, 2018-11-03 00:00)" in last_line(caught)
-        assert "a COMMIT of this run may have taken place" in last_line(caught)
+        assert "a COMMIT of this run may have succeeded" in last_line(caught)
         assert "clear this task" in last_line(caught)
     monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", place.environ["AIRFLOW_CONN_REDSHIFT_DEFAULT"])
     run.run(since="publish", try_number=3)
@@ -253,7 +253,7 @@ def test_a_publish_whose_time_is_over_while_it_commits_says_that_it_may_have_pub
             run.run_task("publish")
     finally:
         released.set()
-    assert "a COMMIT of this run may have taken place" in last_line(caught)
+    assert "a COMMIT of this run may have succeeded" in last_line(caught)
     run.run(since="publish", try_number=2)
     place.check()
 
@@ -262,7 +262,7 @@ def test_a_publish_whose_time_is_over_while_it_commits_says_that_it_may_have_pub
 def test_a_task_whose_commit_got_no_answer_says_so_and_is_made_good_by_its_retry(place, relay, task_id):
     run = place.prepare(task_id)
     relay.fault("^commit$", "after", relay.cut)
-    with pytest.raises(CommitUnknownError, match="it may have taken place") as caught:
+    with pytest.raises(CommitUnknownError, match="it may have succeeded") as caught:
         run.run_task(task_id)
     assert "clear this task" in last_line(caught)
     run.run(since=task_id, try_number=2)

@@ -87,7 +87,7 @@ def test_a_changed_type_is_told(loaded):
         "ALTER TABLE sparkify.songs DROP COLUMN year", "ALTER TABLE sparkify.songs ADD COLUMN year BIGINT"
     )
     before = fingerprint(Warehouse())
-    with pytest.raises(AirflowFailException, match="year is BIGINT, declared is INTEGER") as told:
+    with pytest.raises(AirflowFailException, match="year is BIGINT, but is declared as INTEGER") as told:
         verify(loaded)
     loaded.execute(str(told.value).splitlines()[-1].partition(";")[0])
     reconcile(loaded)
@@ -114,7 +114,9 @@ def test_a_changed_type_of_what_files_may_no_longer_hold_is_put_right_with_its_r
         f"ALTER TABLE {table} RENAME COLUMN other TO {column}",
     )
     before, ids = fingerprint(Warehouse()), loaded.query("SELECT songplay_id FROM sparkify.songplays")
-    with pytest.raises(AirflowFailException, match=re.escape(f"{column} is {kind}, declared is ")) as told:
+    with pytest.raises(
+        AirflowFailException, match=re.escape(f"{column} is {kind}, but is declared as ")
+    ) as told:
         verify(loaded)
     remedy = str(told.value).splitlines()[-1]
     assert "DROP TABLE" not in remedy

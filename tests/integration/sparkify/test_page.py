@@ -362,7 +362,7 @@ def test_a_reader_without_a_place_is_told_so_at_once(server, readers, warehouse,
     assert (page.status_code, file.status_code, style.status_code) == (503, 503, 200)
     assert int(page.headers["Retry-After"]) == int(file.headers["Retry-After"]) > 0
     for answer in (page, file):
-        assert f"This page answers {PLACES} readers at a time" in answer.text
+        assert f"This page serves {PLACES} readers at a time" in answer.text
 
 
 @pytest.mark.parametrize("hang", HANGS.values(), ids=HANGS)
@@ -452,7 +452,7 @@ def test_an_empty_warehouse_gives_a_readable_page(redshift, s3_client, airflow_c
     for topic in TOPICS:
         status, html = page(topic.name, "", "")
         assert status == 200
-        assert "Nothing is loaded yet." in html
+        assert "Nothing has been loaded yet." in html
         assert 'class="problem"' not in html
         assert all(Page(html).is_answered(entry.name) for entry in topic.entries)
 

@@ -125,7 +125,7 @@ def test_a_window_that_is_superseded_in_part_is_to_be_staged_again(pipeline):
     older.run(upto="run_quality_checks")
     pipeline.put_events(FIRST, LATE, NEXT)
     pipeline.load("2018-11-01 03:00", "2018-11-01 04:00")
-    with pytest.raises(AirflowFailException, match=r"1 hour.*2018-11-01 03:00.*Clear the whole run"):
+    with pytest.raises(AirflowFailException, match=r"1 hour.*2018-11-01 03:00.*\nClear the whole run"):
         older.run_task("publish")
     older.run()
     assert pipeline.tables() == reference.tables([FIRST, LATE, NEXT], [])

@@ -21,7 +21,7 @@ def test_a_misspelt_key_of_conf_fails_every_task_at_once_and_stages_nothing(pipe
     for task_id in ("stage_events", "stage_songs"):
         assert run_task(run, task_id, may_retry=True) == TaskInstanceState.FAILED
     assert pipeline.work_tables() == pipeline.work_objects() == []
-    assert "window_start in place of 'windowstart'" in capsys.readouterr().out
+    assert "use window_start instead of 'windowstart'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_misspelt_key_of_conf_fails_every_task_at_once_and_stages_nothing(pipe
 )
 def test_a_misspelt_key_of_any_dag_is_refused_with_the_nearest_one(pipeline, dag_id, task_id, conf, near):
     run = PipelineRun(load_dag(dag_id), conf, variables=pipeline.variables)
-    with pytest.raises(ConfError, match=rf"{dag_id}.*\n.*{near} in place of"):
+    with pytest.raises(ConfError, match=rf"{dag_id}.*\n.*{near} instead of"):
         run.run_task(task_id)
 
 

@@ -57,13 +57,13 @@ def test_without_credentials_the_worker_needs_a_role(pipeline, monkeypatch):
         "AWS_CONFIG_FILE": "/nonexistent",
     }.items():
         monkeypatch.setenv(name, value)
-    fails(pipeline, "connections", r"gives no AWS credentials.*Give the worker a role")
+    fails(pipeline, "connections", r"provides no AWS credentials.*Give the worker a role")
 
 
 def test_an_extra_field_that_the_driver_does_not_know_is_named(pipeline, monkeypatch):
     connection = {"conn_type": "redshift", "host": "127.0.0.1", "extra": {"sslmoode": "disable"}}
     monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps(connection))
-    fails(pipeline, "connections", r"sslmoode.*extra", WarehouseError)
+    fails(pipeline, "connections", r"sslmoode.*\n.*extra", WarehouseError)
 
 
 @pytest.mark.parametrize("variable", ["sparkify_bucket", "sparkify_work_bucket"])
@@ -71,7 +71,7 @@ def test_a_missing_bucket_is_named(pipeline, variable):
     fails(
         pipeline,
         "buckets",
-        r"s3://no-such-bucket.*Airflow Variables",
+        r"s3://no-such-bucket.*\n.*Airflow Variables",
         LakeError,
         **{variable: "no-such-bucket"},
     )

@@ -105,7 +105,7 @@ def test_every_task_refuses_a_conf_that_its_dag_does_not_know(dag_id):
     dag = load_dag(dag_id)
     for task in dag.tasks:
         hook = task.partial_kwargs["pre_execute"] if task.is_mapped else task._pre_execute_hook
-        for misspelt, remedy in [*((f"{name[:-1]}_", name) for name in dag.params), ("zzz", "no 'zzz'")]:
+        for misspelt, remedy in [*((f"{name[:-1]}_", name) for name in dag.params), ("zzz", "remove 'zzz'")]:
             run = PipelineRun(dag, {misspelt: 1})
             with pytest.raises(ConfError, match=rf"'{misspelt}', which DAG {dag_id} does not.*\n.*{remedy}"):
                 hook(run.context(task))

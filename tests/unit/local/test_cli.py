@@ -18,9 +18,9 @@ def state(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["seed"], "Local S3 does not run. `make up` starts everything."),
+        (["seed"], "Local S3 is not running.\n`make up` starts everything."),
         (["seed", "--from", "x", "--days", "3"], "leave out --days, or leave out --from"),
-        (["load", "--start", "2018-11-01", "--end", "2018-12-01"], "Airflow does not run. `make up`"),
+        (["load", "--start", "2018-11-01", "--end", "2018-12-01"], "Airflow is not running.\n`make up`"),
         (["load", "--start", "soon", "--end", "2018-12-01"], "--start 'soon' is not a date"),
         (["load", "--start", "2018-12-01", "--end", "2018-11-01"], "not after its start"),
     ],
@@ -59,13 +59,31 @@ def test_nothing_is_started_while_another_command_ends_everything(monkeypatch, c
     monkeypatch.setattr(Stack, "down", lambda *_: ends.append(main(["up"])))
     assert main(["down"]) == 0
     assert ends == [1]
-    assert "Another command is at work" in capsys.readouterr().err
+    assert "Another command is working on" in capsys.readouterr().err
 
 
 def test_a_command_that_hangs_does_not_keep_everything_from_being_ended(monkeypatch):
     monkeypatch.setattr(Stack, "down", lambda *_: None)
     with Stack(Settings.load()).locked():
         assert main(["down"]) == 0
+
+
+def test_clean_says_which_data_it_deletes(state, capsys):
+    song = state / "s3" / "sparkify" / "song_data" / "A" / "TRAAAAA.json"
+    song.parent.mkdir(parents=True)
+    song.write_text("{}")
+    assert main(["clean"]) == 0
+    assert not state.exists()
+    told = capsys.readouterr().out
+    assert f"Delete the local data in {state}" in told
+    assert "sample" in told
+    assert "history of runs" in told
+
+
+def test_clean_does_not_claim_to_delete_what_was_never_there(state, capsys):
+    assert main(["clean"]) == 0
+    assert not state.exists()
+    assert "there was none" in capsys.readouterr().out
 
 
 def test_an_unknown_command_shows_the_usage(capsys):

@@ -23,7 +23,7 @@ def test_an_hour_is_read_in_utc(text, hour):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("yesterday", "--start 'yesterday' is not a date. Give one like 2018-11-01"),
+        ("yesterday", "--start 'yesterday' is not a date or a time. Enter one like 2018-11-01"),
         ("2018-11-31", "is not a date"),
         ("0001-01-01T00:00+05:00", "is not a date"),
         ("9999-12-31T23:00-05:00", "is not a date"),

@@ -20,9 +20,9 @@ def test_a_folders_files_become_objects_under_their_own_paths(tmp_path):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([], "holds neither log_data/ nor song_data/, but nothing"),
-        (["archive.tar.gz"], "but archive.tar.gz"),
-        (["log_data/.keep"], "holds no file below log_data/ or song_data/"),
+        ([], "contains neither log_data/ nor song_data/; it is empty"),
+        (["archive.tar.gz"], "it contains archive.tar.gz"),
+        (["log_data/.keep"], "contains no file below log_data/ or song_data/"),
     ],
 )
 def test_a_folder_without_data_is_refused(tmp_path, names, message):
@@ -48,9 +48,9 @@ def test_a_file_and_its_bytes_have_one_digest(tmp_path):
 @pytest.mark.parametrize(
     ("seeded", "text"),
     [
-        (Seeded(300, 0, 2.0), "300 objects uploaded (150 a second)"),
-        (Seeded(10, 1290, 1.0), "10 objects uploaded, 1,290 there already (10 a second)"),
-        (Seeded(0, 330, 0.1), "330 objects, all there already"),
+        (Seeded(300, 0, 2.0), "300 objects uploaded (150 per second)"),
+        (Seeded(10, 1290, 1.0), "10 objects uploaded, 1,290 already there (10 per second)"),
+        (Seeded(0, 330, 0.1), "330 objects, all of them already there"),
     ],
 )
 def test_a_seeding_tells_what_it_did(seeded, text):

@@ -114,7 +114,7 @@ def test_without_the_connection_nothing_is_sent_and_one_debug_line_says_so(conte
     with caplog.at_level(logging.DEBUG):
         alerts.failed({**context(), "exception": ValueError("x")})
     ours = [(r.levelname, r.getMessage()) for r in caplog.records if r.name == "sparkify.alerts"]
-    assert ours == [("DEBUG", "There is no connection sparkify_alerts: nobody is notified")]
+    assert ours == [("DEBUG", "There is no connection sparkify_alerts, so no notification is sent")]
     assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
 
 

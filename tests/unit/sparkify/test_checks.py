@@ -78,7 +78,7 @@ def test_nothing_or_too_little_to_judge_is_skipped_and_not_passed(fields, row, s
 def test_what_cannot_be_judged_never_passes(fields, worst, rows):
     result = check(**fields).judge(rows)
     assert (result.status, result.observed) == (worst, None)
-    assert "the query gave" in result.sentence()
+    assert "the query returned" in result.sentence()
 
 
 VALID = "- {name: abc, protects: the grain, severity: warn, sql: 'SELECT 0, 1'}\n"

@@ -13,7 +13,13 @@ from tests.support.pipeline import DAGS
 pytestmark = pytest.mark.unit
 
 ROOT = DAGS.parent
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "include" / "sql" / "migrations" / "README.md",
+    ROOT / "local-redshift" / "README.md",
+]
+README = ROOT / "README.md"
 PRODUCTION = [path for folder in ("dags", "plugins") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
@@ -67,6 +73,22 @@ def test_every_link_in_the_documents_leads_somewhere():
         if not (document.parent / target).exists()
     ]
     assert broken == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_to_a_section_leads_to_one(document):
+    for target, section in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", document.read_text()):
+        text = (document.parent / target).read_text() if target else document.read_text()
+        titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        assert section in {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("document", [one for one in DOCUMENTS if one != README], ids=lambda path: path.stem)
+def test_every_document_says_first_who_it_is_for_and_readme_lists_it(document):
+    title, first = document.read_text().split("\n\n")[:2]
+    assert title.startswith("# ")
+    assert first.startswith("*For ")
+    assert f"| [{document.relative_to(ROOT)}]({document.relative_to(ROOT)}) |" in README.read_text()
 
 
 def test_every_make_target_in_the_documents_is_there():

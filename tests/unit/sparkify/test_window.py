@@ -17,7 +17,7 @@ pytestmark = pytest.mark.unit
 
 RUN_AFTER = datetime(2018, 11, 15, 14, 37, 5, tzinfo=UTC)
 
-LAST_HOUR = "the last complete hour before the run, asked for at 2018-11-15 14:37:05 UTC"
+LAST_HOUR = "the last complete hour before the run, which was requested at 2018-11-15 14:37:05 UTC"
 
 
 def context(params=None, interval=None, run_after=RUN_AFTER):
@@ -148,7 +148,7 @@ def test_any_two_moments_are_a_window_or_a_window_error(start, end):
 
 
 def test_the_latest_window_that_is_still_to_come_is_refused():
-    with pytest.raises(WindowError, match="still to come"):
+    with pytest.raises(WindowError, match="in the future"):
         resolve_window(
             context({"window_start": "9999-12-31T22:00:00Z", "window_end": "9999-12-31T23:00:00Z"})
         )
@@ -164,7 +164,7 @@ def entered(start, end):
 
 def test_a_window_that_is_not_over_is_refused_with_the_latest_end():
     last = this_hour()
-    with pytest.raises(WindowError, match="still to come") as caught:
+    with pytest.raises(WindowError, match="in the future") as caught:
         resolve_window(context(entered(last - timedelta(hours=1), last + timedelta(hours=2))))
     assert any(f"at most {end.isoformat()}" in str(caught.value) for end in (last, this_hour()))
 

@@ -3,7 +3,7 @@ ts >= TIMESTAMP '{{ window.start_sql }}'
             AND ts < TIMESTAMP '{{ window.end_sql }}'
 {%- endset -%}
 {% set rules = [
-    ('ts', 'ts is not in the UTC day of the file, whose windows alone read it',
+    ('ts', 'ts is not in the UTC day of the file, which only the windows of that day read',
      "ts < TIMESTAMP '" ~ window.days_start_sql ~ "' OR ts >= TIMESTAMP '" ~ window.days_end_sql ~ "'"),
     ('userId', 'a NextSong event without userId', in_window ~ " AND page = 'NextSong' AND user_id IS NULL"),
     ('sessionId', 'a NextSong event without sessionId', in_window ~ " AND page = 'NextSong' AND session_id IS NULL"),

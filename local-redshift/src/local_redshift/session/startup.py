@@ -89,7 +89,7 @@ class Startup:
                     f"Local Redshift cannot reach its PostgreSQL backend at {self.host.backend_address}: "
                     f"{error.strerror or error}",
                     sqlstate="08001",
-                    hint="Is the backend running? Start it again, and then connect again.",
+                    hint="Is the backend running? Start it, then connect again.",
                     severity="FATAL",
                 )
             )

@@ -232,7 +232,7 @@ class _Parser:
                 raise RedshiftError(
                     f"COPY option {name} is not supported",
                     sqlstate="0A000",
-                    hint="Redshift has this option, Local Redshift does not imitate it (see its README).",
+                    hint="Redshift has this option, but Local Redshift does not imitate it (see its README).",
                 )
             raise syntax_error(token.text, hint="Redshift's COPY has no such option.")
         if name in self.seen:

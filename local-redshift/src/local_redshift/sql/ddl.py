@@ -254,7 +254,7 @@ def _column(edits: Edits, start: int, end: int, table: _Table) -> str:
     name = edits.identifier(start)
     if name_token.kind == "word" and name_token.key in RESERVED:
         raise syntax_error(
-            name_token.text, hint=f"{name_token.key} is a reserved word: put it into double quotes."
+            name_token.text, hint=f"{name_token.key} is a reserved word: put it in double quotes."
         )
     if name in SYSTEM_COLUMNS:
         raise RedshiftError(f'column name "{name}" conflicts with a system column name', sqlstate="42701")
@@ -289,7 +289,9 @@ def _column(edits: Edits, start: int, end: int, table: _Table) -> str:
             index = _identity(edits, index + 4, end, "BY DEFAULT", parts)
         elif key == "ENCODE":
             if edits.key(index + 1) not in ENCODINGS:
-                raise syntax_error(edits.key(index + 1), hint="This is none of Redshift's column encodings.")
+                raise syntax_error(
+                    edits.key(index + 1), hint="This is not one of Redshift's column encodings."
+                )
             index += 2
         elif key == "DISTKEY":
             table.dist_keys.append(name)
@@ -302,7 +304,7 @@ def _column(edits: Edits, start: int, end: int, table: _Table) -> str:
                 raise RedshiftError(
                     "COLLATE CASE_INSENSITIVE is not supported",
                     sqlstate="0A000",
-                    hint="Redshift has it, Local Redshift does not imitate it.",
+                    hint="Redshift has it, but Local Redshift does not imitate it.",
                 )
             index += 2
         elif key == "CONSTRAINT":
@@ -355,13 +357,13 @@ def column_type(edits: Edits, start: int, end: int) -> str:
         raise RedshiftError(
             f'type "{edits.tokens[start].text.lower()}" is not supported',
             sqlstate="0A000",
-            hint="Local Redshift refuses what Redshift has not: this type is PostgreSQL's.",
+            hint="Local Redshift refuses what Redshift does not support: this type is PostgreSQL's.",
         )
     if key in NOT_IMITATED_TYPES:
         raise RedshiftError(
             f"type {key} is not supported",
             sqlstate="0A000",
-            hint="Redshift has this type, Local Redshift does not imitate it (see its README).",
+            hint="Redshift has this type, but Local Redshift does not imitate it (see its README).",
         )
     size = None
     for index in range(start, end):
@@ -432,13 +434,13 @@ def _alter_table(edits: Edits, plan: Plan, status: bytes) -> None:
         raise RedshiftError(
             "ALTER TABLE APPEND is not supported",
             sqlstate="0A000",
-            hint="Redshift has it, Local Redshift does not imitate it: use INSERT … SELECT.",
+            hint="Redshift has it, but Local Redshift does not imitate it: use INSERT … SELECT.",
         )
     if keys.count("ADD") + keys.count("DROP") > 1 or (keys[:1] == ["ADD"] and "," in keys):
         raise RedshiftError(
             "ALTER TABLE with more than one ADD or DROP is not supported",
             sqlstate="42601",
-            hint="Redshift adds or drops one column a statement.",
+            hint="Redshift adds or drops one column per statement.",
         )
     if keys[:1] == ["ADD"]:
         start = index + (2 if edits.key(index + 1) == "COLUMN" else 1)

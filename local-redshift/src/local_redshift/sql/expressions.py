@@ -266,7 +266,7 @@ def _listagg(edits: Edits, index: int) -> None:
         raise RedshiftError(
             "LISTAGG as a window function is not supported",
             sqlstate="0A000",
-            hint="Redshift has it, Local Redshift does not imitate it: aggregate in a CTE and join.",
+            hint="Redshift has it, but Local Redshift does not imitate it: aggregate in a CTE and join.",
         )
     _replace_call(edits, index, f"listagg({'DISTINCT ' if distinct else ''}{value}, {delimiter}{order})")
 
@@ -293,7 +293,7 @@ def _top(edits: Edits, index: int) -> None:
             raise RedshiftError(
                 f"TOP together with {edits.key(end)} is not supported",
                 sqlstate="0A000",
-                hint="Local Redshift turns TOP into LIMIT: put the query into parentheses, or write LIMIT.",
+                hint="Local Redshift turns TOP into LIMIT: put the query in parentheses, or write LIMIT.",
             )
         end = edits.partner.get(end, end) + 1
     edits.remove(index, index + 2)

@@ -66,7 +66,7 @@ def check(edits: Edits) -> None:
         raise RedshiftError(
             f"{first} is not supported",
             sqlstate="0A000",
-            hint="Redshift has it, Local Redshift does not imitate it (see its README).",
+            hint="Redshift has it, but Local Redshift does not imitate it (see its README).",
         )
     if first == "CREATE":
         index = 3 if edits.key(1) == "OR" else 1
@@ -76,7 +76,7 @@ def check(edits: Edits) -> None:
             raise RedshiftError(
                 f"CREATE EXTERNAL {edits.key(index + 1)} is not supported",
                 sqlstate="0A000",
-                hint="Redshift has Spectrum, Local Redshift does not imitate it.",
+                hint="Redshift has Spectrum, but Local Redshift does not imitate it.",
             )
     for index, token in enumerate(edits.tokens):
         if token.kind not in ("word", "operator", "symbol"):
@@ -168,7 +168,7 @@ def _alias(edits: Edits, index: int) -> None:
         and edits.key(index + 2) in (",", "FROM", "")
         and word.key != "TIMESTAMP"
     ):
-        raise syntax_error(word.text, hint=f"{word.key} is a reserved word: put it into double quotes.")
+        raise syntax_error(word.text, hint=f"{word.key} is a reserved word: put it in double quotes.")
 
 
 REFUSED_WORDS: dict[str, Callable[[Edits, int], None]] = {

@@ -159,7 +159,7 @@ def _merge(edits: Edits, plan: Plan) -> None:
         raise RedshiftError(
             "MERGE … REMOVE DUPLICATES is not supported",
             sqlstate="0A000",
-            hint="Redshift has it, Local Redshift does not imitate it.",
+            hint="Redshift has it, but Local Redshift does not imitate it.",
         )
     whens = [
         i
@@ -174,7 +174,7 @@ def _merge(edits: Edits, plan: Plan) -> None:
             raise syntax_error(
                 edits.tokens[after].text if after < len(edits) else "",
                 hint="On Redshift WHEN MATCHED and WHEN NOT MATCHED take no condition: "
-                "filter the source before.",
+                "filter the source first.",
             )
     if sorted(kinds) != ["matched", "not matched"]:
         raise syntax_error(
