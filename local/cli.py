@@ -13,8 +13,9 @@ from rich.table import Table
 
 from local.airflow import Api, RunFailedError
 from local.demo import demo, print_where_to_look
+from local.generator import sample_end
 from local.runs import PIPELINE, SCHEMA, WindowError, parse_hour, run_pipeline, run_schema, window_conf
-from local.sample_data import SampleSpec
+from local.sample_data import Sample, SampleSpec
 from local.seed import SeedError, seed_folder, seed_sample
 from local.settings import Settings, SettingsError
 from local.stack import Stack
@@ -45,7 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m local",
         description="Run the pipeline on this machine: Airflow, and stand-ins of Amazon S3 and Redshift.",
         epilog="Ports: SPARKIFY_UI_PORT, SPARKIFY_S3_PORT, SPARKIFY_REDSHIFT_PORT, SPARKIFY_POSTGRES_PORT. "
-        "State folder: SPARKIFY_STATE, .local by default.",
+        "State folder: SPARKIFY_STATE, .local by default. "
+        "Last day of the sample: SPARKIFY_SAMPLE_END, yesterday (UTC) by default.",
     )
     commands = parser.add_subparsers(required=True, metavar="command")
 
@@ -65,9 +67,11 @@ def build_parser() -> argparse.ArgumentParser:
     seed.add_argument(
         "--from", dest="folder", type=Path, metavar="DIR", help="a folder that holds log_data/ and song_data/"
     )
-    default = SampleSpec()
+    default = SampleSpec
     sizes = seed.add_argument_group("sample data, without --from")
-    sizes.add_argument("--days", type=int, metavar="N", help=f"days from 2018-11-01 on ({default.days})")
+    sizes.add_argument(
+        "--days", type=int, metavar="N", help=f"days, the last of them yesterday ({default.days})"
+    )
     sizes.add_argument("--users", type=int, metavar="N", help=f"registered users ({default.users})")
     sizes.add_argument("--songs", type=int, metavar="N", help=f"songs of the catalogue ({default.songs})")
     sizes.add_argument(
@@ -145,10 +149,12 @@ def _seed(settings: Settings, options: argparse.Namespace, console: Console) -> 
         seeded = seed_folder(settings, options.folder, console)
     else:
         try:
-            spec = SampleSpec(**sizes)
+            spec = SampleSpec(sample_end(settings), **sizes)
         except ValueError as error:
             raise SeedError(str(error)) from None
-        seeded = seed_sample(settings, spec, console)
+        seeded = seed_sample(settings, Sample(spec), console)
+        days = f"--start {spec.start_time:%F} --end {spec.end_time:%F}"
+        console.print(f"Load it with: .venv/bin/python -m local load {days}", highlight=False, soft_wrap=True)
     console.print(f"The lake: {seeded}, {seeded.seconds:.1f} s", highlight=False)
 
 
