@@ -145,6 +145,7 @@ def _seed(settings: Settings, options: argparse.Namespace, console: Console) -> 
     stack = Stack(settings)
     if not stack.s3.is_running():
         raise StartupError("Local S3 does not run. `make up` starts everything.")
+    spec = None
     if options.folder:
         seeded = seed_folder(settings, options.folder, console)
     else:
@@ -153,9 +154,10 @@ def _seed(settings: Settings, options: argparse.Namespace, console: Console) -> 
         except ValueError as error:
             raise SeedError(str(error)) from None
         seeded = seed_sample(settings, Sample(spec), console)
+    console.print(f"The lake: {seeded}, {seeded.seconds:.1f} s", highlight=False)
+    if spec:
         days = f"--start {spec.start_time:%F} --end {spec.end_time:%F}"
         console.print(f"Load it with: .venv/bin/python -m local load {days}", highlight=False, soft_wrap=True)
-    console.print(f"The lake: {seeded}, {seeded.seconds:.1f} s", highlight=False)
 
 
 def _load(settings: Settings, options: argparse.Namespace, console: Console) -> None:

@@ -57,26 +57,33 @@ class SampleMonth:
             let_grow(self.settings, spec.end)
 
     def load(self) -> Summary:
-        """Load the month by one run through the scheduler, the hours since then by another; ask."""
-        start, end = self.sample.spec.start_time, self.sample.spec.end_time
+        """Load the sample, up to this hour where it goes on, by one run through the scheduler; ask.
+
+        Late events of the sample's days come after that run: they are left to reconciling.
+        """
+        start = loaded = self.sample.spec.start_time
+        runs = []
         with Api(self.settings) as api:
             with self.steps("Wait for the DAGs"):
                 api.wait_for_dags(PIPELINE, SCHEMA, RECONCILE)
             run_schema(self.steps, api, RUN_DEADLINE)
-            run_id = run_pipeline(self.steps, api, start, end, deadline=RUN_DEADLINE)
+            # A second run, of an hour, where one ends meanwhile.
+            while loaded < (until := self._until()):
+                if self.goes_on:
+                    grow(self.settings, self.sample, utc_now(), since=self.sample.spec.end_time)
+                runs.append((run_pipeline(self.steps, api, loaded, until, deadline=RUN_DEADLINE), until))
+                loaded = until
             if self.goes_on:
-                self._load_what_came_since(api, end)
+                grow(self.settings, self.sample, utc_now())
+                api.unpause(RECONCILE)
+        run_id, end = runs[0]
         with self.steps("Ask the warehouse"):
             return Summary.query(self.settings, run_id, start.replace(tzinfo=None), end.replace(tzinfo=None))
 
-    def _load_what_came_since(self, api: Api, end: datetime) -> None:
-        """From here on the schedule loads each hour. Late events of the month are left to reconciling."""
-        now = utc_now()
-        grow(self.settings, self.sample, now)
-        hour = now.replace(minute=0, second=0, microsecond=0)
-        if end < hour:
-            run_pipeline(self.steps, api, end, hour, deadline=RUN_DEADLINE)
-        api.unpause(RECONCILE)
+    def _until(self) -> datetime:
+        """The end of what there is to load."""
+        end = self.sample.spec.end_time
+        return max(end, utc_now().replace(minute=0, second=0, microsecond=0)) if self.goes_on else end
 
     def print_what_follows(self, console: Console) -> None:
         """Say what comes without being asked for."""

@@ -52,17 +52,19 @@ def let_grow(settings: Settings, end: date) -> None:
     obstore.put(lake_store(settings), SAMPLE_KEY, json.dumps({"end": f"{end}"}).encode())
 
 
-def grow(settings: Settings, sample: Sample, now: datetime) -> list[str]:
-    """Bring the log files to what they hold now, from the sample's last day on; returns what was done.
+def grow(settings: Settings, sample: Sample, now: datetime, since: datetime | None = None) -> list[str]:
+    """Bring the log files to what they hold now; a file that somebody else has written is left alone.
 
-    A file that somebody else has written is left alone.
+    :param since: the first day to look at, by default the sample's last: those before it change no more.
+    :returns: what was done, one line a file.
     """
     done = []
     store = lake_store(settings)
     present = present_objects(store)
     until = written_until(now)
+    since = since or sample.spec.end_time - DAY
     for log in sample.log_files(until):
-        if log.day + DAY < sample.spec.end_time:
+        if log.day < since:
             continue
         content = log.content(until)
         _, etag = present.get(log.key, (0, ""))

@@ -28,6 +28,8 @@ def _words(text: str, separator: str | None = None) -> list[str]:
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+# Where ts counts from.
+EPOCH = date(1970, 1, 1)
 
 ADJECTIVES = _words(
     "Amber Borrowed Brass Clumsy Copper Crooked Distant Electric Faded Feral Gentle Gilded Hollow Idle "
@@ -124,6 +126,8 @@ class SampleSpec:
         for name, least in (("days", 1), ("users", 1), ("songs", 1), ("events_per_day", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}.")
+        if self.end.toordinal() - self.days < EPOCH.toordinal():
+            raise ValueError(f"days is {self.days}: the sample would begin before 1970.")
 
     @property
     def start_time(self) -> datetime:

@@ -75,15 +75,14 @@ def seed_sample(settings: Settings, sample: Sample, console: Console | None = No
 
 
 def complete_sample(settings: Settings, sample: Sample, until: datetime) -> Seeded:
-    """Upload what is missing of the sample, as it is at its end, and of later days, as they are at `until`.
+    """Upload what is missing of the sample, as it is at its end, into a lake that holds nothing else.
 
-    Refuses to mix the sample into a lake that holds other data, some of it under the same keys.
+    :param until: a lake in which the sample goes on holds at most what it holds then.
+    :raises SeedError: where the lake holds other data, some of it perhaps under the same keys.
     """
-    end = sample.spec.end_time
-    logs = {file.key: file for file in sample.log_files(until)}
-    sources = [Source(key, content) for key, content in sample.song_files()]
-    sources += [Source(key, log.content(end if log.day < end else until)) for key, log in logs.items()]
+    sources = [Source(key, content) for key, content in sample.objects()]
     expected = {source.key: source.md5() for source in sources}
+    logs = {log.key: log for log in sample.log_files(until)}
     present = present_objects(lake_store(settings))
     for key, (_, etag) in present.items():
         known = key == SAMPLE_KEY or etag == expected.get(key)

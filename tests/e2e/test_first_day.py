@@ -51,8 +51,7 @@ def certified_until(demo):
 def test_the_demo_loads_the_month_and_all_whole_hours_since(demo):
     spec = demo.sample.spec
     assert demo.began - spec.end_time < DAY + timedelta(minutes=10)
-    assert f"load {spec.start_time:%F} 00:00 to {spec.end_time:%F} 00:00 in one run" in demo.output
-    assert "Events: 7,500 in 30 log files" in demo.output
+    assert f"load {spec.start_time:%F} 00:00 to " in demo.output
     assert "New events arrive every hour" in demo.output
     until = certified_until(demo)
     assert demo.began - HOUR < until <= datetime.now(UTC)
@@ -60,6 +59,10 @@ def test_the_demo_loads_the_month_and_all_whole_hours_since(demo):
     in_files = [moment for day in days for moment in plays(log_file(demo, day).read_text()) if moment < until]
     since = f"SELECT COUNT(*) FROM sparkify.songplays WHERE start_time >= '{spec.end_time:%F}'"
     assert demo.query(since) == [(len(in_files),)]
+    [(events,)] = demo.query(
+        f"SELECT SUM(events_staged) FROM sparkify.load_history WHERE window_start = '{spec.start_time:%F}'"
+    )
+    assert events >= 7500
 
 
 def test_the_page_misses_no_hour(demo):

@@ -171,9 +171,11 @@ def test_a_lake_that_has_grown_is_the_samples_and_keeps_what_came(settings, samp
     now = MIDNIGHT + 8 * HOUR
     generate(settings, now)
     store = lake_store(settings)
-    obstore.delete(store, TODAY)
+    lost = min(key for key in files if key != YESTERDAY)
+    obstore.delete(store, lost)
     seeded = complete_sample(settings, sample, now)
-    assert (seeded.uploaded, seeded.unchanged) == (1, 330)
+    assert (seeded.uploaded, seeded.unchanged) == (1, 329)
+    assert (lake / lost).read_bytes() == files[lost].content(MIDNIGHT)
     assert (lake / YESTERDAY).read_bytes() == files[YESTERDAY].content(now)
     obstore.put(store, TODAY, b"{}")
     with pytest.raises(SeedError, match=rf"other data than the sample(.|\n)*{TODAY}(.|\n)*make clean"):
@@ -220,3 +222,11 @@ def test_the_process_catches_up_with_the_clock_and_ends_when_told(settings, modu
         finally:
             process.terminate()
         assert process.wait(30) == 128 + 15
+
+
+def test_late_events_of_the_samples_days_can_be_left_for_later(settings, sample, files, lake):
+    seed(settings, sample)
+    now = MIDNIGHT + 8 * HOUR
+    assert grow(settings, sample, now, since=MIDNIGHT) == [f"{TODAY} has 70 events"]
+    assert (lake / YESTERDAY).read_bytes() == files[YESTERDAY].content(MIDNIGHT)
+    assert grow(settings, sample, now) == [f"{YESTERDAY} has 229 events"]

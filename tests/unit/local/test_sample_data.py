@@ -103,6 +103,11 @@ def test_a_size_below_one_is_refused(name):
         SampleSpec(END, **{name: 0})
 
 
+def test_more_days_than_there_were_are_refused():
+    with pytest.raises(ValueError, match="days is 10000000000: the sample would begin before 1970"):
+        SampleSpec(END, days=10_000_000_000)
+
+
 def test_files_have_no_final_newline_and_songs_are_one_object_each(sample):
     assert not [key for key, content in sample.objects.items() if content.endswith(b"\n")]
     assert not [k for k, v in sample.objects.items() if k.startswith("song_data/") and b"\n" in v]
