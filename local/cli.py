@@ -14,8 +14,9 @@ from rich.table import Table
 
 from local.airflow import Api, RunFailedError
 from local.demo import demo, print_where_to_look
+from local.generator import sample_end
 from local.runs import PIPELINE, SCHEMA, WindowError, parse_hour, run_pipeline, run_schema, window_conf
-from local.sample_data import SampleSpec
+from local.sample_data import Sample, SampleSpec
 from local.seed import SeedError, seed_folder, seed_sample
 from local.settings import Settings, SettingsError
 from local.stack import Stack
@@ -49,7 +50,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m local",
         description="Run the pipeline on this machine: Airflow, and stand-ins for Amazon S3 and Redshift.",
         epilog="Ports: SPARKIFY_UI_PORT, SPARKIFY_S3_PORT, SPARKIFY_REDSHIFT_PORT, SPARKIFY_POSTGRES_PORT. "
-        "State folder: SPARKIFY_STATE, .local by default.",
+        "State folder: SPARKIFY_STATE, .local by default. "
+        "Last day of the sample: SPARKIFY_SAMPLE_END, yesterday (UTC) by default.",
     )
     commands = parser.add_subparsers(required=True, metavar="command")
 
@@ -73,9 +75,11 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="a folder that contains log_data/ and song_data/",
     )
-    default = SampleSpec()
+    default = SampleSpec
     sizes = seed.add_argument_group("sample data, without --from")
-    sizes.add_argument("--days", type=int, metavar="N", help=f"days, starting on 2018-11-01 ({default.days})")
+    sizes.add_argument(
+        "--days", type=int, metavar="N", help=f"days, the last of them yesterday ({default.days})"
+    )
     sizes.add_argument("--users", type=int, metavar="N", help=f"registered users ({default.users})")
     sizes.add_argument("--songs", type=int, metavar="N", help=f"songs in the catalogue ({default.songs})")
     sizes.add_argument(
@@ -152,15 +156,19 @@ def _seed(settings: Settings, options: argparse.Namespace, console: Console) -> 
     stack = Stack(settings)
     if not stack.s3.is_running():
         raise StartupError("Local S3 is not running.\n`make up` starts everything.")
+    spec = None
     if options.folder:
         seeded = seed_folder(settings, options.folder, console)
     else:
         try:
-            spec = SampleSpec(**sizes)
+            spec = SampleSpec(sample_end(settings), **sizes)
         except ValueError as error:
             raise SeedError(str(error)) from None
-        seeded = seed_sample(settings, spec, console)
+        seeded = seed_sample(settings, Sample(spec), console)
     console.print(f"The lake: {seeded}, {seeded.seconds:.1f} s", highlight=False)
+    if spec:
+        days = f"--start {spec.start_time:%F} --end {spec.end_time:%F}"
+        console.print(f"Load it with: .venv/bin/python -m local load {days}", highlight=False, soft_wrap=True)
 
 
 def _load(settings: Settings, options: argparse.Namespace, console: Console) -> None:

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +19,8 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from local.airflow import RunFailedError
-from local.demo import fill_lake, load_sample
+from local.demo import SampleMonth
+from local.generator import TICK_S, run
 from local.seed import SeedError
 from local.settings import (
     BUCKET,
@@ -35,6 +37,7 @@ from local.settings import (
 from local.steps import Steps
 from local_redshift.__main__ import main as serve_redshift
 from local_redshift.embedded.detached import StartupError
+from local_redshift.embedded.interruption import Interruption
 from local_redshift.embedded.s3 import LocalS3
 
 EVERY_INTERFACE = "0.0.0.0"
@@ -43,7 +46,7 @@ USER_ERRORS = (SettingsError, StartupError, SeedError, RunFailedError)
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.containers", description=__doc__)
-    parts = {"s3": s3, "redshift": redshift, "demo": demo}
+    parts = {"s3": s3, "redshift": redshift, "demo": demo, "generator": generator}
     parser.add_argument("part", choices=parts)
     part = parts[parser.parse_args(arguments).part]
     try:
@@ -88,15 +91,30 @@ def demo(settings: Settings) -> None:
     """Do in the running containers what `make demo` does: seed the sample month, load it, ask."""
     console = Console()
     with Steps(console) as steps:
-        fill_lake(settings, steps)
-        summary = load_sample(settings, steps)
+        month = SampleMonth(settings, steps)
+        month.fill_lake()
+        summary = month.load()
         took = steps.elapsed
     summary.print(console)
+    month.print_what_follows(console)
     for line in (
         f"Time taken: {took:.0f} s",
         f"Airflow's UI  {os.environ['AIRFLOW__API__BASE_URL']}   user {UI_USER}, password in .env",
     ):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def generator(settings: Settings) -> None:
+    """Add the events of each hour once the demo has seeded the sample; the health check looks at the file."""
+    interruption = Interruption()
+    alive = state_folder() / "generator"
+
+    def wait() -> None:
+        alive.touch()
+        with interruption.let_through():
+            time.sleep(TICK_S)
+
+    run(settings, wait)
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

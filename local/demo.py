@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime
 
 from rich.console import Console
 
 from local.airflow import Api
-from local.runs import PIPELINE, SCHEMA, run_pipeline, run_schema
-from local.sample_data import FIRST_DAY, SampleSpec
-from local.seed import check_only_sample, seed_sample
+from local.generator import grow, let_grow, sample_end, utc_now, written_until
+from local.runs import PIPELINE, RECONCILE, SCHEMA, run_pipeline, run_schema
+from local.sample_data import Sample, SampleSpec
+from local.seed import complete_sample
 from local.settings import UI_USER, Settings
 from local.stack import Stack
 from local.steps import Steps
@@ -19,39 +20,80 @@ from local.warehouse import Summary
 RUN_DEADLINE = 300
 
 
-# The month of the sample.
-SPEC = SampleSpec()
-START, END = FIRST_DAY, FIRST_DAY + timedelta(days=SPEC.days)
-
-
 def demo(settings: Settings, console: Console, started: float | None = None) -> None:
     """Do all of it; `started` is when the user's command began, which may be before Python did."""
     stack = Stack(settings)
     with Steps(console, started) as steps, stack.locked():
-        stack.up(steps, lambda: fill_lake(settings, steps))
-        summary = load_sample(settings, steps)
+        month = SampleMonth(settings, steps)
+        stack.up(steps, month.fill_lake)
+        summary = month.load()
+        if month.goes_on:
+            stack.generator.launch()
         took = steps.elapsed
     summary.print(console)
     console.print(f"Time taken: {took:.0f} s", highlight=False)
+    month.print_what_follows(console)
     print_where_to_look(settings, console)
 
 
-def fill_lake(settings: Settings, steps: Steps) -> None:
-    """Put the sample into a lake that holds nothing else."""
-    check_only_sample(settings, SPEC)
-    with steps(f"Seed {SPEC.days} days of sample logs and {SPEC.songs} songs") as step:
-        step.result = str(seed_sample(settings, SPEC))
+class SampleMonth:
+    """The sample in the lake and in the warehouse; unless its end is set, it goes on up to now."""
 
+    def __init__(self, settings: Settings, steps: Steps):
+        self.settings = settings
+        self.steps = steps
+        self.goes_on = settings.sample_end is None
+        self.sample: Sample
 
-def load_sample(settings: Settings, steps: Steps) -> Summary:
-    """Load the sample month by one run through the scheduler, and ask the first questions."""
-    with Api(settings) as api:
-        with steps("Wait for the DAGs"):
-            api.wait_for_dags(PIPELINE, SCHEMA)
-        run_schema(steps, api, RUN_DEADLINE)
-        run_id = run_pipeline(steps, api, START, END, deadline=RUN_DEADLINE)
-    with steps("Ask the warehouse"):
-        return Summary.query(settings, run_id, START.replace(tzinfo=None), END.replace(tzinfo=None))
+    def fill_lake(self) -> None:
+        """Put the sample into a lake that holds nothing else."""
+        spec = SampleSpec(sample_end(self.settings))
+        self.sample = Sample(spec)
+        until = written_until(utc_now()) if self.goes_on else spec.end_time
+        title = f"Seed sample logs of {spec.start_time:%F} to {spec.end} and {spec.songs} songs"
+        with self.steps(title) as step:
+            step.result = str(complete_sample(self.settings, self.sample, until))
+        if self.goes_on:
+            let_grow(self.settings, spec.end)
+
+    def load(self) -> Summary:
+        """Load the sample, up to this hour where it goes on, by one run through the scheduler; ask.
+
+        Late events of the sample's days come after that run: they are left to reconciling.
+        """
+        start = loaded = self.sample.spec.start_time
+        runs = []
+        with Api(self.settings) as api:
+            with self.steps("Wait for the DAGs"):
+                api.wait_for_dags(PIPELINE, SCHEMA, RECONCILE)
+            run_schema(self.steps, api, RUN_DEADLINE)
+            # A second run, of an hour, where one ends meanwhile.
+            while loaded < (until := self._until()):
+                if self.goes_on:
+                    grow(self.settings, self.sample, utc_now(), since=self.sample.spec.end_time)
+                runs.append((run_pipeline(self.steps, api, loaded, until, deadline=RUN_DEADLINE), until))
+                loaded = until
+            if self.goes_on:
+                grow(self.settings, self.sample, utc_now())
+                api.unpause(RECONCILE)
+        run_id, end = runs[0]
+        with self.steps("Ask the warehouse"):
+            return Summary.query(self.settings, run_id, start.replace(tzinfo=None), end.replace(tzinfo=None))
+
+    def _until(self) -> datetime:
+        """The end of what there is to load."""
+        end = self.sample.spec.end_time
+        return max(end, utc_now().replace(minute=0, second=0, microsecond=0)) if self.goes_on else end
+
+    def print_what_follows(self, console: Console) -> None:
+        """Say what comes without being asked for."""
+        if self.goes_on:
+            console.print(
+                "New events arrive every hour, some of them late. sparkify loads each hour, and every day "
+                "sparkify_reconcile loads what came late.",
+                highlight=False,
+                soft_wrap=True,
+            )
 
 
 def print_where_to_look(settings: Settings, console: Console) -> None:

@@ -12,6 +12,7 @@ from local.steps import Steps
 
 PIPELINE = "sparkify"
 SCHEMA = "sparkify_schema"
+RECONCILE = "sparkify_reconcile"
 
 RUN_DEADLINE = 1800
 

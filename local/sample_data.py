@@ -1,11 +1,15 @@
 """Invented event logs and an invented song catalogue, in the layout and with the oddities of real ones.
 
-The same `SampleSpec` gives the same bytes. All names are made up from word lists. What real logs have,
-and these have too: files that end without a newline; logged-out events with an empty userId and nulls;
-users whose level changes, where the submitting event still carries the old level; user agents with
-literal double quotes and commas; accented names decoded twice with the wrong charset (in the logs only);
-artists under several spellings and places; JSON numbers where strings are expected; year 0 for unknown;
-songs of one title and artist with several durations; and mostly plays of songs the catalogue lacks.
+The same `SampleSpec` gives the same bytes; with another end, the same events on other days. All names are
+made up from word lists. What real logs have, and these have too: files that end without a newline;
+logged-out events with an empty userId and nulls; users whose level changes, where the submitting event
+still carries the old level; user agents with literal double quotes and commas; accented names decoded twice
+with the wrong charset (in the logs only); artists under several spellings and places; JSON numbers where
+strings are expected; year 0 for unknown; songs of one title and artist with several durations; and mostly
+plays of songs the catalogue lacks.
+
+The sample goes on after its end: a day's file then grows from hour to hour, a few sessions come hours late,
+and every third file is rewritten the day after. What a file holds at any hour follows from the spec.
 """
 
 from __future__ import annotations
@@ -13,8 +17,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import accumulate
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import accumulate, count
 from random import Random
 from typing import Any, TypeVar
 
@@ -25,7 +29,10 @@ def _words(text: str, separator: str | None = None) -> list[str]:
     return text.split(separator)
 
 
-FIRST_DAY = datetime(2018, 11, 1, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+# Where ts counts from.
+EPOCH = date(1970, 1, 1)
 
 ADJECTIVES = _words(
     "Amber Borrowed Brass Clumsy Copper Crooked Distant Electric Faded Feral Gentle Gilded Hollow Idle "
@@ -86,8 +93,13 @@ ARTIST_PLACES: Sequence[Place] = (
 
 # Events an hour of the day, UTC: the listeners live in North America.
 HOURS = (19, 20, 16, 13, 16, 21, 23, 22, 25, 31, 36, 39, 37, 42, 50, 58, 63, 57, 58, 43, 40, 33, 25, 22)
-WEEKEND = 0.5
 
+# Every so many days, the last of the sample among them, a file lacks a location until it is written anew.
+REWRITTEN_DAYS, REWRITTEN_AFTER = 3, 30 * HOUR
+
+# Page, method, status, whether logged in.
+Page = tuple[str, str, int, bool]
+PLAY: Page = ("NextSong", "PUT", 200, True)
 # Pages other than NextSong that a logged-in user opens now and then: (page, method, status, weight).
 BROWSING = (
     ("Home", "GET", 200, 60),
@@ -101,8 +113,12 @@ BROWSING = (
 
 @dataclass(frozen=True)
 class SampleSpec:
-    """The size of the sample. `events_per_day` is an average: weekends are quieter, the total is exact."""
+    """The last day of the sample, UTC, and its size. `events_per_day` is an average; the total is exact.
 
+    Weekends are days like others, so that no count depends on the weekday of the end.
+    """
+
+    end: date
     days: int = 30
     users: int = 100
     songs: int = 300
@@ -113,6 +129,18 @@ class SampleSpec:
         for name, least in (("days", 1), ("users", 1), ("songs", 1), ("events_per_day", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}.")
+        if self.end.toordinal() - self.days < EPOCH.toordinal():
+            raise ValueError(f"days is {self.days}: the sample would begin before 1970.")
+
+    @property
+    def start_time(self) -> datetime:
+        """Where the first day begins."""
+        return self.end_time - self.days * DAY
+
+    @property
+    def end_time(self) -> datetime:
+        """Where the last day ends."""
+        return datetime.combine(self.end, time(), UTC) + DAY
 
 
 @dataclass(eq=False)
@@ -158,29 +186,115 @@ class Session:
     songs: list[Song]
 
 
-def sample_objects(spec: SampleSpec) -> Iterator[tuple[str, bytes]]:
-    """Yield (key, content) of every object: `song_data/A/B/C/TRABC….json`, then the daily log files."""
-    random = Random(spec.seed)
-    catalogue = _catalogue(random, spec.songs)
-    for song in catalogue:
-        folders = "/".join(song.track_id[2:5])
-        yield f"song_data/{folders}/{song.track_id}.json", _song_file(song)
-    elsewhere = _songs_elsewhere(random, catalogue)
-    users = _users(random, spec)
-    next_session = 1
-    for day, events in enumerate(_events_a_day(spec)):
-        sessions = _sessions(random, users, catalogue, elsewhere, day, events, next_session)
-        next_session += len(sessions)
-        date = FIRST_DAY + timedelta(days=day)
-        yield f"log_data/{date:%Y/%m/%Y-%m-%d}-events.json", _log_file(random, sessions, day)
+# An event, the hour's end since which the log file has it, and until when: with None, for good.
+Entry = tuple[dict[str, Any], datetime, datetime | None]
 
 
-def _events_a_day(spec: SampleSpec) -> list[int]:
-    """Split the exact total over the days, weekends quieter."""
-    weights = [WEEKEND if (FIRST_DAY + timedelta(days=d)).weekday() >= 5 else 1.0 for d in range(spec.days)]
+@dataclass(frozen=True)
+class Line:
+    """An entry as it is written."""
+
+    text: str
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """The log file of a UTC day in the course of time; `lines` are in the order of their events."""
+
+    day: datetime
+    lines: Sequence[Line]
+
+    @property
+    def key(self) -> str:
+        return f"log_data/{self.day:%Y/%m/%Y-%m-%d}-events.json"
+
+    def content(self, at: datetime) -> bytes:
+        """What the file holds when the hours up to `at` are over."""
+        return "\n".join(
+            line.text for line in self.lines if line.since <= at and (line.until is None or at < line.until)
+        ).encode()
+
+    def versions(self, at: datetime) -> Iterator[bytes]:
+        """What the file has held at the end of each hour up to `at`."""
+        changes = {self.day + HOUR} | {moment for line in self.lines for moment in (line.since, line.until)}
+        return (self.content(moment) for moment in changes if moment is not None and moment <= at)
+
+
+class Sample:
+    """The sample of a spec: the files of its catalogue, and its log files."""
+
+    def __init__(self, spec: SampleSpec):
+        self.spec = spec
+        random = Random(spec.seed)
+        self._catalogue = _catalogue(random, spec.songs)
+        self._to_come = self._each_day(random)
+        self._log_files: list[LogFile] = []
+
+    def song_files(self) -> Iterator[tuple[str, bytes]]:
+        """Key and content of each song: `song_data/A/B/C/TRABC….json`."""
+        for song in self._catalogue:
+            folders = "/".join(song.track_id[2:5])
+            yield f"song_data/{folders}/{song.track_id}.json", _song_file(song)
+
+    def objects(self) -> Iterator[tuple[str, bytes]]:
+        """Key and content of every object: the songs, then the log files as they are at the sample's end."""
+        end = self.spec.end_time
+        yield from self.song_files()
+        yield from ((file.key, file.content(end)) for file in self.log_files(end))
+
+    def log_files(self, until: datetime) -> list[LogFile]:
+        """The files of the days that begin before `until`, in order, also of those after the sample's end."""
+        while self.spec.start_time + len(self._log_files) * DAY < until:
+            self._log_files.append(next(self._to_come))
+        return [file for file in self._log_files if file.day < until]
+
+    def _each_day(self, random: Random) -> Iterator[LogFile]:
+        spec = self.spec
+        elsewhere = _songs_elsewhere(random, self._catalogue)
+        users = _users(random, spec)
+        planned = _events_a_day(random, spec)
+        next_session = 1
+        for number in count():
+            day = spec.start_time + number * DAY
+            events = planned[number] if number < spec.days else round(spec.events_per_day * _busyness(random))
+            sessions = _sessions(random, users, self._catalogue, elsewhere, day, events, next_session)
+            next_session += len(sessions)
+            entries: list[Entry] = [
+                (event, _end_of_hour(event["ts"]), None)
+                for session in sessions
+                for event in _session_events(random, session, _pages(random, session, number))
+            ]
+            since_last = number - (spec.days - 1)
+            if since_last >= 0:
+                if since_last % REWRITTEN_DAYS == 0:
+                    entries = _corrected(entries, sessions, day + REWRITTEN_AFTER)
+                late = _late_sessions(random, users, elsewhere, day, sessions, next_session)
+                next_session += len(late)
+                entries += [
+                    (event, since, None)
+                    for session, since in late
+                    if since > spec.end_time
+                    for event in _session_events(random, session, [PLAY] * len(session.songs))
+                ]
+            entries.sort(key=lambda entry: [entry[0][key] for key in ("ts", "sessionId", "itemInSession")])
+            yield LogFile(
+                day, [Line(_json(event, ascii_only=False), since, until) for event, since, until in entries]
+            )
+
+
+def _events_a_day(random: Random, spec: SampleSpec) -> list[int]:
+    """Split the exact total over the days."""
+    weights = [_busyness(random) for _ in range(spec.days)]
     total = spec.days * spec.events_per_day
     bounds = [round(total * part / sum(weights)) for part in accumulate(weights)]
     return [high - low for low, high in zip([0, *bounds[:-1]], bounds, strict=True)]
+
+
+def _busyness(random: Random) -> float:
+    """A day's events against those of an average day."""
+    return 0.6 + 0.8 * random.random()
 
 
 def _catalogue(random: Random, count: int) -> list[Song]:
@@ -293,7 +407,7 @@ def _users(random: Random, spec: SampleSpec) -> list[User]:
                 gender=gender,
                 level="paid" if random.random() < 0.25 else "free",
                 location=LOCATIONS[int(random.random() * len(LOCATIONS))],
-                registration=float(int((FIRST_DAY - timedelta(days=days_before)).timestamp() * 1000)),
+                registration=float(_milliseconds(spec.start_time) - int(days_before * DAY_MS)),
                 user_agent=USER_AGENTS[int(random.random() * len(USER_AGENTS))],
             )
         )
@@ -315,7 +429,7 @@ def _sessions(
     users: list[User],
     catalogue: list[Song],
     elsewhere: list[Song],
-    day: int,
+    day: datetime,
     events: int,
     first_id: int,
 ) -> list[Session]:
@@ -325,7 +439,7 @@ def _sessions(
     """
     activity, in_catalogue, not_in_catalogue = _zipf(len(users)), _zipf(len(catalogue)), _zipf(len(elsewhere))
     hours = list(accumulate(HOURS))
-    day_ms = int((FIRST_DAY + timedelta(days=day)).timestamp() * 1000)
+    day_ms = _milliseconds(day)
     spans: dict[str, list[tuple[int, int]]] = {}
     planned = []
     while events:
@@ -338,9 +452,9 @@ def _sessions(
             for _ in range(length)
         ]
         duration = sum(_gap_ms(song) for song in songs)
-        latest = 86_400_000 - duration - 1
+        latest = DAY_MS - duration - 1
         hour = _pick(random, range(24), hours)
-        start = min(hour * 3_600_000 + int(random.random() * 3_600_000), latest)
+        start = min(hour * HOUR_MS + int(random.random() * HOUR_MS), latest)
         end = start + duration
         taken = spans.setdefault(user.user_id, [])
         if any(start <= other_end and other_start <= end for other_start, other_end in taken):
@@ -360,17 +474,48 @@ def _sessions(
     ]
 
 
-def _log_file(random: Random, sessions: list[Session], day: int) -> bytes:
-    events = [event for session in sessions for event in _session_events(random, session, day)]
-    events.sort(key=lambda event: (event["ts"], event["sessionId"], event["itemInSession"]))
-    return "\n".join(_json(event, ascii_only=False) for event in events).encode()
+def _late_sessions(
+    random: Random,
+    users: list[User],
+    songs: list[Song],
+    day: datetime,
+    sessions: list[Session],
+    first_id: int,
+) -> list[tuple[Session, datetime]]:
+    """Plays of phones that were offline, and when they are written; their users did nothing else that day."""
+    active = {session.user.user_id for session in sessions}
+    idle = [user for user in users if user.user_id not in active]
+    popularity = _zipf(len(songs))
+    early, noon, evening = (
+        first + int(random.random() * span) for first, span in ((0, 20), (4, 16), (18, 5))
+    )
+    # In hours of the day: some come the same day, some in the first hour of the next one, some later in it.
+    times = ((early, early + 3), (evening, 25), (noon, 26 + int(random.random() * 21)))
+    late: list[tuple[Session, datetime]] = []
+    for start, since in times[: len(idle)]:
+        user = idle.pop(int(random.random() * len(idle)))
+        start_ms = _milliseconds(day + start * HOUR) + int(random.random() * HOUR_MS)
+        plays = [_pick(random, songs, popularity) for _ in range(1 + int(random.random() * 3))]
+        late.append((Session(user, first_id + len(late), start_ms, plays), day + since * HOUR))
+    return late
 
 
-def _session_events(random: Random, session: Session, day: int) -> Iterator[dict[str, Any]]:
+def _corrected(entries: list[Entry], sessions: list[Session], at: datetime) -> list[Entry]:
+    """The entries, of which those of the longest session have no location before `at`."""
+    longest = max(sessions, key=lambda session: len(session.songs), default=None)
+    result: list[Entry] = []
+    for event, since, until in entries:
+        if longest and event["sessionId"] == longest.session_id and event["location"]:
+            result.append(({**event, "location": None}, since, at))
+            since = at
+        result.append((event, since, until))
+    return result
+
+
+def _session_events(random: Random, session: Session, pages: list[Page]) -> Iterator[dict[str, Any]]:
     """Write one session out, following the level of its user from page to page."""
     user = session.user
     now = session.start_ms
-    pages = _pages(random, user, len(session.songs), day)
     for item, (song, (page, method, status, logged_in)) in enumerate(zip(session.songs, pages, strict=True)):
         yield _event(random, session, item, now, song, page, method, status, logged_in)
         if page == "Submit Upgrade":
@@ -380,10 +525,19 @@ def _session_events(random: Random, session: Session, day: int) -> Iterator[dict
         now += _gap_ms(song) if page == "NextSong" else 1_000 + int(random.random() * 40_000)
 
 
-def _pages(random: Random, user: User, count: int, day: int) -> list[tuple[str, str, int, bool]]:
-    """Choose what the user does with `count` events."""
-    home, play = ("Home", "GET", 200, True), ("NextSong", "PUT", 200, True)
-    pages: list[tuple[str, str, int, bool]] = []
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _end_of_hour(ts: int) -> datetime:
+    return datetime.fromtimestamp(ts // HOUR_MS * 3600, UTC) + HOUR
+
+
+def _pages(random: Random, session: Session, day: int) -> list[Page]:
+    """Choose what the user does with the session's events."""
+    user, count = session.user, len(session.songs)
+    home = ("Home", "GET", 200, True)
+    pages: list[Page] = []
     if count > 2 and random.random() < 0.12:
         pages += [("Home", "GET", 200, False)] if random.random() < 0.5 else []
         pages += [("Login", "PUT", 307, False), home]
@@ -392,7 +546,7 @@ def _pages(random: Random, user: User, count: int, day: int) -> list[tuple[str, 
     if user.level_changes and user.level_changes[0] <= day and count >= len(pages) + 4:
         user.level_changes.pop(0)
         change = "Upgrade" if user.level == "free" else "Downgrade"
-        pages += [play, (change, "GET", 200, True), (f"Submit {change}", "PUT", 307, True), home]
+        pages += [PLAY, (change, "GET", 200, True), (f"Submit {change}", "PUT", 307, True), home]
     while len(pages) < count:
         chance = random.random()
         if chance < 0.07:
@@ -401,7 +555,7 @@ def _pages(random: Random, user: User, count: int, day: int) -> list[tuple[str, 
         elif chance < 0.085:
             pages.append(("Downgrade" if user.level == "paid" else "Upgrade", "GET", 200, True))
         else:
-            pages.append(play)
+            pages.append(PLAY)
     if count > 4 and random.random() < 0.15 and all(page[0] == "NextSong" for page in pages[-2:]):
         page = "Help" if random.random() < 0.2 else "Home"
         pages[-2:] = [("Logout", "PUT", 307, True), (page, "GET", 200, False)]

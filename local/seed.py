@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import obstore
@@ -14,7 +15,7 @@ from obstore.store import S3Store
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from local.sample_data import SampleSpec, sample_objects
+from local.sample_data import LogFile, Sample
 from local.settings import BUCKET, LOG_PREFIX, REGION, SONG_PREFIX, Settings
 
 # 4 requests at a time put 2,400 small objects a second on two cores, 16 put 3,700, 64 no more than that.
@@ -22,6 +23,8 @@ CONCURRENCY = 16
 
 # The dataset's own column mapping lies beside its folders; the Variable sparkify_log_json_path can name it.
 JSONPATHS_FILE = "log_json_path.json"
+# Says when a sample ended that goes on.
+SAMPLE_KEY = "sample.json"
 
 
 class SeedError(Exception):
@@ -66,21 +69,36 @@ def seed_folder(settings: Settings, folder: Path, console: Console | None = None
     return _upload(settings, folder_sources(folder), console)
 
 
-def seed_sample(settings: Settings, spec: SampleSpec, console: Console | None = None) -> Seeded:
-    """Generate sample data of this size and upload it."""
-    return _upload(settings, [Source(key, content) for key, content in sample_objects(spec)], console)
+def seed_sample(settings: Settings, sample: Sample, console: Console | None = None) -> Seeded:
+    """Upload the sample as it is at its end."""
+    return _upload(settings, [Source(key, content) for key, content in sample.objects()], console)
 
 
-def check_only_sample(settings: Settings, spec: SampleSpec) -> None:
-    """Refuse to mix the sample into a lake that holds other data, some of it under the same keys."""
-    sample = {key: Source(key, content).md5() for key, content in sample_objects(spec)}
-    for key, (_, etag) in _present(lake_store(settings)).items():
-        if sample.get(key) != etag:
+def complete_sample(settings: Settings, sample: Sample, until: datetime) -> Seeded:
+    """Upload what is missing of the sample, as it is at its end, into a lake that holds nothing else.
+
+    :param until: a lake in which the sample goes on holds at most what it holds then.
+    :raises SeedError: where the lake holds other data, some of it perhaps under the same keys.
+    """
+    sources = [Source(key, content) for key, content in sample.objects()]
+    expected = {source.key: source.md5() for source in sources}
+    logs = {log.key: log for log in sample.log_files(until)}
+    present = present_objects(lake_store(settings))
+    for key, (_, etag) in present.items():
+        known = key == SAMPLE_KEY or etag == expected.get(key)
+        if not known and not (key in logs and is_version(logs[key], etag, until)):
             raise SeedError(
-                f"The lake holds data other than the sample, such as {BUCKET}/{key}. The demo would "
-                "overwrite part of it.\nLoad your data with `python -m local load`, or delete it with "
-                "`make clean`."
+                f"The lake holds data other than the sample that ends on {sample.spec.end}, such as "
+                f"{BUCKET}/{key}. The demo would overwrite part of it.\nLoad your data with "
+                "`python -m local load`, or delete it with `make clean`."
             )
+    seeded = _upload(settings, [source for source in sources if source.key not in present], None)
+    return replace(seeded, unchanged=len(sources) - seeded.uploaded)
+
+
+def is_version(log: LogFile, etag: str, until: datetime) -> bool:
+    """Whether that is a file of the sample, as it is then or was before."""
+    return any(Source(log.key, content).md5() == etag for content in log.versions(until))
 
 
 def folder_sources(folder: Path) -> list[Source]:
@@ -119,10 +137,19 @@ def lake_store(settings: Settings) -> S3Store:
     )
 
 
+def present_objects(store: S3Store) -> dict[str, tuple[int, str]]:
+    """Key to (size, MD5) of every object in the lake; rclone's ETag is the MD5 of the content."""
+    return {
+        meta["path"]: (meta["size"], (meta["e_tag"] or "").strip('"'))
+        for batch in obstore.list(store)
+        for meta in batch
+    }
+
+
 def _upload(settings: Settings, sources: list[Source], console: Console | None) -> Seeded:
     begin = time.monotonic()
     store = lake_store(settings)
-    present = _present(store)
+    present = present_objects(store)
     with Progress(
         TextColumn("Seeding the lake"),
         BarColumn(),
@@ -135,15 +162,6 @@ def _upload(settings: Settings, sources: list[Source], console: Console | None) 
         bar = progress.add_task("seed", total=len(sources))
         uploaded = asyncio.run(_upload_all(store, sources, present, lambda: progress.advance(bar)))
     return Seeded(uploaded, len(sources) - uploaded, time.monotonic() - begin)
-
-
-def _present(store: S3Store) -> dict[str, tuple[int, str]]:
-    """Key to (size, MD5) of every object in the lake; rclone's ETag is the MD5 of the content."""
-    return {
-        meta["path"]: (meta["size"], (meta["e_tag"] or "").strip('"'))
-        for batch in obstore.list(store)
-        for meta in batch
-    }
 
 
 async def _upload_all(

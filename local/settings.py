@@ -9,6 +9,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -123,6 +124,8 @@ class Settings:
     credentials: Credentials
     dags_folder: Path = ROOT / "dags"
     hosts: Hosts = Hosts()
+    #: The last day of a sample that stands still; one that ends yesterday goes on.
+    sample_end: date | None = None
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -134,6 +137,7 @@ class Settings:
             state=state,
             ports=ports,
             credentials=Credentials.load_or_create(state / CREDENTIALS_FILE),
+            sample_end=_sample_end(environ),
         )
 
     @property
@@ -279,6 +283,22 @@ class Settings:
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("SPARKIFY_STATE") or ROOT / ".local").resolve()
+
+
+def _sample_end(environ: Mapping[str, str]) -> date | None:
+    text = environ.get("SPARKIFY_SAMPLE_END", "")
+    if not text:
+        return None
+    try:
+        end = date.fromisoformat(text)
+    except ValueError:
+        end = date.max
+    if not date(1970, 12, 31) < end < datetime.now(UTC).date():
+        raise SettingsError(
+            f"SPARKIFY_SAMPLE_END={text!r} is not a day from 1971-01-01 to yesterday (UTC).\n"
+            "Give one like 2018-11-30, or unset it: the sample then ends yesterday."
+        )
+    return end
 
 
 def _with_loopback(no_proxy: str) -> str:

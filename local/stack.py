@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -14,12 +15,14 @@ from functools import cached_property
 import psycopg
 
 from local.airflow import Airflow
-from local.processes import listener, port_is_free
+from local.generator import growing_since
+from local.processes import Service, listener, port_is_free
 from local.settings import (
     BUCKET,
     HOST,
     METADATA,
     REGION,
+    ROOT,
     WAREHOUSE,
     WAREHOUSE_USER,
     WORK_BUCKET,
@@ -44,7 +47,7 @@ LOCK_FILE = "lock"
 
 
 class Stack:
-    """The five parts of one state folder: PostgreSQL, S3, Redshift, Airflow, and the data between them."""
+    """The parts of one state folder: PostgreSQL, S3, Redshift, Airflow, a generator, and their data."""
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -82,9 +85,23 @@ class Stack:
     def airflow(self) -> Airflow:
         return Airflow(self.settings)
 
+    @cached_property
+    def generator(self) -> Service:
+        """Runs where the lake holds a sample that goes on."""
+        return Service(
+            "sample generator",
+            [sys.executable, "-m", "local.generator"],
+            self.settings.process_environment(),
+            pid_file=self.settings.pids / "generator.pid",
+            log_file=self.settings.logs / "generator.log",
+            cwd=ROOT,
+        )
+
     def parts(self) -> dict[str, tuple[bool, str]]:
         """Name to (runs, address) of every process, in order of start."""
         settings = self.settings
+        generates = self.generator.find() is not None
+        expected = generates or (self.s3.is_running() and growing_since(settings) is not None)
         return {
             "PostgreSQL": (self.postgres.is_running(), f"{HOST}:{settings.ports.postgres}"),
             "local S3": (self.s3.is_running(), settings.s3_url),
@@ -96,6 +113,7 @@ class Stack:
                 )
                 for service in self.airflow.services
             },
+            **({self.generator.name: (generates, settings.s3_url)} if expected else {}),
         }
 
     def up(self, steps: Steps, fill_lake: Callable[[], None] | None = None) -> None:
@@ -122,6 +140,7 @@ class Stack:
         with steps("Stop Airflow"):
             self.airflow.stop()
         with steps("Stop the stand-ins for AWS"):
+            self.generator.stop()
             self.redshift.stop()
             self.s3.stop()
             self.postgres.stop()
@@ -206,6 +225,8 @@ class Stack:
             for bucket in (BUCKET, WORK_BUCKET):
                 (self.settings.lake / bucket).mkdir(parents=True, exist_ok=True)
             self.s3.start()
+        if growing_since(self.settings):
+            self.generator.launch()
         if fill_lake is not None:
             fill_lake()
 

@@ -33,6 +33,7 @@ class LocalCommands:
         self.environ = {
             **os.environ,
             "SPARKIFY_STATE": str(state),
+            "SPARKIFY_SAMPLE_END": "2018-11-30",
             **{Ports.variable(name): str(port) for name, port in ports.items()},
         }
 

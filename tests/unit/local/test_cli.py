@@ -1,4 +1,5 @@
 import shlex
+from datetime import UTC, datetime
 
 import pytest
 
@@ -38,6 +39,15 @@ def test_a_port_that_is_none_is_refused_before_anything_starts(monkeypatch, caps
     monkeypatch.setenv("SPARKIFY_UI_PORT", "eighty")
     assert main(["up"]) == 1
     assert "SPARKIFY_UI_PORT='eighty' is not a port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("end", ["soon", "2018-11-31", "1969-07-20", f"{datetime.now(UTC):%F}"])
+def test_an_end_of_the_sample_that_is_none_or_not_over_is_refused(monkeypatch, capsys, end):
+    monkeypatch.setenv("SPARKIFY_SAMPLE_END", end)
+    assert main(["up"]) == 1
+    error = capsys.readouterr().err
+    assert f"SPARKIFY_SAMPLE_END='{end}' is not a day from 1971-01-01 to yesterday (UTC)" in error
+    assert "Give one like 2018-11-30" in error
 
 
 def test_status_of_a_stack_that_was_never_started(capsys):

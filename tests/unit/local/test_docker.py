@@ -88,7 +88,7 @@ def test_profiles_choose_what_runs(services):
     assert running(services, "aws") == airflow
     assert running(services, "aws", "celery") == airflow | {"redis", "worker"}
     assert running(services, "stand-ins") == airflow | {"s3", "redshift"}
-    assert running(services, "demo") == airflow | {"s3", "redshift", "demo"}
+    assert running(services, "demo") == airflow | {"s3", "redshift", "demo", "generator"}
 
 
 def test_nothing_waits_for_a_part_that_its_profile_leaves_out(services):

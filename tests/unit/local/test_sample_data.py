@@ -1,14 +1,15 @@
 import itertools
 import json
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from local.sample_data import SampleSpec, sample_objects
+from local.sample_data import HOUR, Sample, SampleSpec
 
 pytestmark = pytest.mark.unit
 
+END = date(2018, 11, 30)
 EVENT_KEYS = [
     "artist",
     "auth",
@@ -31,10 +32,10 @@ EVENT_KEYS = [
 ]
 
 
-class Sample:
+class Objects:
     def __init__(self, spec):
         self.spec = spec
-        self.objects = dict(sample_objects(spec))
+        self.objects = dict(Sample(spec).objects())
         self.logs = {key: content for key, content in self.objects.items() if key.startswith("log_data/")}
         self.events = [json.loads(line) for log in self.logs.values() for line in log.decode().split("\n")]
         self.songs = [json.loads(v) for key, v in self.objects.items() if key.startswith("song_data/")]
@@ -43,19 +44,33 @@ class Sample:
 
 @pytest.fixture(scope="module")
 def sample():
-    return Sample(SampleSpec())
+    return Objects(SampleSpec(END))
 
 
 def test_same_seed_gives_the_same_bytes():
-    spec = SampleSpec(days=3, users=10, songs=20, events_per_day=30)
-    assert dict(sample_objects(spec)) == dict(sample_objects(spec))
+    spec = SampleSpec(END, days=3, users=10, songs=20, events_per_day=30)
+    assert dict(Sample(spec).objects()) == dict(Sample(spec).objects())
 
 
 def test_another_seed_gives_other_bytes():
-    small = {"days": 1, "users": 5, "songs": 5, "events_per_day": 10}
-    assert dict(sample_objects(SampleSpec(**small, seed=1))) != dict(
-        sample_objects(SampleSpec(**small, seed=2))
-    )
+    small = {"end": END, "days": 1, "users": 5, "songs": 5, "events_per_day": 10}
+    one, other = (dict(Sample(SampleSpec(**small, seed=seed)).objects()) for seed in (1, 2))
+    assert one != other
+
+
+@pytest.mark.parametrize("end", [date(2024, 2, 29), date(2026, 11, 26), date(2026, 11, 27)], ids=str)
+def test_another_end_gives_the_same_songs_and_the_same_events_on_other_days(sample, end):
+    other = Objects(SampleSpec(end))
+    assert {key: body for key, body in other.objects.items() if key.startswith("song_data/")} == {
+        key: body for key, body in sample.objects.items() if key.startswith("song_data/")
+    }
+    shift = (end - END) // timedelta(milliseconds=1)
+    moved = {"ts", "registration"}
+    for ours, theirs in zip(sample.events, other.events, strict=True):
+        assert theirs == {
+            key: value + shift if key in moved and value is not None else value for key, value in ours.items()
+        }
+    assert max(other.logs) == f"log_data/{end:%Y/%m/%Y-%m-%d}-events.json"
 
 
 def test_default_is_the_month_that_the_demo_loads(sample):
@@ -68,14 +83,14 @@ def test_default_is_the_month_that_the_demo_loads(sample):
 @pytest.mark.parametrize(
     "spec",
     [
-        SampleSpec(days=1, users=1, songs=1, events_per_day=1),
-        SampleSpec(days=2, users=3, songs=2, events_per_day=50),
-        SampleSpec(days=40, users=30, songs=60, events_per_day=20),
+        SampleSpec(END, days=1, users=1, songs=1, events_per_day=1),
+        SampleSpec(END, days=2, users=3, songs=2, events_per_day=50),
+        SampleSpec(END, days=40, users=30, songs=60, events_per_day=20),
     ],
     ids=repr,
 )
 def test_counts_are_exact_at_any_size(spec):
-    sample = Sample(spec)
+    sample = Objects(spec)
     assert len(sample.logs) == spec.days
     assert len(sample.events) == spec.days * spec.events_per_day
     assert len(sample.songs) == spec.songs
@@ -85,7 +100,12 @@ def test_counts_are_exact_at_any_size(spec):
 @pytest.mark.parametrize("name", ["days", "users", "songs", "events_per_day"])
 def test_a_size_below_one_is_refused(name):
     with pytest.raises(ValueError, match=f"{name} is 0"):
-        SampleSpec(**{name: 0})
+        SampleSpec(END, **{name: 0})
+
+
+def test_more_days_than_there_were_are_refused():
+    with pytest.raises(ValueError, match="days is 10000000000: the sample would begin before 1970"):
+        SampleSpec(END, days=10_000_000_000)
 
 
 def test_files_have_no_final_newline_and_songs_are_one_object_each(sample):
@@ -253,3 +273,109 @@ def test_song_attributes_come_in_every_json_type_that_real_ones_do(sample, key, 
 def test_unknown_years_and_places_are_zero_and_empty(sample):
     assert {song["year"] for song in sample.songs} >= {0}
     assert {song["artist_location"] for song in sample.songs} >= {""}
+
+
+MIDNIGHT = datetime(2018, 12, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def files():
+    """The log files of the sample's last day and of the four days after it."""
+    return Sample(SampleSpec(END)).log_files(MIDNIGHT + timedelta(days=4))[29:]
+
+
+def events(content):
+    return [json.loads(line) for line in content.decode().split("\n") if line]
+
+
+def hours(start, count=24):
+    """The ends of the hours that follow `start`."""
+    return [start + number * HOUR for number in range(1, count + 1)]
+
+
+def test_the_files_of_a_day_are_the_same_however_far_the_sample_is_followed(files):
+    sample = Sample(SampleSpec(END))
+    assert sample.log_files(MIDNIGHT + HOUR)[29:] == files[:2]
+    assert sample.log_files(MIDNIGHT)[29:] == files[:1]
+    assert sample.log_files(MIDNIGHT + timedelta(days=4))[29:] == files
+
+
+def test_a_day_after_the_sample_grows_by_the_events_of_each_hour(files):
+    for file in files[1:]:
+        in_the_end = events(file.content(file.day + timedelta(days=2)))
+        for at in hours(file.day):
+            shown = {event["sessionId"] for event in events(file.content(at))}
+            over = {event["sessionId"] for event in in_the_end if event["ts"] < at.timestamp() * 1000}
+            assert shown <= over
+            assert len(over - shown) <= 3, "more than the sessions that come late"
+        assert 100 < len(events(file.content(file.day + timedelta(days=1)))) < 400
+
+
+def test_late_events_of_the_day_before_come_within_the_first_hour_and_later(files):
+    for file in files:
+        midnight = file.day + timedelta(days=1)
+        counts = [len(events(file.content(at))) for at in [midnight, *hours(midnight)]]
+        assert counts[1] > counts[0]
+        assert counts[-1] > counts[1]
+        assert file.content(midnight + timedelta(days=1)) == file.content(midnight + timedelta(days=400))
+
+
+def test_late_events_of_an_earlier_hour_of_the_same_day_come_each_day(files):
+    for file in files[1:]:
+        ends = hours(file.day)
+        seen = {at: {(e["ts"], e["sessionId"]) for e in events(file.content(at))} for at in ends}
+        late = [
+            (ts, at)
+            for before, at in itertools.pairwise(ends)
+            for ts, _ in seen[at] - seen[before]
+            if ts < before.timestamp() * 1000
+        ]
+        assert late
+        assert all(at.timestamp() * 1000 - ts > 2 * 3_600_000 for ts, at in late)
+
+
+def test_each_third_file_is_rewritten_the_day_after_with_a_location_that_was_missing(files):
+    rewritten = []
+    for file in files:
+        at = file.day + timedelta(hours=30)
+        before, after = events(file.content(at - HOUR)), events(file.content(at))
+        after_by_key = {(e["ts"], e["sessionId"], e["itemInSession"]): e for e in after}
+        changed = [
+            (e, now)
+            for e in before
+            if (now := after_by_key[e["ts"], e["sessionId"], e["itemInSession"]]) != e
+        ]
+        assert all({**e, "location": now["location"]} == now for e, now in changed)
+        assert all(e["location"] is None and now["location"] for e, now in changed)
+        rewritten.append(len(changed) > 5)
+    assert rewritten == [True, False, False, True, False]
+
+
+def test_users_keep_their_level_and_sessions_their_number_with_late_events(files):
+    everything = [e for file in files for e in events(file.content(file.day + timedelta(days=2)))]
+    sessions = defaultdict(set)
+    for event in everything:
+        sessions[event["sessionId"]].add(event["userId"])
+    assert all(len(users - {""}) <= 1 for users in sessions.values())
+    spans = defaultdict(list)
+    for event in sorted(everything, key=lambda e: e["ts"]):
+        if event["userId"]:
+            spans[event["userId"]].append(event)
+    for of_user in spans.values():
+        for before, after in itertools.pairwise(of_user):
+            assert before["level"] == after["level"] or before["page"].startswith("Submit ")
+
+
+def test_the_versions_of_a_file_are_what_it_held_up_to_a_moment(files):
+    file = files[1]
+    held = {file.content(at) for at in hours(file.day, 10)}
+    assert len(held) > 5
+    assert set(file.versions(file.day + 10 * HOUR)) == held
+    assert file.content(file.day + 24 * HOUR) not in held
+
+
+def test_a_small_sample_without_idle_users_goes_on_without_late_events():
+    spec = SampleSpec(END, days=2, users=1, songs=5, events_per_day=10)
+    files = Sample(spec).log_files(MIDNIGHT + timedelta(days=2))
+    assert len(files) == 4
+    assert all(file.content(file.day + timedelta(days=1)) for file in files)
