@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from tests.support import reference, source
@@ -33,11 +32,10 @@ class Pipeline:
     def put_songs(self, *songs: Mapping[str, Any]) -> None:
         self.put(source.song_files(songs))
 
-    def put_dataset(self, dataset: Path) -> None:
-        """The logs of November 2018 and the whole catalogue, this in one object."""
-        logs = dataset.rglob("*-events.json")
-        self.put({f"log_data/2018/11/{path.name}": path.read_bytes() for path in logs})
-        songs = [path.read_bytes() for path in sorted((dataset / "song_data").rglob("*.json"))]
+    def put_month(self, files: Mapping[str, bytes]) -> None:
+        """Log files by day, and a catalogue in one object."""
+        songs = [body for key, body in sorted(files.items()) if key.startswith("song_data/")]
+        self.put({key: body for key, body in files.items() if key.startswith("log_data/")})
         self.put({"song_data/A/all.json": b"\n".join(songs)})
 
     def create_schema(self, **params: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -9,7 +10,10 @@ import pytest
 
 from sparkify.analytics import Period, ask, questions
 from sparkify.warehouse import Deadline, Warehouse, WarehouseError
+from tests.support import reference
 from tests.support.documents import sql_blocks
+from tests.support.months import dataset_month, sample_month
+from tests.support.months import rows as rows_of
 from tests.support.source import event, page, song
 from tests.support.warehouse import Pipeline, new_buckets
 
@@ -337,10 +341,36 @@ def test_a_read_only_transaction_cannot_write(pipeline):
     assert len(pipeline.table("songplays")) == 11
 
 
+def test_figures_of_the_sample(redshift, s3_client, airflow_connections):
+    files = sample_month()
+    plays = reference.tables(rows_of(files, "log_data"), rows_of(files, "song_data"))["songplays"]
+    pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
+    pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
+    pipeline.put_month(files)
+    pipeline.load("2018-11-01 00:00", "2018-12-01 00:00")
+
+    def answer(name, row_limit):
+        return list(ask(Warehouse(), questions()[name], NOVEMBER, row_limit).rows)
+
+    known, users = sum(play[3] is not None for play in plays), {play[1] for play in plays}
+    assert answer("totals", 1) == [(len(plays), known, len(users), 30)]
+    songs = Counter((play[9], play[10]) for play in plays)
+    assert [row[:3] for row in answer("top_songs", 20)] == [
+        (*song, count) for song, count in sorted(songs.items(), key=lambda one: (-one[1], one[0]))[:20]
+    ]
+    hours = Counter(play[0].hour for play in plays)
+    assert answer("plays_by_hour", 24) == [(hour, hours[hour]) for hour in range(24)]
+    days = {play[0].date() for play in plays}
+    active = {day: {play[1] for play in plays if play[0].date() == day} for day in days}
+    assert {row[0]: row[1] for row in answer("daily_active_users", 30)} == {
+        day: len(users) for day, users in active.items()
+    }
+
+
 def test_figures_of_the_public_dataset(redshift, s3_client, airflow_connections, dataset):
     pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
     pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
-    pipeline.put_dataset(dataset)
+    pipeline.put_month(dataset_month(dataset))
     pipeline.load("2018-11-01 00:00", "2018-12-01 00:00")
 
     def rows(name, row_limit=5):

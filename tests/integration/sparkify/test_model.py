@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 
 from tests.support import reference
+from tests.support.months import dataset_month, rows, sample_month
 from tests.support.source import event, page, song
 
 pytestmark = pytest.mark.integration
@@ -162,10 +163,16 @@ def test_control_characters_quotes_and_odd_unicode_come_through(pipeline):
     assert (row[7], row[8], row[9]) == (odd, odd, odd)
 
 
+def test_the_sample_gives_the_tables_that_the_reference_computes(pipeline):
+    files = sample_month()
+    pipeline.put_month(files)
+    pipeline.load(*MONTH)
+    assert pipeline.tables() == reference.tables(rows(files, "log_data"), rows(files, "song_data"))
+
+
 def test_the_public_dataset_has_the_figures_counted_independently(pipeline, dataset):
-    pipeline.put(
-        {f"log_data/2018/11/{path.name}": path.read_bytes() for path in dataset.rglob("*-events.json")}
-    )
+    files = dataset_month(dataset)
+    pipeline.put({key: body for key, body in files.items() if key.startswith("log_data/")})
     pipeline.load(*MONTH)
     counts = {name: len(rows) for name, rows in pipeline.tables().items()}
     assert counts == {"songplays": 6820, "users": 106, "songs": 0, "artists": 0, "time": 6813}

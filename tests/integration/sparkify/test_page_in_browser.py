@@ -1,4 +1,4 @@
-"""The page as a browser shows it: figures of the public dataset, both widths, both themes."""
+"""The page as a browser shows it: figures, both widths, both themes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import reference
 from tests.support.api_server import ApiServer
 from tests.support.browser import NO_CHROMIUM, Browser, find_chromium
+from tests.support.months import NOVEMBER, dataset_month, rows, sample_month
 from tests.support.warehouse import Pipeline, new_buckets
 
 pytestmark = pytest.mark.integration
@@ -59,15 +61,26 @@ FAULTS = """axe.run().then(result => result.violations
 
 
 @pytest.fixture(scope="module")
-def server(redshift, s3_client, airflow_connections, dataset, postgres, tmp_path_factory):
-    """The page over the public dataset."""
-    pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
-    pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
-    pipeline.put_dataset(dataset)
-    pipeline.load("2018-11-01 00:00", "2018-12-01 00:00")
+def published(redshift, s3_client, airflow_connections):
+    """Publishes the files of a month, and nothing else."""
+
+    def publish(files):
+        pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
+        pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
+        pipeline.put_month(files)
+        pipeline.load(*NOVEMBER)
+        return pipeline
+
+    return publish
+
+
+@pytest.fixture(scope="module")
+def server(redshift, published, postgres, tmp_path_factory):
+    """The page over the sample."""
     server = ApiServer(tmp_path_factory.mktemp("api-server"), postgres, redshift)
+    server.files = sample_month()
+    server.pipeline = published(server.files)
     server.start()
-    server.pipeline = pipeline
     yield server
     server.stop()
 
@@ -113,17 +126,25 @@ def test_a_topic_fits_the_window_and_follows_its_theme(
     assert browser.evaluate(FAULTS) == []
 
 
-def test_the_figures_are_those_of_the_dataset(browser, server, cookies):
-    browser.open(f"{server.url}/sparkify/", cookies)
-    assert browser.evaluate(FIGURES.format("totals")) == ["6,820", "333", "96", "30"]
+def shown_table(browser, server, cookies, topic, question):
+    """The first columns of a question's table, as the page and as the database have them."""
+    browser.open(f"{server.url}/sparkify/{topic}?start=2018-11-01&end=2018-12-01", cookies)
+    rows = server.pipeline.query(FIRST_COLUMNS[topic, question])
+    shown = [row[: len(rows[0])] for row in browser.evaluate(CELLS.format(question))]
+    return shown, [[str(value) for value in row] for row in rows]
+
+
+def test_the_figures_are_those_of_the_files(browser, server, cookies):
+    plays = reference.tables(rows(server.files, "log_data"), rows(server.files, "song_data"))["songplays"]
+    figures = [len(plays), sum(play[3] is not None for play in plays), len({play[1] for play in plays}), 30]
+    browser.open(f"{server.url}/sparkify/?start=2018-11-01&end=2018-12-01", cookies)
+    assert browser.evaluate(FIGURES.format("totals")) == [f"{figure:,}" for figure in figures]
 
 
 @pytest.mark.parametrize(("topic", "question"), FIRST_COLUMNS)
 def test_a_table_shows_what_the_database_says(browser, server, cookies, topic, question):
-    browser.open(f"{server.url}/sparkify/{topic}?start=2018-11-01&end=2018-12-01", cookies)
-    rows = server.pipeline.query(FIRST_COLUMNS[topic, question])
-    shown = [row[: len(rows[0])] for row in browser.evaluate(CELLS.format(question))]
-    assert shown == [[str(value) for value in row] for row in rows]
+    shown, rows = shown_table(browser, server, cookies, topic, question)
+    assert shown == rows
     assert len(shown) == 20
 
 
@@ -133,3 +154,13 @@ def test_the_script_shows_buttons_that_copy_sql(browser, server, cookies):
     browser.evaluate("document.querySelector('.sql').open = true")
     browser.evaluate("document.querySelector('[data-copy]').click()")
     browser.wait_for("/Copied|Selected/.test(document.querySelector('[data-copy]').textContent)")
+
+
+def test_the_page_over_the_public_dataset(browser, server, cookies, published, dataset):
+    server.pipeline = published(dataset_month(dataset))
+    browser.open(f"{server.url}/sparkify/", cookies)
+    assert browser.evaluate(FIGURES.format("totals")) == ["6,820", "333", "96", "30"]
+    for topic, question in FIRST_COLUMNS:
+        shown, rows = shown_table(browser, server, cookies, topic, question)
+        assert shown == rows
+        assert len(shown) == 20
