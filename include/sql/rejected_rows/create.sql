@@ -1,8 +1,7 @@
 -- One row a source row that was not loaded, as the last run over its window found it. Hourly windows of one day
 -- read the same file, so a row that COPY refused stands here once for each.
--- file_name, line_number: where the row ends; NULL where COPY took the row and the model did not, and it cannot be
--- told. error_code: Redshift's ("Load error reference"), NULL where the model refused the row. raw_line: how the
--- row begins.
+-- file_name, line_number: where the row ends; NULL where it cannot be told. error_code: Redshift's ("Load error
+-- reference"), NULL where the model refused the row. raw_line: how the row begins.
 -- DISTSTYLE EVEN: appended to, joined to nothing. SORTKEY window_start: read by window.
 CREATE TABLE IF NOT EXISTS sparkify.rejected_rows (
     run_id VARCHAR(512) NOT NULL,
