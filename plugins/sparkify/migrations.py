@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from sparkify.warehouse import split_statements
+from sparkify.warehouse import PUBLISH_LOCK, split_statements
 
 if TYPE_CHECKING:
     from sparkify.warehouse import Transaction, Warehouse
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FILE = re.compile(r"(\d{4})_\w+\.sql")
 #: The one statement of a migration that Redshift does not run in a transaction ("ALTER TABLE").
 NOT_IN_A_TRANSACTION = re.compile(r"\bALTER\s+COLUMN\s+\w+\s+TYPE\b", re.IGNORECASE)
+TABLE = re.compile(r"\b(?:sparkify|staging)\.\w+")
 RECORD = "INSERT INTO staging.schema_migrations (version, name, applied_at) VALUES (%s, %s, GETDATE())"
 
 
@@ -102,8 +103,23 @@ def upgrade(warehouse: Warehouse, migrations: Sequence[Migration]) -> list[str]:
         if migration.stands_alone:
             [statement] = split_statements(migration.script)
             warehouse.execute_alone(statement, name=f"migration {migration.name}")
+        tables = _existing_tables(warehouse, migration.script)
         with warehouse.transaction() as transaction:
             if not migration.stands_alone:
+                # Before the first snapshot, or it would not show what a writer commits while this waits.
+                transaction.lock(also=tables)
                 transaction.run_script(migration.script, f"migrations/{migration.name}.sql")
             record(transaction, [migration])
     return [migration.name for migration in pending]
+
+
+def _existing_tables(warehouse: Warehouse, script: str) -> list[str]:
+    """The tables that a script names and the database has, in order."""
+    with warehouse.reading() as transaction:
+        rows = transaction.execute(
+            "SELECT table_schema, table_name FROM information_schema.tables "
+            "WHERE table_schema IN ('sparkify', 'staging') AND table_type = 'BASE TABLE'",
+            name="list the tables",
+        )
+    named = set(TABLE.findall(script)) - {PUBLISH_LOCK}
+    return sorted(named & {f"{schema}.{table}" for schema, table in rows})

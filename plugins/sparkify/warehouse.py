@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 
 UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN = "42P01", "3F000", "42703"
 #: The mutex of publishing: whoever writes to published tables takes it first.
-LOCK = "LOCK staging.publish_lock"
+PUBLISH_LOCK = "staging.publish_lock"
+LOCK = f"LOCK {PUBLISH_LOCK}"
 #: Less than a task may take, so that its last line names who holds the lock.
 LOCK_TIMEOUT_S = 45 * 60
 HOLDERS = "staging/publish_lock_holders.sql"
@@ -211,15 +212,16 @@ class Transaction:
                 name=f"insert into {table}",
             )
 
-    def lock(self) -> None:
+    def lock(self, also: Sequence[str] = ()) -> None:
         """Take the publish lock, before anything else; the log says who holds it as long as that is another.
 
+        :param also: tables to lock after it, which are written without the publish lock, or read.
         :raises WarehouseError: where it is not free within `LOCK_TIMEOUT_S`; names who holds it.
         """
         with LockWatch(self._holders, self._place) as watch:
             self.execute(f"SET statement_timeout TO {LOCK_TIMEOUT_S * 1000}")
             try:
-                self.execute(LOCK, name="take the publish lock")
+                self.execute(", ".join([LOCK, *also]), name="take the publish lock")
             except WarehouseError as error:
                 if error.sqlstate != QUERY_CANCELED:
                     raise

@@ -8,7 +8,7 @@ FROM (
 ) AS children
 LEFT JOIN (
     {%- for parent in to %}
-    SELECT {{ to_column }} AS parent_key
+    SELECT DISTINCT {{ to_column }} AS parent_key
     FROM {{ parent }}
     {{ 'UNION' if not loop.last }}
     {%- endfor %}

@@ -1,4 +1,22 @@
--- What is published from which files.
+-- What is published from which files. The same bytes may have been published meanwhile by a run that listed them
+-- later: listed_at does not go back, or bytes that are older than both would be taken for newer.
+UPDATE {{ work('songs_files') }}
+SET listed_at = published.listed_at
+FROM staging.source_files AS published
+WHERE
+    published.source = 'songs'
+    AND published.bucket = {{ quote(bucket) }}
+    AND published.object_key = {{ work('songs_files') }}.object_key
+    AND published.etag = {{ work('songs_files') }}.etag
+    AND published.listed_at > {{ work('songs_files') }}.listed_at;
+
+UPDATE {{ work('events_files') }}
+SET listed_at = published.listed_at
+FROM staging.published_hours AS published
+WHERE
+    published.hour_start = {{ work('events_files') }}.hour_start
+    AND published.files_digest = {{ work('events_files') }}.files_digest
+    AND published.listed_at > {{ work('events_files') }}.listed_at;
 {% for source in ['songs', 'events'] %}
 DELETE FROM staging.source_files
 USING {{ work(source ~ '_files') }} AS files

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from sparkify.paths import MIGRATIONS, SQL
 from sparkify.warehouse import WarehouseError, split_statements
 from tests.support.pipeline import load_dag
 from tests.support.source import event, song
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -135,6 +138,43 @@ def test_what_the_first_version_published_is_counted(empty_pipeline):
         "SELECT songplays, user_observations FROM staging.published_hours ORDER BY hour_start"
     ) == [(2, 1), (0, 0)]
     assert empty_pipeline.query("SELECT songs FROM staging.publish_log") == [(1,)]
+
+
+HISTORY_ROW = (
+    "INSERT INTO sparkify.load_history VALUES (TIMESTAMP '2018-11-01 0{hour}:00:00', "
+    "TIMESTAMP '2018-11-01 0{hour}:30:00', 'r', 1, 2, 30, 20, 11, 8, 0, 3, 2, 1, 11, GETDATE())"
+)
+RESULT_ROW = (
+    "INSERT INTO sparkify.quality_results VALUES ('r', TIMESTAMP '2018-11-01 00:00:00', "
+    "TIMESTAMP '2018-11-01 01:00:00', 'users', 'users_have_a_name', 'warn', 3, '> 0', 'failed', GETDATE())"
+)
+
+
+@pytest.mark.parametrize(
+    ("statements", "table"),
+    [
+        (["LOCK staging.publish_lock", HISTORY_ROW.format(hour=1)], "load_history"),
+        # The checks of a run store their results without the publish lock.
+        ([RESULT_ROW], "quality_results"),
+    ],
+)
+def test_what_is_written_while_a_migration_waits_is_kept(empty_pipeline, postgres, statements, table):
+    empty_pipeline.execute(*split_statements(SCHEMA_0.read_text()))
+    writer = empty_pipeline.redshift.connect()
+    with closing(writer), ThreadPoolExecutor(1) as pool:
+        for statement in statements:
+            writer.cursor().execute(statement)
+        migrating = pool.submit(empty_pipeline.create_schema)
+        with postgres.connect("dev") as superuser:
+            eventually(
+                lambda: superuser.execute(
+                    "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                ).fetchone()[0],
+                "the migration waits",
+            )
+        writer.commit()
+        migrating.result(60)
+    assert len(empty_pipeline.query(f"SELECT * FROM sparkify.{table}")) == 1
 
 
 def test_the_next_version_keeps_the_data_and_has_the_columns_of_a_new_database(pipeline, next_version):

@@ -44,7 +44,10 @@ EMPTY = dict.fromkeys(JUDGED, (0, 0)) | {
 def ask(pipeline):
     """What the query of a standard kind gives for the table `staging.judged`."""
     pipeline.execute(
-        TABLE, "CREATE TABLE staging.parents (id INTEGER)", "INSERT INTO staging.parents VALUES (2)"
+        TABLE,
+        "CREATE TABLE staging.parents (id INTEGER)",
+        # A parent that occurs twice: each child counts once all the same.
+        "INSERT INTO staging.parents VALUES (2), (2)",
     )
     task, context = pipeline.new_run(*DAY).rendered("run_quality_checks")
 

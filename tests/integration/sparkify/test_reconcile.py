@@ -119,6 +119,24 @@ def test_older_bytes_are_not_published_over_newer_ones(pipeline):
     assert pipeline.work_tables() == []
 
 
+def test_older_bytes_stay_out_when_a_run_of_the_newest_ones_comes_late(pipeline):
+    """Listed: new, old, new. Published: the last, the first, and then the old ones."""
+    old, new = [FIRST], [FIRST, LATE, NEXT]
+    old_song, new_song = song(year=1999), song(year=2001)
+    runs = []
+    for events, one in ((new, new_song), (old, old_song)):
+        pipeline.put_events(*events)
+        pipeline.put_songs(one)
+        runs.append(pipeline.new_run(*DAY))
+        runs[-1].run(upto="run_quality_checks")
+    pipeline.put_events(*new)
+    pipeline.put_songs(new_song)
+    pipeline.load(*DAY)
+    for run in runs:
+        run.run_task("publish")
+    assert pipeline.tables() == reference.tables(new, [new_song])
+
+
 def test_a_window_that_is_superseded_in_part_is_to_be_staged_again(pipeline):
     pipeline.put_events(FIRST)
     older = pipeline.new_run(*DAY)
