@@ -109,25 +109,19 @@ def resolve_window(context: Mapping[str, Any]) -> Window:
     params = context.get("params") or {}
     start, end = params.get("window_start"), params.get("window_end")
     if start and end:
-        window = Window(
-            _utc("window_start", start), _utc("window_end", end), "params window_start and window_end"
+        return _over(
+            Window(
+                _utc("window_start", start), _utc("window_end", end), "params window_start and window_end"
+            ),
+            context,
         )
-        # A worker's clock may be behind the one of the API server, which dated the run.
-        latest = max(datetime.now(UTC), _plain(context["dag_run"].run_after))
-        if window.end > latest:
-            raise WindowError(
-                f"The window ends at {window.end.isoformat()}, which is in the future: it is now "
-                f"{latest:%F %T} UTC.\nEnter a window_end of at most {_hour(latest).isoformat()}; later "
-                f"hours are loaded by the schedule, or by another run once they are over."
-            )
-        return window
     if start or end:
         given, missing = ("window_start", "window_end") if start else ("window_end", "window_start")
         raise WindowError(f"{given} is {params[given]!r} but {missing} is empty.{HOW_TO_ENTER}")
 
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
     if start and end and start != end:
-        return Window(_plain(start), _plain(end), "the run's data interval")
+        return _over(Window(_plain(start), _plain(end), "the run's data interval"), context)
 
     run_after = _plain(context["dag_run"].run_after)
     end = _hour(run_after)
@@ -136,6 +130,19 @@ def resolve_window(context: Mapping[str, Any]) -> Window:
         end,
         f"the last complete hour before the run, which was requested at {run_after:%F %T} UTC",
     )
+
+
+def _over(window: Window, context: Mapping[str, Any]) -> Window:
+    """The window, where its hours are over."""
+    # A worker's clock may be behind the one of the API server, which dated the run.
+    latest = max(datetime.now(UTC), _plain(context["dag_run"].run_after))
+    if window.end > latest:
+        raise WindowError(
+            f"The window ends at {window.end.isoformat()}, which is in the future: it is now {latest:%F %T} "
+            f"UTC. It comes from {window.reason}.\nChoose an end of at most {_hour(latest).isoformat()}: the "
+            f"schedule loads later hours, and so does another run once they are over."
+        )
+    return window
 
 
 def _hour(moment: datetime) -> datetime:

@@ -169,6 +169,14 @@ def test_a_window_that_is_not_over_is_refused_with_the_latest_end():
     assert any(f"at most {end.isoformat()}" in str(caught.value) for end in (last, this_hour()))
 
 
+def test_a_data_interval_that_is_not_over_is_refused_like_params():
+    """Airflow's API takes a data interval beside a logical date."""
+    last = this_hour()
+    with pytest.raises(WindowError, match="in the future.*\n.*at most"):
+        resolve_window(context(interval=(last - timedelta(hours=1), last + timedelta(days=1))))
+    assert resolve_window(context(interval=(last - timedelta(hours=1), last))).end == last
+
+
 def test_a_window_may_end_with_the_last_complete_hour():
     last = this_hour()
     assert resolve_window(context(entered(last - timedelta(hours=1), last))).end == last
