@@ -172,7 +172,7 @@ def test_a_window_that_is_not_over_is_refused_with_the_latest_end():
 def test_a_data_interval_that_is_not_over_is_refused_like_params():
     """Airflow's API takes a data interval beside a logical date."""
     last = this_hour()
-    with pytest.raises(WindowError, match="in the future.*\n.*at most"):
+    with pytest.raises(WindowError, match=r"in the future.*\n.*at most"):
         resolve_window(context(interval=(last - timedelta(hours=1), last + timedelta(days=1))))
     assert resolve_window(context(interval=(last - timedelta(hours=1), last))).end == last
 
