@@ -139,7 +139,8 @@ def test_reconciling_loads_a_day_again_whose_file_was_rewritten(stack):
     lake(stack).write_text(f"{text}\n{json.dumps(late)}")
 
     run(stack, "sparkify_reconcile", {"lookback_days": 3})
-    assert stack.counts()["songplays"] == plays + 1
+    # The whole day is loaded, also the hours that were never backfilled.
+    assert plays < stack.counts()["songplays"] == text.count('"NextSong"') + 1
     with stack.api() as api:
         reloads = {name: state for name, state in api.run_states(PIPELINE).items() if "reconcile" in name}
     assert list(reloads.values()) == ["success"]

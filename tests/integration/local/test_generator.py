@@ -178,7 +178,7 @@ def test_a_lake_that_has_grown_is_the_samples_and_keeps_what_came(settings, samp
     assert (lake / lost).read_bytes() == files[lost].content(MIDNIGHT)
     assert (lake / YESTERDAY).read_bytes() == files[YESTERDAY].content(now)
     obstore.put(store, TODAY, b"{}")
-    with pytest.raises(SeedError, match=rf"other data than the sample(.|\n)*{TODAY}(.|\n)*make clean"):
+    with pytest.raises(SeedError, match=rf"data other than the sample(.|\n)*{TODAY}(.|\n)*make clean"):
         complete_sample(settings, sample, now)
 
 
