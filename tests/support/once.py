@@ -5,11 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
+import botocore.session
 import jinja2
 import pytest
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """AWS's descriptions of its services: megabytes of JSON that each session of botocore reads anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        yield
 
 
 @contextmanager

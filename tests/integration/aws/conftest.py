@@ -8,9 +8,16 @@ import urllib.request
 import boto3
 import pytest
 
+from tests.support.once import read_once
 from tests.support.serverless import serverless
 
 PASSWORD = "Marker-Password-1"
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _once():
+    with read_once():
+        yield
 
 
 @pytest.fixture(scope="session")
