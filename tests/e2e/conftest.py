@@ -115,9 +115,9 @@ class LocalCommands:
         return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def local_commands(tmp_path_factory) -> Iterator:
-    """Make commands for a state folder of their own; whatever they started is removed at the end."""
+    """Make commands for a state folder of their own; whatever they started is removed at the module's end."""
     made: list[LocalCommands] = []
 
     def make() -> LocalCommands:
