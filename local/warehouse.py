@@ -18,7 +18,6 @@ TABLES = ("songplays", "users", "songs", "artists", "time")
 TOP_SONGS = """
     SELECT song_title, artist_name, COUNT(*) AS plays, COUNT(song_id) > 0 AS in_catalogue
     FROM sparkify.songplays
-    WHERE start_time >= %s AND start_time < %s
     GROUP BY song_title, artist_name
     ORDER BY plays DESC, song_title ASC, artist_name ASC
     LIMIT 5
@@ -89,7 +88,7 @@ class Summary:
                     table: rows(connection, f"SELECT COUNT(*) FROM sparkify.{table}")[0][0]
                     for table in TABLES
                 },
-                top_songs=rows(connection, TOP_SONGS, [start, end]),
+                top_songs=rows(connection, TOP_SONGS),
                 users_by_level=rows(connection, USERS_BY_LEVEL),
                 checks=rows(connection, CHECKS, [run_id]),
                 window=rows(connection, WINDOW, [start, end]),
