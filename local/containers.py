@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +19,7 @@ from rich.console import Console
 
 from local.airflow import RunFailedError
 from local.demo import SampleMonth
-from local.generator import TICK_S, run
+from local.generator import run_until_interrupted
 from local.seed import SeedError
 from local.settings import (
     BUCKET,
@@ -37,7 +36,6 @@ from local.settings import (
 from local.steps import Steps
 from local_redshift.__main__ import main as serve_redshift
 from local_redshift.embedded.detached import StartupError
-from local_redshift.embedded.interruption import Interruption
 from local_redshift.embedded.s3 import LocalS3
 
 EVERY_INTERFACE = "0.0.0.0"
@@ -106,15 +104,7 @@ def demo(settings: Settings) -> None:
 
 def generator(settings: Settings) -> None:
     """Add the events of each hour once the demo has seeded the sample; the health check looks at the file."""
-    interruption = Interruption()
-    alive = state_folder() / "generator"
-
-    def wait() -> None:
-        alive.touch()
-        with interruption.let_through():
-            time.sleep(TICK_S)
-
-    run(settings, wait)
+    run_until_interrupted(settings, alive=state_folder() / "generator")
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import obstore
 from obstore.exceptions import BaseError
@@ -95,15 +96,22 @@ def run(settings: Settings, wait: Callable[[], None], clock: Callable[[], dateti
         wait()
 
 
-def main() -> None:
+def run_until_interrupted(settings: Settings, alive: Path | None = None) -> None:
+    """`run` by the wall clock, until SIGINT or SIGTERM.
+
+    :param alive: a file that is touched as long as it runs.
+    """
     interruption = Interruption()
 
     def wait() -> None:
+        if alive:
+            alive.touch()
         with interruption.let_through():
+            # The pace at which the clock is looked at; a machine that was suspended is late by no more.
             time.sleep(TICK_S)
 
-    run(Settings.load(), wait)
+    run(settings, wait)
 
 
 if __name__ == "__main__":
-    main()
+    run_until_interrupted(Settings.load())

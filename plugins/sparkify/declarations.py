@@ -99,14 +99,19 @@ def column_differences(transaction: Transaction) -> list[Difference]:
     ]
 
 
-def missing_relations(transaction: Transaction) -> list[str]:
-    """The declared tables and views that are not there."""
+def relations(transaction: Transaction) -> dict[str, str]:
+    """`schema.name` of each table and view that is there, work tables included: `BASE TABLE` or `VIEW`."""
     rows = transaction.execute(
-        "SELECT table_schema || '.' || table_name FROM information_schema.tables "
+        "SELECT table_schema || '.' || table_name, table_type FROM information_schema.tables "
         + IN_SCHEMAS.format(schema="table_schema"),
         name="list the tables",
     )
-    return sorted({*declared_tables(), *declared_views()} - {name for (name,) in rows})
+    return dict(map(tuple, rows))
+
+
+def missing_relations(transaction: Transaction) -> list[str]:
+    """The declared tables and views that are not there."""
+    return sorted({*declared_tables(), *declared_views()} - relations(transaction).keys())
 
 
 def key_differences(transaction: Transaction) -> tuple[list[Difference], list[str]]:

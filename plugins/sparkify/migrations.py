@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from sparkify.declarations import relations
 from sparkify.warehouse import PUBLISH_LOCK, split_statements
 
 if TYPE_CHECKING:
@@ -103,23 +104,20 @@ def upgrade(warehouse: Warehouse, migrations: Sequence[Migration]) -> list[str]:
         if migration.stands_alone:
             [statement] = split_statements(migration.script)
             warehouse.execute_alone(statement, name=f"migration {migration.name}")
-        tables = _existing_tables(warehouse, migration.script)
+            with warehouse.transaction() as transaction:
+                record(transaction, [migration])
+            continue
+        tables = _named_tables(warehouse, migration.script)
         with warehouse.transaction() as transaction:
-            if not migration.stands_alone:
-                # Before the first snapshot, or it would not show what a writer commits while this waits.
-                transaction.lock(also=tables)
-                transaction.run_script(migration.script, f"migrations/{migration.name}.sql")
+            # Before the first snapshot, or it would not show what a writer commits while this waits.
+            transaction.lock(also=tables)
+            transaction.run_script(migration.script, f"migrations/{migration.name}.sql")
             record(transaction, [migration])
     return [migration.name for migration in pending]
 
 
-def _existing_tables(warehouse: Warehouse, script: str) -> list[str]:
-    """The tables that a script names and the database has, in order."""
+def _named_tables(warehouse: Warehouse, script: str) -> list[str]:
+    """The tables that a script names and the database has, in order; the publish lock left out."""
     with warehouse.reading() as transaction:
-        rows = transaction.execute(
-            "SELECT table_schema, table_name FROM information_schema.tables "
-            "WHERE table_schema IN ('sparkify', 'staging') AND table_type = 'BASE TABLE'",
-            name="list the tables",
-        )
-    named = set(TABLE.findall(script)) - {PUBLISH_LOCK}
-    return sorted(named & {f"{schema}.{table}" for schema, table in rows})
+        tables = {name for name, kind in relations(transaction).items() if kind == "BASE TABLE"}
+    return sorted(tables.intersection(TABLE.findall(script)) - {PUBLISH_LOCK})

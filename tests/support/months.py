@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from local.sample_data import Sample, SampleSpec
+from local_redshift import LocalRedshift
+from tests.support.warehouse import Pipeline, new_buckets
 
 NOVEMBER = ("2018-11-01 00:00", "2018-12-01 00:00")
 
@@ -25,6 +27,15 @@ def dataset_month(folder: Path) -> dict[str, bytes]:
     logs = {f"log_data/2018/11/{path.name}": path.read_bytes() for path in folder.rglob("*-events.json")}
     songs = (folder / "song_data").rglob("*.json")
     return logs | {path.relative_to(folder).as_posix(): path.read_bytes() for path in songs}
+
+
+def published(redshift: LocalRedshift, s3_client: Any, files: dict[str, bytes]) -> Pipeline:
+    """A pipeline that has published these files of the month, and nothing else."""
+    pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
+    pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
+    pipeline.put_month(files)
+    pipeline.load(*NOVEMBER)
+    return pipeline
 
 
 def rows(files: dict[str, bytes], folder: str) -> list[dict[str, Any]]:

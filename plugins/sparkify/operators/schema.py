@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.bookkeeping import REMEDY, differences, rebuild
-from sparkify.declarations import column_differences, declared_tables, missing_relations
+from sparkify.declarations import column_differences, declared_tables, missing_relations, relations
 from sparkify.migrations import Migration, applied_versions, read_migrations, record, upgrade
 from sparkify.operators.base import rendered
 from sparkify.paths import MIGRATIONS
@@ -180,10 +180,4 @@ class RebuildOperator(SchemaOperator):
 
 def _tables(transaction: Transaction) -> list[str]:
     """The tables and views of the two schemas, those of single runs left out."""
-    rows = transaction.execute(
-        "SELECT table_schema || '.' || table_name FROM information_schema.tables "
-        "WHERE table_schema IN (%s, %s)",
-        SCHEMAS,
-        name="list the tables",
-    )
-    return sorted(name for (name,) in rows if "__" not in name)
+    return sorted(name for name in relations(transaction) if "__" not in name)

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from datetime import UTC, date, datetime, timedelta
 
 import obstore
@@ -17,6 +16,7 @@ from local.seed import SeedError, complete_sample, lake_store, seed_sample
 from local.settings import BUCKET, ROOT, Credentials, Ports, Settings
 from local_redshift.embedded.ports import free_port
 from local_redshift.embedded.s3 import LocalS3
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -214,11 +214,12 @@ def test_the_process_catches_up_with_the_clock_and_ends_when_told(settings, modu
     with subprocess.Popen(command, cwd=ROOT, env=environ) as process:
         try:
             expected = lake / f"log_data/{end + timedelta(days=1):%Y/%m/%Y-%m-%d}-events.json"
-            deadline = time.monotonic() + 30
-            while not expected.exists() or (module.endswith("containers") and not alive.exists()):
+
+            def has_written() -> bool:
                 assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+                return expected.exists() and (alive.exists() or not module.endswith("containers"))
+
+            eventually(has_written, "the day's file is written", seconds=30)
         finally:
             process.terminate()
         assert process.wait(30) == 128 + 15

@@ -12,7 +12,7 @@ from sparkify.analytics import Period, ask, questions
 from sparkify.warehouse import Deadline, Warehouse, WarehouseError
 from tests.support import reference
 from tests.support.documents import sql_blocks
-from tests.support.months import dataset_month, sample_month
+from tests.support.months import dataset_month, published, sample_month
 from tests.support.months import rows as rows_of
 from tests.support.source import event, page, song
 from tests.support.warehouse import Pipeline, new_buckets
@@ -344,10 +344,7 @@ def test_a_read_only_transaction_cannot_write(pipeline):
 def test_figures_of_the_sample(redshift, s3_client, airflow_connections):
     files = sample_month()
     plays = reference.tables(rows_of(files, "log_data"), rows_of(files, "song_data"))["songplays"]
-    pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
-    pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
-    pipeline.put_month(files)
-    pipeline.load("2018-11-01 00:00", "2018-12-01 00:00")
+    published(redshift, s3_client, files)
 
     def answer(name, row_limit):
         return list(ask(Warehouse(), questions()[name], NOVEMBER, row_limit).rows)
@@ -368,10 +365,7 @@ def test_figures_of_the_sample(redshift, s3_client, airflow_connections):
 
 
 def test_figures_of_the_public_dataset(redshift, s3_client, airflow_connections, dataset):
-    pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
-    pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
-    pipeline.put_month(dataset_month(dataset))
-    pipeline.load("2018-11-01 00:00", "2018-12-01 00:00")
+    published(redshift, s3_client, dataset_month(dataset))
 
     def rows(name, row_limit=5):
         return list(ask(Warehouse(), questions()[name], NOVEMBER, row_limit).rows)

@@ -11,8 +11,7 @@ import pytest
 from tests.support import reference
 from tests.support.api_server import ApiServer
 from tests.support.browser import NO_CHROMIUM, Browser, find_chromium
-from tests.support.months import NOVEMBER, dataset_month, rows, sample_month
-from tests.support.warehouse import Pipeline, new_buckets
+from tests.support.months import dataset_month, published, rows, sample_month
 
 pytestmark = pytest.mark.integration
 
@@ -61,25 +60,11 @@ FAULTS = """axe.run().then(result => result.violations
 
 
 @pytest.fixture(scope="module")
-def published(redshift, s3_client, airflow_connections):
-    """Publishes the files of a month, and nothing else."""
-
-    def publish(files):
-        pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
-        pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
-        pipeline.put_month(files)
-        pipeline.load(*NOVEMBER)
-        return pipeline
-
-    return publish
-
-
-@pytest.fixture(scope="module")
-def server(redshift, published, postgres, tmp_path_factory):
+def server(redshift, s3_client, airflow_connections, postgres, tmp_path_factory):
     """The page over the sample."""
     server = ApiServer(tmp_path_factory.mktemp("api-server"), postgres, redshift)
     server.files = sample_month()
-    server.pipeline = published(server.files)
+    server.pipeline = published(redshift, s3_client, server.files)
     server.start()
     yield server
     server.stop()
@@ -156,8 +141,8 @@ def test_the_script_shows_buttons_that_copy_sql(browser, server, cookies):
     browser.wait_for("/Copied|Selected/.test(document.querySelector('[data-copy]').textContent)")
 
 
-def test_the_page_over_the_public_dataset(browser, server, cookies, published, dataset):
-    server.pipeline = published(dataset_month(dataset))
+def test_the_page_over_the_public_dataset(browser, server, cookies, redshift, s3_client, dataset):
+    server.pipeline = published(redshift, s3_client, dataset_month(dataset))
     browser.open(f"{server.url}/sparkify/", cookies)
     assert browser.evaluate(FIGURES.format("totals")) == ["6,820", "333", "96", "30"]
     for topic, question in FIRST_COLUMNS:
