@@ -87,6 +87,7 @@ with DAG(
         task_id="run_quality_checks",
         sources=["events", "songs"],
         load_task_ids=[f"load_{table}" for table in TABLES],
+        max_removed_percent=variable("sparkify_max_removed_percent"),
     )
     publish = PublishOperator(
         task_id="publish",

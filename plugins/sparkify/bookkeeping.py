@@ -1,8 +1,8 @@
 """What the tables hold, compared with what the bookkeeping says that they were published with.
 
-`staging.published_hours` counts the plays and observations of each hour, `staging.publish_log` the songs,
-`sparkify.load_history` the windows; `users`, `songs`, `artists` and `time` are derived from observations and
-fact. The queries are in include/sql/bookkeeping.
+`staging.published_hours` counts the plays, observations and rejected rows of each hour,
+`staging.published_catalogue` the songs, `sparkify.load_history` the windows; `users`, `songs`, `artists` and
+`time` are derived from observations and fact. The queries are in include/sql/bookkeeping.
 """
 
 from __future__ import annotations
@@ -79,16 +79,14 @@ def differences(transaction: Transaction) -> Differences:
     published = {hour for (hour,) in transaction.execute(
         "SELECT hour_start FROM staging.published_hours", name="read staging.published_hours")}  # fmt: skip
     covered: dict[datetime, int] = {}
-    without_rejected = []
-    for start, end, rejected, kept in _ask(transaction, "windows"):
+    for start, end, rejected in _ask(transaction, "windows"):
         for hour in _hours(start, end):
             covered[hour] = covered.get(hour, 0) + rejected
-        if rejected and kept == 0:
-            without_rejected += _hours(start, end)
+    without_rejected = {hour for (hour,) in _ask(transaction, "rejected")}
     for name, lost, of in (
         ("staging.published_hours", covered.keys() - published, "sparkify.load_history"),
         ("sparkify.load_history", published - covered.keys(), "staging.published_hours"),
-        ("sparkify.rejected_rows", set(without_rejected), "sparkify.load_history"),
+        ("sparkify.rejected_rows", without_rejected, "staging.published_hours"),
     ):
         if lost:
             text = (

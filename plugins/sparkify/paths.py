@@ -13,6 +13,7 @@ CREATE_SQL = tuple(
     f"{folder}/create.sql"
     for folder in (
         *("migrations", "staging", "songplays", "users", "songs", "artists", "time"),
-        *("load_history", "quality_results", "rejected_rows", "certified_windows"),
+        *("load_history", "quality_results", "rejected_rows"),
+        *("certified_windows", "loaded_hours"),
     )
 )

@@ -26,7 +26,9 @@ REFUSED = re.compile(r"Load into table '.*' failed\.\s+Check '")
 LEFT_OUT = re.compile(r"(\d+) record\(s\) could not be loaded")
 #: How long system tables may take to show what a COPY has written.
 DEADLINE_SECONDS = 60
-COLUMNS = ("file_name", "line_number", "column_name", "error_code", "reason", "raw_line", "object_key")
+COLUMNS = (
+    *("file_name", "line_number", "column_name", "error_code", "reason", "raw_line", "object_key", "etag"),
+)
 #: How much of a row is kept: as much as Redshift keeps (STL_LOAD_ERRORS).
 RAW_LINE_BYTES = 1024
 FILE_NAME_BYTES, REASON_BYTES = 1024, 512
@@ -48,6 +50,7 @@ class RejectedRow:
     :param raw_line: the beginning of the row; None where the warehouse does not keep it.
     :param object_key: the key of the file, or how it begins where no more is known: nothing of it, at worst;
         None where the model refused the row.
+    :param etag: of the file; None where the file cannot be told.
     :param length: of the row in bytes; None where `raw_line` may be all of it.
     """
 
@@ -58,6 +61,7 @@ class RejectedRow:
     reason: str
     raw_line: str | None
     object_key: str | None = None
+    etag: str | None = None
     length: int | None = None
 
     def of_file(self, bucket: str, keys: Sequence[str]) -> RejectedRow:
@@ -100,6 +104,7 @@ class RejectedRow:
             fit(reason, REASON_BYTES),
             raw and fit(raw, RAW_LINE_BYTES, self.length),
             self.object_key,
+            self.etag,
         )
 
     def sentence(self) -> str:

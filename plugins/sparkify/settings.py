@@ -39,6 +39,10 @@ VARIABLES = {
         "",
         "JSONPaths file on S3 (`s3://bucket/key`) to use instead of include/jsonpaths/log_json_path.json",
     ),
+    "sparkify_max_removed_percent": (
+        "10",
+        "how many percent of its window's published plays and users, or of the songs, a run may take away",
+    ),
     "sparkify_readers": (
         "",
         "who can read schema sparkify: `GROUP name` or `ROLE name`; granted by `sparkify_schema`",
@@ -100,6 +104,9 @@ FORMS = {
         rf"s3://{BUCKET_NAME}/{KEY_PART}(/{KEY_PART})*",
         "Enter the address of a JSONPaths file, such as s3://sparkify/log_json_path.json.",
     ).or_empty(),
+    "sparkify_max_removed_percent": Form(
+        r"\d{1,2}|100", "Enter a whole number from 0 to 100: with 100, a run may take away everything."
+    ),
     "sparkify_readers": Form(
         f"(?i:{READERS.pattern})", "Enter GROUP or ROLE and its name, such as GROUP analysts."
     ).or_empty(),

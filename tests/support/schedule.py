@@ -3,7 +3,10 @@
 One step a line:
 
     write 3                            the log files get their third version
-    songs 2                            so do the song files
+    songs 2                            song files are written, new ones and others again
+    twins 5                            files that say other things of songs which have a file already
+    moves 3                            song files are moved to other keys
+    removes 4                          song files are deleted, or emptied
     load 0-5 append                    a run loads the hours 0 to 5, the end not included
     load 1-2 truncate killed publish 7 after
                                        its publish is killed after the seventh statement, and tried again
@@ -11,14 +14,19 @@ One step a line:
                                        a connection breaks before the third statement
     together 0-2 append, 1-4 append order 17
                                        several runs, their tasks in an order drawn with the seed 17
+    together 0-2 append, write 4, 0-2 append order 5
+                                       the same, and files that are written between their tasks
     reconcile                          the days whose files changed are loaded again
 """
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
@@ -31,6 +39,8 @@ from tests.support.warehouse import Pipeline
 FIRST_HOUR = datetime(2018, 11, 1, 22)
 HOURS = 5
 FILES = ("log_data/2018/11/2018-11-01-events.json", "log_data/2018/11/2018-11-02-events.json")
+#: What changes the lake.
+WRITES = ("write", "songs", "twins", "moves", "removes")
 TASKS = (
     "stage_events",
     "stage_songs",
@@ -66,7 +76,8 @@ class Player:
         self.relay = relay
         self.loaded: set[int] = set()
         self.events: list[dict] = []
-        self.songs: list[dict] = []
+        #: What each song file holds.
+        self.song_files: dict[str, list[dict]] = {}
 
     def play(self, schedule: Schedule) -> None:
         """All steps, and then what makes any schedule whole: hours left out, days that changed."""
@@ -85,16 +96,42 @@ class Player:
         self._load(f"0-{HOURS} append")
 
     def expected(self) -> dict[str, list[tuple]]:
-        return reference.tables(self.events, self.songs)
+        return reference.tables(self.events, [one for songs in self.song_files.values() for one in songs])
 
     def _write(self, version: str) -> None:
         self.events = make_events(random.Random(int(version)))
         self.pipeline.put(dict.fromkeys(FILES, b"") | source.log_files(self.events))
 
     def _songs(self, version: str) -> None:
-        changed = {one["song_id"]: one for one in make_songs(random.Random(int(version)))}
-        self.pipeline.put_songs(*changed.values())
-        self.songs = list(({one["song_id"]: one for one in self.songs} | changed).values())
+        for one in make_songs(random.Random(int(version))):
+            self._put_song_file(f"song_data/A/TR{one['song_id']}.json", [one])
+
+    def _twins(self, version: str) -> None:
+        self._put_song_file(f"song_data/B/TR{version}.json", make_songs(random.Random(int(version))))
+
+    def _moves(self, version: str) -> None:
+        for number, key in enumerate(self._some_song_files(version)):
+            self._put_song_file(f"song_data/C/TR{version}-{number}.json", self.song_files[key])
+            self._delete_song_file(key)
+
+    def _removes(self, version: str) -> None:
+        for number, key in enumerate(self._some_song_files(version)):
+            if (number + int(version)) % 2:
+                self._put_song_file(key, [])
+            else:
+                self._delete_song_file(key)
+
+    def _some_song_files(self, version: str) -> list[str]:
+        keys = sorted(self.song_files)
+        return random.Random(int(version)).sample(keys, (len(keys) + 1) // 2)
+
+    def _put_song_file(self, key: str, songs: list[dict]) -> None:
+        self.song_files[key] = songs
+        self.pipeline.put({key: "\n".join(map(json.dumps, songs)).encode()})
+
+    def _delete_song_file(self, key: str) -> None:
+        del self.song_files[key]
+        self.pipeline.s3.delete_object(Bucket=self.pipeline.bucket, Key=key)
 
     def _load(self, rest: str) -> None:
         window, mode, *fault = rest.split()
@@ -106,13 +143,19 @@ class Player:
                 self._run_task(run, task_id)
 
     def _together(self, rest: str) -> None:
-        windows, _, seed = rest.partition(" order ")
-        waiting = [(self._new_run(*one.split()), list(TASKS)) for one in windows.split(", ")]
+        members, _, seed = rest.partition(" order ")
+        waiting: list[list[Callable[[], None]]] = []
+        for member in members.split(", "):
+            verb, _, argument = member.partition(" ")
+            if verb in WRITES:
+                waiting.append([partial(getattr(self, f"_{verb}"), argument)])
+            else:
+                run = self._new_run(*member.split())
+                waiting.append([partial(self._run_task, run, task_id) for task_id in TASKS])
         chance = random.Random(int(seed))
         while waiting:
-            run, tasks = chance.choice(waiting)
-            self._run_task(run, tasks.pop(0))
-            waiting = [one for one in waiting if one[1]]
+            chance.choice(waiting).pop(0)()
+            waiting = [actions for actions in waiting if actions]
 
     def _reconcile(self, _: str = "") -> None:
         after = datetime(2018, 11, 4, tzinfo=UTC)

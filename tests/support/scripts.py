@@ -66,7 +66,7 @@ def rendered_scripts() -> dict[str, str]:
                 scripts[f"{check.query} ({name})"] = query
         run.xcoms["run_quality_checks", "return_value"] = candidates
         task, context = run.rendered("publish")
-        for path, sql in task._scripts(context, task.begin(context)):
+        for path, sql in task._scripts(context, task.begin(context), [[mode == "append"]]):
             scripts[f"{path} ({mode})"] = sql
         for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS):
             scripts[path] = task.render_template(path, task._names(context))
@@ -74,7 +74,7 @@ def rendered_scripts() -> dict[str, str]:
     scripts["verify.sql"] = copy.copy_script("s3://work/verify.manifest")
     for path in (PROVISIONED, SERVERLESS, HOLDERS):
         scripts[path] = (SQL / path).read_text().replace("%s", "1")
-    for name in ("hours", "windows", "tables"):
+    for name in ("hours", "windows", "rejected", "tables"):
         scripts[f"bookkeeping/{name}.sql"] = comparison(name)
     scripts["bookkeeping/rebuild.sql"] = rebuild_script(["songs", "users", "time"])
     scripts["fingerprint.sql"] = fingerprint_sql()

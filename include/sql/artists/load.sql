@@ -21,10 +21,9 @@ SELECT
     song_id,
     artist_id,
     artist_name,
-    NULLIF(TRIM(artist_location), ''),
+    artist_location,
     artist_latitude,
     artist_longitude
 FROM (
-    {{ choice(work('songs')) | indent }}
-) AS songs
-WHERE artist_id IS NOT NULL;
+    {{ choice(work('songs'), work('songs_catalogue')) | indent }}
+) AS songs;

@@ -2,32 +2,43 @@ CREATE TEMP TABLE touched_artists (
     artist_id VARCHAR(64) NOT NULL
 );
 
--- Also the artists that the songs of the run named before: they may lose a song.
+-- Also the artists that the changed songs named before: they may lose a song.
 INSERT INTO touched_artists
-SELECT artist_id FROM {{ candidate }}
+SELECT artists.artist_id
+FROM {{ candidate }} AS artists
+INNER JOIN changed_songs
+    ON artists.song_id = changed_songs.song_id
+UNION
+SELECT artists.artist_id
+FROM {{ candidate }} AS artists
+LEFT JOIN sparkify.artists AS published
+    ON artists.artist_id = published.artist_id
+WHERE published.artist_id IS NULL
 UNION
 SELECT observations.artist_id
 FROM staging.artist_observations AS observations
 {% if mode == 'append' -%}
-INNER JOIN {{ work('songs_candidate') }} AS songs
-    ON observations.song_id = songs.song_id
+INNER JOIN changed_songs
+    ON observations.song_id = changed_songs.song_id
 {%- endif %};
 
 DELETE FROM staging.artist_observations
-USING {{ work('songs_candidate') }} AS songs
-WHERE artist_observations.song_id = songs.song_id;
+USING changed_songs
+WHERE artist_observations.song_id = changed_songs.song_id;
 
 INSERT INTO staging.artist_observations (
     song_id, artist_id, artist_name, artist_location, artist_latitude, artist_longitude
 )
 SELECT
-    song_id,
-    artist_id,
-    artist_name,
-    artist_location,
-    artist_latitude,
-    artist_longitude
-FROM {{ candidate }};
+    artists.song_id,
+    artists.artist_id,
+    artists.artist_name,
+    artists.artist_location,
+    artists.artist_latitude,
+    artists.artist_longitude
+FROM {{ candidate }} AS artists
+INNER JOIN changed_songs
+    ON artists.song_id = changed_songs.song_id;
 
 DELETE FROM sparkify.artists
 {% if mode == 'append' -%}

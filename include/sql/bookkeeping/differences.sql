@@ -141,9 +141,9 @@ GROUP BY song_id
 HAVING SUM(side) <> 0
 {%- endmacro %}
 
-{#- How many songs the files gave so far, a number. Observations of songs are replaced, never taken away. -#}
+{#- How many songs the files gave, a number. -#}
 {% macro published_songs() -%}
-SELECT NVL((SELECT MAX(songs) FROM staging.publish_log), (SELECT COUNT(*) FROM sparkify.songs))
+SELECT NVL((SELECT MAX(songs) FROM staging.published_catalogue), (SELECT COUNT(*) FROM sparkify.songs))
 {%- endmacro %}
 
 {#- The observations of users that no span of their level holds. -#}

@@ -1,9 +1,11 @@
 {#- Tables derived again from the observations and the fact: each table's own publish.sql in truncate mode, for a
     run that brings nothing. `tables`: which. -#}
-{% macro no_work(name) %}no_song_observations{% endmacro -%}
-{% macro every_song(name) %}sparkify.songs{% endmacro -%}
+{% macro no_work(name) %}{{ 'no_artist_observations' if name == 'artists_candidate' else 'no_song_observations' }}{% endmacro -%}
 {% set window = {'start_sql': '0001-01-01 00:00:00', 'end_sql': '0001-01-01 00:00:00'} -%}
 {% set mode = 'truncate' -%}
+{% set whole = false -%}
+{% set rows = {'songs': 0} -%}
+{% set modes = {'songs': 'truncate'} -%}
 {% if 'songs' in tables -%}
 CREATE TEMP TABLE no_song_observations AS
 SELECT * -- noqa: AM04
@@ -20,12 +22,12 @@ SELECT * -- noqa: AM04
 FROM sparkify.songplays
 WHERE start_time IS NULL;
 
-{% with candidate = 'no_song_observations' %}{% include 'songs/publish.sql' %}{% endwith %}
+{% with candidate = 'no_song_observations', work = no_work %}{% include 'songs/publish.sql' %}{% endwith %}
 
 {% with candidate = 'no_artist_observations', work = no_work %}{% include 'artists/publish.sql' %}{% endwith %}
 
 -- Every play looks for its song again.
-{% with candidate = 'no_songplays', work = every_song, rows = {'songs': 1} -%}
+{% with candidate = 'no_songplays', work = no_work -%}
 {% include 'songplays/publish.sql' %}
 {%- endwith %}
 

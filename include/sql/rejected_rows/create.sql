@@ -1,7 +1,7 @@
--- One row a source row that was not loaded, as the last run over its window found it. Hourly windows of one day
--- read the same file, so a row that COPY refused stands here once for each.
--- file_name, line_number: where the row ends; NULL where it cannot be told. error_code: Redshift's ("Load error
--- reference"), NULL where the model refused the row. raw_line: how the row begins.
+-- One row a source row that was not loaded, as the last run that read its file found it: run_id, with its window.
+-- file_name, line_number: where the row ends; NULL where it cannot be told. etag: of which version of the file.
+-- error_code: Redshift's ("Load error reference"), NULL where the model refused the row. raw_line: how the row begins.
+-- hour_start: the UTC hour of the event; NULL where COPY refused it, or it is of another day than its file.
 -- DISTSTYLE EVEN: appended to, joined to nothing. SORTKEY window_start: read by window.
 CREATE TABLE IF NOT EXISTS sparkify.rejected_rows (
     run_id VARCHAR(512) NOT NULL,
@@ -14,7 +14,9 @@ CREATE TABLE IF NOT EXISTS sparkify.rejected_rows (
     error_code INTEGER,
     reason VARCHAR(512) NOT NULL,
     raw_line VARCHAR(4096),
-    rejected_at TIMESTAMP NOT NULL
+    rejected_at TIMESTAMP NOT NULL,
+    etag VARCHAR(128),
+    hour_start TIMESTAMP
 )
 DISTSTYLE EVEN
 SORTKEY (window_start);

@@ -93,7 +93,7 @@ ORDER BY plays.start_time, plays.session_id, plays.item_in_session;
 
 -- The songs of plays are looked up again under the publish lock, because another run may have published songs
 -- or plays since the candidate was made: for those of the window, and for every earlier play that points at a
--- song of this run or is called like one.
+-- song that this run changes or is called like one; for all plays where songs is rebuilt whole.
 CREATE TEMP TABLE plays_to_match (
     songplay_id BIGINT NOT NULL,
     start_time TIMESTAMP NOT NULL,
@@ -114,15 +114,22 @@ SELECT
     artist_name,
     song_length
 FROM sparkify.songplays
+{%- if modes['songs'] == 'append' %}
 WHERE
     (
         start_time >= TIMESTAMP '{{ window.start_sql }}'
         AND start_time < TIMESTAMP '{{ window.end_sql }}'
     )
-    {%- if rows['songs'] %}
-    OR song_id IN (SELECT song_id FROM {{ work('songs_candidate') }})
-    OR song_title IN (SELECT title FROM {{ work('songs_candidate') }})
-    {%- endif %};
+    {%- if rows['songs'] or whole %}
+    OR song_id IN (SELECT song_id FROM changed_songs)
+    OR song_title IN (
+        SELECT songs.title
+        FROM {{ work('songs_candidate') }} AS songs
+        INNER JOIN changed_songs
+            ON songs.song_id = changed_songs.song_id
+    )
+    {%- endif %}
+{%- endif %};
 
 CREATE TEMP TABLE matched_plays AS
 WITH catalogue AS (
@@ -154,7 +161,7 @@ FROM matched_plays
 WHERE
     songplays.songplay_id = matched_plays.songplay_id
     AND songplays.start_time = matched_plays.start_time
-    {%- if not rows['songs'] %}
+    {%- if modes['songs'] == 'append' and not rows['songs'] and not whole %}
     AND songplays.start_time >= TIMESTAMP '{{ window.start_sql }}'
     AND songplays.start_time < TIMESTAMP '{{ window.end_sql }}'
     {%- endif %};

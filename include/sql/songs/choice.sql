@@ -1,6 +1,7 @@
-{#- What one file says of each song. Should two files hold one song_id, the choice between them is a rule and not
-    chance. -#}
-{% macro choice(files) -%}
+{#- What the song files say of each staged song. Where several hold one song_id, the same one is chosen whichever run
+    staged which: unless the run stages all files, what was published of these songs is a candidate too. `catalogue`:
+    the run's work table songs_catalogue. -#}
+{% macro choice(files, catalogue) -%}
 SELECT
     song_id,
     title,
@@ -18,8 +19,40 @@ FROM (
             PARTITION BY song_id
             ORDER BY title, artist_id, artist_name, duration, year, artist_location, artist_latitude, artist_longitude
         ) AS occurrence
-    FROM {{ files }}
-    WHERE song_id IS NOT NULL
+    FROM (
+        SELECT
+            song_id,
+            title,
+            artist_id,
+            year,
+            duration,
+            artist_name,
+            NULLIF(TRIM(artist_location), '') AS artist_location,
+            artist_latitude,
+            artist_longitude
+        FROM {{ files }}
+        UNION ALL
+        SELECT
+            songs.song_id,
+            songs.title,
+            songs.artist_id,
+            songs.year,
+            songs.duration,
+            artists.artist_name,
+            artists.artist_location,
+            artists.artist_latitude,
+            artists.artist_longitude
+        FROM staging.song_observations AS songs
+        INNER JOIN staging.artist_observations AS artists
+            ON songs.song_id = artists.song_id
+        INNER JOIN (
+            SELECT DISTINCT song_id
+            FROM {{ files }}
+        ) AS staged
+            ON songs.song_id = staged.song_id
+        CROSS JOIN {{ catalogue }} AS catalogue
+        WHERE NOT catalogue.is_whole
+    ) AS stated
 ) AS occurrences
 WHERE occurrence = 1
 {%- endmacro %}

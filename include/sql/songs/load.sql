@@ -1,5 +1,5 @@
 {% from 'songs/choice.sql' import choice -%}
--- The songs of the staged files, as the files state them.
+-- The songs of the staged files, as the files say.
 DROP TABLE IF EXISTS {{ candidate }};
 
 CREATE TABLE {{ candidate }} (
@@ -21,5 +21,5 @@ SELECT
     year,
     duration
 FROM (
-    {{ choice(work('songs')) | indent }}
+    {{ choice(work('songs'), work('songs_catalogue')) | indent }}
 ) AS songs;

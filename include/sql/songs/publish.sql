@@ -1,27 +1,103 @@
+-- The songs of which the run changes anything, in what their files said or in the dimension. `whole`: the run has staged
+-- all song files, so that what it did not find in them goes.
+CREATE TEMP TABLE changed_songs AS
+SELECT song_id
+FROM (
+    SELECT
+        songs.song_id,
+        songs.title,
+        songs.artist_id,
+        songs.year,
+        songs.duration,
+        artists.artist_name,
+        artists.artist_location,
+        artists.artist_latitude,
+        artists.artist_longitude
+    FROM {{ candidate }} AS songs
+    LEFT JOIN {{ work('artists_candidate') }} AS artists
+        ON songs.song_id = artists.song_id
+    EXCEPT
+    SELECT
+        songs.song_id,
+        songs.title,
+        songs.artist_id,
+        songs.year,
+        songs.duration,
+        artists.artist_name,
+        artists.artist_location,
+        artists.artist_latitude,
+        artists.artist_longitude
+    FROM staging.song_observations AS songs
+    INNER JOIN staging.artist_observations AS artists
+        ON songs.song_id = artists.song_id
+) AS otherwise_observed
+UNION
+SELECT song_id
+FROM (
+    SELECT
+        song_id,
+        title,
+        artist_id,
+        NULLIF(year, 0) AS year,
+        duration
+    FROM {{ candidate }}
+    EXCEPT
+    SELECT
+        song_id,
+        title,
+        artist_id,
+        year,
+        duration
+    FROM sparkify.songs
+) AS otherwise_published
+{%- if whole %}
+UNION
+SELECT observed.song_id
+FROM (
+    SELECT song_id
+    FROM staging.song_observations
+    UNION
+    SELECT song_id
+    FROM staging.artist_observations
+    UNION
+    SELECT song_id
+    FROM sparkify.songs
+) AS observed
+LEFT JOIN {{ candidate }} AS songs
+    ON observed.song_id = songs.song_id
+WHERE songs.song_id IS NULL
+{%- endif %};
+
 DELETE FROM staging.song_observations
-USING {{ candidate }} AS observed
-WHERE song_observations.song_id = observed.song_id;
+USING changed_songs
+WHERE song_observations.song_id = changed_songs.song_id;
 
 INSERT INTO staging.song_observations (song_id, title, artist_id, year, duration)
 SELECT
-    song_id,
-    title,
-    artist_id,
-    year,
-    duration
-FROM {{ candidate }};
+    songs.song_id,
+    songs.title,
+    songs.artist_id,
+    songs.year,
+    songs.duration
+FROM {{ candidate }} AS songs
+INNER JOIN changed_songs
+    ON songs.song_id = changed_songs.song_id;
 
 DELETE FROM sparkify.songs
 {% if mode == 'append' -%}
-USING {{ candidate }} AS observed
-WHERE songs.song_id = observed.song_id
+USING changed_songs
+WHERE songs.song_id = changed_songs.song_id
 {%- endif %};
 
 INSERT INTO sparkify.songs (song_id, title, artist_id, year, duration)
 SELECT
-    song_id,
-    title,
-    artist_id,
-    NULLIF(year, 0),
-    duration
-FROM {{ candidate if mode == 'append' else 'staging.song_observations' }};
+    songs.song_id,
+    songs.title,
+    songs.artist_id,
+    NULLIF(songs.year, 0),
+    songs.duration
+FROM staging.song_observations AS songs
+{%- if mode == 'append' %}
+INNER JOIN changed_songs
+    ON songs.song_id = changed_songs.song_id
+{%- endif %};

@@ -8,6 +8,8 @@ CREATE TABLE IF NOT EXISTS staging.publish_lock (
 DISTSTYLE ALL;
 
 -- The ledger of source files: which bytes (ETag) of which object were published last, and when they were listed.
+-- catalogue_version: of a song file, the version of published_catalogue that brought these bytes. rejected_rows: those
+-- of the file itself; a song file that has some is staged, and counted, by every run until it is mended.
 -- DISTSTYLE EVEN: read whole, joined to nothing large. SORTKEY: songs and events are looked up by themselves.
 CREATE TABLE IF NOT EXISTS staging.source_files (
     source VARCHAR(16) NOT NULL,
@@ -18,15 +20,30 @@ CREATE TABLE IF NOT EXISTS staging.source_files (
     last_modified TIMESTAMP NOT NULL,
     listed_at TIMESTAMP NOT NULL,
     run_id VARCHAR(512) NOT NULL,
-    published_at TIMESTAMP NOT NULL
+    published_at TIMESTAMP NOT NULL,
+    catalogue_version BIGINT,
+    rejected_rows BIGINT DEFAULT 0 NOT NULL
 )
 DISTSTYLE EVEN
 SORTKEY (source, object_key);
 
+-- One row once songs were published: when the song files were listed that the catalogue comes from, how often it was
+-- published, and how many songs it has. A run whose listing is older does not publish its songs; without the row, the
+-- next run stages all song files.
+-- DISTSTYLE ALL: one row.
+CREATE TABLE IF NOT EXISTS staging.published_catalogue (
+    listed_at TIMESTAMP NOT NULL,
+    version BIGINT NOT NULL,
+    songs BIGINT NOT NULL,
+    run_id VARCHAR(512) NOT NULL
+)
+DISTSTYLE ALL;
+
 -- One row a published hour: a digest of the log files of its day as they were when the hour was staged (also of
 -- none). Where the files have another digest today, the hour is to be loaded again; and a run whose listing is
 -- older than the one that was published does not publish over it. songplays, user_observations: the rows that the hour
--- was published with; where the tables hold others, rows were lost or changed by other hands.
+-- was published with; where the tables hold others, rows were lost or changed by other hands. duplicate_plays, other_pages,
+-- rejected_rows: what else its events were; NULL where an earlier version published the hour.
 -- DISTSTYLE ALL: 8,760 rows a year. SORTKEY hour_start: read and replaced by ranges of it.
 CREATE TABLE IF NOT EXISTS staging.published_hours (
     hour_start TIMESTAMP NOT NULL,
@@ -34,19 +51,21 @@ CREATE TABLE IF NOT EXISTS staging.published_hours (
     listed_at TIMESTAMP NOT NULL,
     run_id VARCHAR(512) NOT NULL,
     songplays BIGINT DEFAULT 0 NOT NULL,
-    user_observations BIGINT DEFAULT 0 NOT NULL
+    user_observations BIGINT DEFAULT 0 NOT NULL,
+    duplicate_plays BIGINT,
+    other_pages BIGINT,
+    rejected_rows BIGINT
 )
 DISTSTYLE ALL
 SORTKEY (hour_start);
 
 -- One row a publish task whose transaction committed: how a try whose COMMIT got no answer, or one that finds its
--- work tables gone, learns that it had. songs: the rows of song_observations that it left, which never become fewer.
+-- work tables gone, learns that it had.
 -- DISTSTYLE ALL, SORTKEY published_at: small, appended to.
 CREATE TABLE IF NOT EXISTS staging.publish_log (
     publish_id VARCHAR(64) NOT NULL,
     run_id VARCHAR(512) NOT NULL,
-    published_at TIMESTAMP NOT NULL,
-    songs BIGINT
+    published_at TIMESTAMP NOT NULL
 )
 DISTSTYLE ALL
 SORTKEY (published_at);

@@ -7,7 +7,8 @@ CREATE TABLE {{ work(stage.source ~ '_files') }} (
     object_key VARCHAR(1024),
     etag VARCHAR(128),
     size_bytes BIGINT,
-    last_modified TIMESTAMP
+    last_modified TIMESTAMP,
+    catalogue_version BIGINT
 )
 BACKUP NO
 DISTSTYLE EVEN;

@@ -1,6 +1,6 @@
 -- The rows of the staged files that are not loaded: those that COPY refused have its error code, the others were
--- taken out by reject.sql. object_key: the key of the file as in the ledger, or how it begins where no more is known;
--- NULL where reject.sql took the row out.
+-- taken out by reject.sql. object_key: the key of the file as in the ledger, or how it begins where no more is known.
+-- hour_start: the hour of the event that reject.sql took out, unless it is of another day than its file.
 DROP TABLE IF EXISTS {{ work(stage.source ~ '_rejected') }};
 CREATE TABLE {{ work(stage.source ~ '_rejected') }} (
     file_name VARCHAR(1024),
@@ -9,7 +9,9 @@ CREATE TABLE {{ work(stage.source ~ '_rejected') }} (
     error_code INTEGER,
     reason VARCHAR(512) NOT NULL,
     raw_line VARCHAR(4096),
-    object_key VARCHAR(1024)
+    object_key VARCHAR(1024),
+    etag VARCHAR(128),
+    hour_start TIMESTAMP
 )
 BACKUP NO
 DISTSTYLE EVEN;

@@ -6,3 +6,5 @@ DELETE FROM {{ work('artists_candidate') }};
 DELETE FROM {{ work('songs_files') }};
 
 DELETE FROM {{ work('songs_rejected') }};
+
+DELETE FROM {{ work('songs_catalogue') }};

@@ -1,15 +1,5 @@
 -- What is published from which files. The same bytes may have been published meanwhile by a run that listed them
 -- later: listed_at does not go back, or bytes that are older than both would be taken for newer.
-UPDATE {{ work('songs_files') }}
-SET listed_at = published.listed_at
-FROM staging.source_files AS published
-WHERE
-    published.source = 'songs'
-    AND published.bucket = {{ quote(bucket) }}
-    AND published.object_key = {{ work('songs_files') }}.object_key
-    AND published.etag = {{ work('songs_files') }}.etag
-    AND published.listed_at > {{ work('songs_files') }}.listed_at;
-
 UPDATE {{ work('events_files') }}
 SET listed_at = published.listed_at
 FROM staging.published_hours AS published
@@ -17,7 +7,23 @@ WHERE
     published.hour_start = {{ work('events_files') }}.hour_start
     AND published.files_digest = {{ work('events_files') }}.files_digest
     AND published.listed_at > {{ work('events_files') }}.listed_at;
-{% for source in ['songs', 'events'] %}
+{%- if with_songs %}
+{%- if whole %}
+DELETE FROM staging.source_files
+WHERE source = 'songs';
+{% else %}
+-- The version stays of a file that was published already, as it was.
+UPDATE {{ work('songs_files') }}
+SET catalogue_version = published.catalogue_version
+FROM staging.source_files AS published
+WHERE
+    published.source = 'songs'
+    AND published.bucket = {{ quote(bucket) }}
+    AND published.object_key = {{ work('songs_files') }}.object_key
+    AND published.etag = {{ work('songs_files') }}.etag;
+{% endif %}
+{%- endif %}
+{%- for source in sources %}
 DELETE FROM staging.source_files
 USING {{ work(source ~ '_files') }} AS files
 WHERE
@@ -25,10 +31,12 @@ WHERE
     AND source_files.bucket = {{ quote(bucket) }}
     AND source_files.object_key = files.object_key;
 
+-- Of a file whose name Redshift has cut, the rejected rows count for each file that it may be.
 INSERT INTO staging.source_files (
-    source, bucket, object_key, etag, size_bytes, last_modified, listed_at, run_id, published_at
+    source, bucket, object_key, etag, size_bytes, last_modified, listed_at, run_id, published_at, catalogue_version,
+    rejected_rows
 )
-SELECT DISTINCT
+SELECT
     '{{ source }}',
     {{ quote(bucket) }},
     files.object_key,
@@ -37,30 +45,68 @@ SELECT DISTINCT
     files.last_modified,
     files.listed_at,
     {{ quote(run_id) }},
-    GETDATE()
-FROM {{ work(source ~ '_files') }} AS files
-{%- if source == 'songs' %}
--- A song file that was rejected, or may be it where Redshift has cut its name, is staged, and counted, by every run
--- until it is mended.
+    GETDATE(),
+    {% if source == 'songs' -%}
+    NVL(files.catalogue_version, (SELECT NVL(MAX(version), 0) + 1 FROM staging.published_catalogue)),
+    {% else -%}
+    NULL,
+    {% endif -%}
+    NVL(SUM(rejected.row_count), 0)
+FROM (
+    SELECT DISTINCT
+        object_key,
+        etag,
+        size_bytes,
+        last_modified,
+        listed_at,
+        catalogue_version
+    FROM {{ work(source ~ '_files') }}
+    WHERE object_key IS NOT NULL
+) AS files
 LEFT JOIN (
-    SELECT DISTINCT object_key
-    FROM {{ work('songs_rejected') }}
+    SELECT
+        object_key,
+        COUNT(*) AS row_count
+    FROM {{ work(source ~ '_rejected') }}
+    WHERE hour_start IS NULL
+    GROUP BY object_key
 ) AS rejected
     ON LEFT(files.object_key, LEN(rejected.object_key)) = rejected.object_key
-{%- endif %}
-WHERE
-    files.object_key IS NOT NULL
-    {%- if source == 'songs' %}
-    AND rejected.object_key IS NULL
-    {%- endif %};
+GROUP BY
+    files.object_key,
+    files.etag,
+    files.size_bytes,
+    files.last_modified,
+    files.listed_at,
+    files.catalogue_version;
 {% endfor %}
+{%- if with_songs %}
+INSERT INTO staging.published_catalogue (listed_at, version, songs, run_id)
+SELECT
+    seen.listed_at,
+    0,
+    0,
+    {{ quote(run_id) }}
+FROM {{ work('songs_catalogue') }} AS seen
+WHERE (SELECT COUNT(*) FROM staging.published_catalogue) = 0;
+
+UPDATE staging.published_catalogue
+SET
+    listed_at = seen.listed_at,
+    version = published_catalogue.version + 1,
+    songs = (SELECT COUNT(*) FROM staging.song_observations),
+    run_id = {{ quote(run_id) }}
+FROM {{ work('songs_catalogue') }} AS seen
+WHERE seen.listed_at >= published_catalogue.listed_at;
+{% endif %}
 DELETE FROM staging.published_hours
 WHERE
     hour_start >= TIMESTAMP '{{ window.start_sql }}'
     AND hour_start < TIMESTAMP '{{ window.end_sql }}';
 
 INSERT INTO staging.published_hours (
-    hour_start, files_digest, listed_at, run_id, songplays, user_observations
+    hour_start, files_digest, listed_at, run_id, songplays, user_observations, duplicate_plays, other_pages,
+    rejected_rows
 )
 WITH hours AS (
     SELECT DISTINCT
@@ -78,6 +124,27 @@ plays AS (
     GROUP BY DATE_TRUNC('hour', start_time)
 ),
 
+events AS (
+    SELECT
+        DATE_TRUNC('hour', ts) AS hour_start,
+        COUNT(CASE WHEN page = 'NextSong' THEN 1 END) AS plays,
+        COUNT(CASE WHEN page <> 'NextSong' THEN 1 END) AS other_pages
+    FROM {{ work('events') }}
+    WHERE
+        ts >= TIMESTAMP '{{ window.start_sql }}'
+        AND ts < TIMESTAMP '{{ window.end_sql }}'
+    GROUP BY DATE_TRUNC('hour', ts)
+),
+
+rejected AS (
+    SELECT
+        hour_start,
+        COUNT(*) AS rejected_rows
+    FROM {{ work('events_rejected') }}
+    WHERE hour_start IS NOT NULL
+    GROUP BY hour_start
+),
+
 observations AS (
     SELECT
         DATE_TRUNC('hour', observed_at) AS hour_start,
@@ -92,9 +159,16 @@ SELECT
     hours.listed_at,
     {{ quote(run_id) }},
     NVL(plays.songplays, 0),
-    NVL(observations.user_observations, 0)
+    NVL(observations.user_observations, 0),
+    NVL(events.plays, 0) - NVL(plays.songplays, 0),
+    NVL(events.other_pages, 0),
+    NVL(rejected.rejected_rows, 0)
 FROM hours
 LEFT JOIN plays
     ON hours.hour_start = plays.hour_start
 LEFT JOIN observations
-    ON hours.hour_start = observations.hour_start;
+    ON hours.hour_start = observations.hour_start
+LEFT JOIN events
+    ON hours.hour_start = events.hour_start
+LEFT JOIN rejected
+    ON hours.hour_start = rejected.hour_start;

@@ -22,11 +22,7 @@ LEDGERS = ("rejected_rows/publish.sql", "load_history/publish.sql", "staging/pub
 SUPERSEDED = "staging/superseded.sql"
 SUPERSEDED_SONGS = "staging/superseded_songs.sql"
 LEAVE_OUT_SONGS = "staging/leave_out_songs.sql"
-LOG_PUBLISH = (
-    "INSERT INTO staging.publish_log (publish_id, run_id, published_at, songs) "
-    "SELECT CAST(%s AS VARCHAR(64)), CAST(%s AS VARCHAR(512)), GETDATE(), COUNT(*) "
-    "FROM staging.song_observations"
-)
+LOG_PUBLISH = "INSERT INTO staging.publish_log (publish_id, run_id, published_at) VALUES (%s, %s, GETDATE())"
 SOURCES = ("events", "songs")
 HISTORY = (
     *("log_files", "song_files", "events_staged", "events_in_window", "events_outside", "songplays"),
@@ -50,8 +46,8 @@ class PublishOperator(SparkifyOperator):
     it could look says in its last line that the window may be published.
 
     Older bytes never come back: where another run has published the window from files that were listed later
-    and are not the same, nothing is published; where that holds for a song file, the run's songs are left
-    out.
+    and are not the same, nothing is published; where others have published songs since from a later listing,
+    or from files that this run did not see, the run's songs are left to the next run.
 
     :param candidates: the descriptions that the checks let pass, a table before those that read it, or the
         XComArg of them.
@@ -145,7 +141,11 @@ class PublishOperator(SparkifyOperator):
                     return self._history(run, transaction)
                 if not self._is_superseded(context, run, transaction):
                     self._leave_out_superseded_songs(context, transaction)
-                    for path, script in self._scripts(context, run):
+                    seen = transaction.execute(
+                        f"SELECT is_whole FROM {run.table('songs_catalogue')}",
+                        name="see whether all songs were staged",
+                    )
+                    for path, script in self._scripts(context, run, seen):
                         transaction.run_script(script, path)
                 transaction.execute(LOG_PUBLISH, [publish_id, run.run_id], name="enter staging.publish_log")
                 row = self._history(run, transaction)
@@ -170,12 +170,22 @@ class PublishOperator(SparkifyOperator):
             return f"\nWindow {run.window} is published. Clear this task to finish the run."
         return ""
 
-    def _scripts(self, context: Mapping[str, Any], run: Run) -> list[tuple[str, str]]:
+    def _scripts(
+        self, context: Mapping[str, Any], run: Run, seen: Sequence[Sequence[bool]]
+    ) -> list[tuple[str, str]]:
+        """The path and rendered statements of each step.
+
+        :param seen: the run's row of its work table of the catalogue; none where its songs are left out.
+        """
         names = {
             **self._names(context),
             "rows": {candidate["table"]: candidate["rows"] for candidate in self.candidates},
+            "modes": {candidate["table"]: candidate["mode"] for candidate in self.candidates},
             "run_id": run.run_id,
             "sources": SOURCES,
+            "is_final": True,
+            "with_songs": bool(seen),
+            "whole": any(is_whole for (is_whole,) in seen),
         }
         files = [(f"{candidate['table']}/publish.sql", candidate) for candidate in self.candidates]
         files += [(path, {"candidate": None, "mode": None}) for path in LEDGERS]
@@ -211,12 +221,12 @@ class PublishOperator(SparkifyOperator):
 
     def _leave_out_superseded_songs(self, context: Mapping[str, Any], transaction: Transaction) -> None:
         names = self._names(context)
-        files = transaction.execute(
+        found = transaction.execute(
             rendered(self, SUPERSEDED_SONGS, names), name="compare with the songs that others published"
         )
-        if files:
-            log.info("The run's songs are left to the next run: %d of its files have been published since "
-                     "with other bytes, the first, %s, by run %s", len(files), *files[0])  # fmt: skip
+        if found:
+            log.info("The run's songs are left to the next run: run %s has published songs since this one "
+                     "looked for new files, from those listed at %s UTC", *found[0])  # fmt: skip
             transaction.run_script(rendered(self, LEAVE_OUT_SONGS, names), LEAVE_OUT_SONGS)
 
     def _publish_ids(self, transaction: Transaction, run: Run) -> set[str]:

@@ -43,18 +43,32 @@ class DataQualityOperator(SparkifyOperator):
 
     :param sources: the sources whose landing tables are checked.
     :param load_task_ids: the load tasks whose candidates are checked, in the order to publish them in.
+    :param max_removed_percent: how many percent of what is published the run may take away; 0 to 100.
     :returns: (XCom) the descriptions of the candidates that passed; under the key `quality`, how many checks
         passed, warned, failed and were skipped, and the sentences of those that warned or failed.
     :raises AirflowFailException: where a check of severity `error` failed: a retry would find the same rows.
     """
 
-    template_fields: Sequence[str] = (*SparkifyOperator.template_fields, "sources", "load_task_ids")
+    template_fields: Sequence[str] = (
+        *SparkifyOperator.template_fields,
+        "sources",
+        "load_task_ids",
+        "max_removed_percent",
+    )
     ui_color = "#f3e1f4"
 
-    def __init__(self, *, sources: Sequence[str], load_task_ids: Sequence[str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        sources: Sequence[str],
+        load_task_ids: Sequence[str],
+        max_removed_percent: int | str = 10,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.sources = sources
         self.load_task_ids = load_task_ids
+        self.max_removed_percent = max_removed_percent
 
     def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
         run = self.begin(context)
@@ -85,6 +99,9 @@ class DataQualityOperator(SparkifyOperator):
             )
         self.done(**summary(results))
         return candidates
+
+    def sql_context(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        return {**super().sql_context(context), "max_removed_percent": self.max_removed_percent}
 
     def _candidates(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
         candidates = [context["ti"].xcom_pull(task_ids=task_id) for task_id in self.load_task_ids]

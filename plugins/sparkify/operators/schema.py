@@ -143,7 +143,7 @@ class RebuildOperator(SchemaOperator):
 
     In one transaction, under the publish lock: readers see a table whole or as it was. Rows that only the
     files can bring back are left to the runs that FindChangedDaysOperator asks for; where those of songs are
-    lost, the ledger forgets the song files, so that the next run stages all of them.
+    lost, what is known of the catalogue is forgotten, so that the next run stages all song files.
 
     :returns: (XCom) what differed, one sentence per table.
     :raises AirflowFailException: where the schema's version is another than the code's.
@@ -170,7 +170,7 @@ class RebuildOperator(SchemaOperator):
             rebuild(transaction, found.derived)
             if found.songs_lost:
                 transaction.execute(
-                    "DELETE FROM staging.source_files WHERE source = 'songs'", name="forget the song files"
+                    "DELETE FROM staging.published_catalogue", name="forget what the catalogue came from"
                 )
         for sentence in found.sentences:
             log.warning("%s", sentence)

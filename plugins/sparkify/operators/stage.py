@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NoReturn
@@ -51,6 +52,7 @@ log = logging.getLogger(__name__)
 COMPRESSIONS = ("GZIP", "BZIP2", "ZSTD", "LZOP")
 READERS = 8
 TORN_COLUMNS = ("file_name", "line_number", "hidden_rows", "reason")
+CATALOGUE_COLUMNS = ("listed_at", "version", "is_whole")
 KEY_COLUMNS = ("problem", "key_name", "row_count", "key_count", "first_file")
 PUBLISH_REJECTED = "rejected_rows/publish.sql"
 
@@ -72,8 +74,9 @@ class StageToRedshiftOperator(SparkifyOperator):
     :param s3_bucket: bucket of the source files.
     :param s3_prefix: key prefix of the source files; `/` is put behind it.
     :param daily_key: `strftime` pattern of the keys below the prefix, one a day: then the files of the
-        window's UTC days are staged. Without it, the files that are new or changed (by ETag) since a run
-        published them.
+        window's UTC days are staged. Without it, the files that are new since a run published them, and those
+        with rejected rows; or all files, where one that was published is gone or has another ETag: what it
+        said is to be taken back, and COPY does not tell the rows of different files apart.
     :param suffix: how the keys of files end that are staged without `daily_key`.
     :param work_bucket: bucket of the manifests.
     :param work_prefix: key prefix of the manifests; may be empty.
@@ -182,13 +185,14 @@ class StageToRedshiftOperator(SparkifyOperator):
         run = self.begin(context)
         budget = self.max_errors - 1
         listed_at = datetime.now(UTC)
+        catalogue = None
         if self.daily_key:
             keys = day_keys(self.s3_prefix, self.daily_key, run.window.days())
             by_day = self.lake.list_days(self.s3_bucket, keys)
             files = [file for of_day in by_day.values() for file in of_day]
             rows = list(hour_rows(listed_at, run.window.hours(), by_day))
         else:
-            files = self._new_or_changed()
+            files, catalogue = self._of_catalogue(listed_at)
             rows = list(file_rows(listed_at, files))
         size = sum(file.size_bytes for file in files)
         log.info("%d file(s), %d byte(s) to stage from s3://%s/%s", len(files), size, self.s3_bucket,
@@ -199,7 +203,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         self._write_work_objects(run, files, rows)
 
         try:
-            copied, rejected, refused, known = self._load(run, files, bool(rows), shapes)
+            copied, rejected, refused, known = self._load(run, files, bool(rows), catalogue, shapes)
         except CopyRefusedError as error:
             rejected = self._keep(run, error.rows)
             self._store_rejected(context, run)
@@ -233,7 +237,12 @@ class StageToRedshiftOperator(SparkifyOperator):
         }
 
     def _load(
-        self, run: Run, files: list[SourceFile], with_list: bool, shapes: Shapes
+        self,
+        run: Run,
+        files: list[SourceFile],
+        with_list: bool,
+        catalogue: tuple[Any, ...] | None,
+        shapes: Shapes,
     ) -> tuple[int, Rejected, set[str | None], frozenset[str] | None]:
         """The landing table of the run; how many rows COPY loaded, those that are not to be, the object keys
         of the files of which it refused some, and the keys that it takes."""
@@ -244,6 +253,8 @@ class StageToRedshiftOperator(SparkifyOperator):
             transaction.run_script(self.create_sql, f"staging/{self.source}/create.sql")
             if with_list:
                 transaction.run_script(self.copy_files_sql, "staging/copy_files.sql")
+            if catalogue:
+                transaction.insert(run.table(f"{self.source}_catalogue"), CATALOGUE_COLUMNS, [catalogue])
             if files:
                 copied, refused = self._copy(transaction, rejects, files)
             known = self._known_keys(run, transaction)
@@ -274,8 +285,10 @@ class StageToRedshiftOperator(SparkifyOperator):
 
     def _refused(self, session: LoadSession, files: list[SourceFile], at_least: int) -> list[RejectedRow]:
         """The rows that COPY refused; the raw text that Redshift Serverless does not keep is read from S3."""
-        keys = sorted(file.object_key for file in files)
+        etags = {file.object_key: file.etag for file in files}
+        keys = sorted(etags)
         rows = [row.of_file(self.s3_bucket, keys) for row in session.read(self.warehouse, at_least)]
+        rows = [replace(row, etag=etags.get(row.object_key or "")) for row in rows]
         known = set(keys)
         numbers: dict[str, set[int]] = {}
         for row in rows:
@@ -309,7 +322,12 @@ class StageToRedshiftOperator(SparkifyOperator):
         """Show the rows to whoever has to fix them, whatever becomes of the run."""
         with self.warehouse.transaction() as transaction:
             transaction.lock()
-            names = {**self.sql_context(context), "run_id": run.run_id, "sources": [self.source]}
+            names = {
+                **self.sql_context(context),
+                "run_id": run.run_id,
+                "sources": [self.source],
+                "is_final": False,
+            }
             transaction.run_script(rendered(self, PUBLISH_REJECTED, names), PUBLISH_REJECTED)
 
     def _refuse(self, run: Run, rejected: Rejected, budget: int, cause: Exception | None = None) -> NoReturn:
@@ -397,20 +415,37 @@ class StageToRedshiftOperator(SparkifyOperator):
         )
         return frozenset(name for (name,) in columns)
 
-    def _new_or_changed(self) -> list[SourceFile]:
-        """The files whose ETag is not the one in the ledger."""
+    def _of_catalogue(self, listed_at: datetime) -> tuple[list[SourceFile], tuple[Any, ...]]:
+        """The files to stage, and the run's row of its work table of the catalogue."""
         with self.warehouse.reading() as transaction:
-            published = dict(
-                transaction.execute(
-                    "SELECT object_key, etag FROM staging.source_files WHERE source = %s AND bucket = %s",
-                    [self.source, self.s3_bucket],
+            ledger = {
+                (bucket, key): (etag, rejected)
+                for bucket, key, etag, rejected in transaction.execute(
+                    "SELECT bucket, object_key, etag, rejected_rows FROM staging.source_files "
+                    "WHERE source = %s",
+                    [self.source],
                     name="read the ledger staging.source_files",
                 )
+            }
+            published = transaction.execute(
+                "SELECT version FROM staging.published_catalogue", name="read staging.published_catalogue"
             )
         found = self.lake.list_files(self.s3_bucket, [folder(self.s3_prefix)])
-        listed = [file for file in found if file.object_key.endswith(self.suffix)]
-        log.info("%d file(s) listed, %d in the ledger of published files", len(listed), len(published))
-        return [file for file in listed if published.get(file.object_key) != file.etag]
+        listed = {
+            (self.s3_bucket, file.object_key): file for file in found if file.object_key.endswith(self.suffix)
+        }
+        gone = ledger.keys() - listed.keys()
+        changed = [key for key in ledger.keys() & listed.keys() if ledger[key][0] != listed[key].etag]
+        new = [file for key, file in listed.items() if key not in ledger or ledger[key][1]]
+        is_whole = bool(gone or changed or not published)
+        log.info("%d file(s) listed, %d in the ledger of published files: %d gone, %d changed, %d new or "
+                 "with rejected rows", len(listed), len(ledger), len(gone), len(changed), len(new))  # fmt: skip
+        if is_whole and ledger:
+            log.info(
+                "All song files are staged again, to take back what the files said that are gone or changed"
+            )
+        [(version,)] = published or [(0,)]
+        return list(listed.values()) if is_whole else new, (f"{listed_at:%F %T.%f}", version, is_whole)
 
     def _write_work_objects(self, run: Run, files: list[SourceFile], rows: list[dict[str, Any]]) -> None:
         objects = {}

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sparkify.fingerprint import fingerprint
 from sparkify.warehouse import Warehouse
 from tests.support.relay import RedshiftRelay
-from tests.support.schedule import HOURS, TASKS, Player, Schedule
+from tests.support.schedule import HOURS, TASKS, WRITES, Player, Schedule
 from tests.support.servers import redshift_connection
 from tests.support.warehouse import Pipeline, new_buckets
 
@@ -40,14 +40,17 @@ faults = st.builds(
     st.integers(1, 45),
     st.sampled_from(["before", "after"]),
 )
+writes = st.builds("{} {}".format, st.sampled_from(WRITES), versions)
 steps = st.one_of(
     st.builds("load {}".format, loads),
     st.builds("load {} {}".format, loads, faults),
     st.builds(
-        "together {} order {}".format, st.lists(loads, min_size=2, max_size=3).map(", ".join), versions
+        "together {} order {}".format,
+        st.lists(st.one_of(loads, loads, writes), min_size=2, max_size=4).map(", ".join),
+        versions,
     ),
-    st.builds("write {}".format, versions),
-    st.builds("songs {}".format, versions),
+    writes,
+    writes,
     st.just("reconcile"),
 )
 schedules = st.builds(
@@ -94,6 +97,14 @@ def check(schedule: Schedule, redshift, s3_client, relay: RedshiftRelay) -> None
     load 3-4 append cut publish 40 after
     songs 2
     load 1-2 truncate killed load_users 3 before
+    """)
+)
+@example(
+    Schedule.parse("""
+    write 1
+    songs 3
+    together 0-5 append, twins 4, moves 2, 0-3 append, removes 5, 2-5 append order 8
+    together 0-5 append, write 2, 0-5 append, write 1, 0-5 append order 4
     """)
 )
 @pytest.mark.skipif(SCHEDULE is not None, reason="one schedule is played instead (SPARKIFY_SCHEDULE)")

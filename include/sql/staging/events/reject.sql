@@ -15,9 +15,14 @@ ts >= TIMESTAMP '{{ window.start_sql }}'
 -- Events that COPY took and the model cannot: an event of another hour is left to that hour's window, what is
 -- wrong here goes from the landing table to the rejected rows. The file is that of the event's day; of an event of
 -- no day of the window it is known only where there is but one.
-INSERT INTO {{ work('events_rejected') }} (file_name, column_name, reason, raw_line)
+INSERT INTO {{ work('events_rejected') }} (
+    file_name, object_key, etag, hour_start, column_name, reason, raw_line
+)
 SELECT
     {{ quote('s3://' ~ stage.s3_bucket ~ '/') }} || NVL(files.object_key, only_file.object_key) AS file_name,
+    NVL(files.object_key, only_file.object_key),
+    NVL(files.etag, only_file.etag),
+    CASE WHEN broken.rule > 1 THEN DATE_TRUNC('hour', broken.ts) END AS hour_start,
     CASE broken.rule
         {% for column, _, _ in rules -%}
         WHEN {{ loop.index }} THEN '{{ column }}'
@@ -50,7 +55,9 @@ FROM (
 LEFT JOIN {{ work('events_files') }} AS files
     ON DATE_TRUNC('hour', broken.ts) = files.hour_start
 LEFT JOIN (
-    SELECT MIN(object_key) AS object_key
+    SELECT
+        MIN(object_key) AS object_key,
+        MIN(etag) AS etag
     FROM {{ work('events_files') }}
     HAVING COUNT(DISTINCT object_key) = 1
 ) AS only_file

@@ -16,6 +16,7 @@ CREATE TABLE {{ work('songs') }} (
 BACKUP NO
 DISTSTYLE KEY
 DISTKEY (song_id);
+{% include 'staging/songs/create_catalogue.sql' %}
 {% include 'staging/create_files.sql' %}
 {% include 'staging/create_rejected.sql' %}
 {% include 'staging/create_keys.sql' %}
