@@ -1,7 +1,6 @@
 -- Rejected rows
--- One row per source row that could not be loaded and per run that met it, regardless of the period, latest
--- first: its file and line, the column that refused it, and the reason. A row without a readable time is met
--- by each hourly run of its day.
+-- One row per source row that could not be loaded, regardless of the period, latest first: its file and line,
+-- the column that refused it, and the reason. The window is that of the last run that read the file.
 SELECT
     rejected_at,
     source,
