@@ -438,8 +438,9 @@ class StageToRedshiftOperator(SparkifyOperator):
         changed = [key for key in ledger.keys() & listed.keys() if ledger[key][0] != listed[key].etag]
         new = [file for key, file in listed.items() if key not in ledger or ledger[key][1]]
         is_whole = bool(gone or changed or not published)
-        log.info("%d file(s) listed, %d in the ledger of published files: %d gone, %d changed, %d new or "
-                 "with rejected rows", len(listed), len(ledger), len(gone), len(changed), len(new))  # fmt: skip
+        log.info("%d file(s) listed, %d in the ledger of published files: %d gone, %d changed, "
+                 "%d new or with rejected rows",
+                 len(listed), len(ledger), len(gone), len(changed), len(new))  # fmt: skip
         if is_whole and ledger:
             log.info(
                 "All song files are staged again, to take back what the files said that are gone or changed"

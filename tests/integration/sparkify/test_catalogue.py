@@ -115,7 +115,7 @@ def test_a_file_with_a_rejected_song_that_changes_takes_its_other_song_along(loa
 
 
 def test_a_run_that_did_not_see_what_an_older_listing_published_leaves_its_songs_to_the_next(loaded):
-    """B has listed after A, but compared its list with the catalogue before A published a file that is gone."""
+    """B lists after A, but compares its list with the catalogue before A publishes a file that is gone."""
     put_song_file(loaded, "kept", OTHER)
     loaded.load(*HOUR)
     put_song_file(loaded, "gone", OLD)

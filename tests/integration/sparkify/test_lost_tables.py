@@ -173,7 +173,7 @@ def test_rejected_rows_of_a_window_of_days_come_back_by_days(pipeline):
     pipeline.put_songs(*SONGS)
     pipeline.load("2018-11-01 00:00", "2018-11-03 00:00", max_rejected_rows=1)
     pipeline.execute("DELETE FROM sparkify.rejected_rows")
-    assert "sparkify.rejected_rows lacks 48 hour(s)" in str(found(pipeline))
+    assert "sparkify.rejected_rows lacks 1 hour(s)" in str(found(pipeline))
     reconcile(pipeline)
     assert not found(pipeline), str(found(pipeline))
 

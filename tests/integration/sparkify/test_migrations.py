@@ -137,7 +137,23 @@ def test_what_the_first_version_published_is_counted(empty_pipeline):
     assert empty_pipeline.query(
         "SELECT songplays, user_observations FROM staging.published_hours ORDER BY hour_start"
     ) == [(2, 1), (0, 0)]
-    assert empty_pipeline.query("SELECT songs FROM staging.publish_log") == [(1,)]
+    assert empty_pipeline.query("SELECT publish_id FROM staging.publish_log") == [("p",)]
+
+
+def test_the_catalogue_of_the_first_version_is_its_own_first_version(empty_pipeline):
+    empty_pipeline.execute(
+        *split_statements(SCHEMA_0.read_text()),
+        "INSERT INTO staging.song_observations (song_id) VALUES ('SO1')",
+        "INSERT INTO staging.source_files VALUES ('songs', 'lake', 'song_data/1.json', 'e', 1, "
+        "TIMESTAMP '2018-11-01 10:00:00', TIMESTAMP '2018-11-01 11:00:00', 'r', GETDATE())",
+    )
+    empty_pipeline.create_schema()
+    assert empty_pipeline.query(
+        "SELECT TO_CHAR(listed_at, 'HH24:MI'), version, songs, run_id FROM staging.published_catalogue"
+    ) == [("11:00", 1, 1, "r")]
+    assert empty_pipeline.query("SELECT catalogue_version, rejected_rows FROM staging.source_files") == [
+        (1, 0)
+    ]
 
 
 HISTORY_ROW = (

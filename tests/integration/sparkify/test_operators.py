@@ -84,12 +84,14 @@ def test_an_hour_without_files_is_an_empty_load(pipeline):
     )
 
 
-def test_only_new_and_changed_songs_are_staged(pipeline):
+def test_only_new_songs_are_staged_unless_a_file_has_changed(pipeline):
     pipeline.put_songs(song("SO1"), song("SO2", title="Uprising"))
     assert pipeline.load(*DAY).xcoms["stage_songs", "return_value"]["files"] == 2
     assert pipeline.load(*DAY).xcoms["stage_songs", "return_value"]["files"] == 0
-    pipeline.put(song_files([song("SO2", title="Hysteria"), song("SO3")]))
-    assert pipeline.load(*DAY).xcoms["stage_songs", "return_value"]["files"] == 2
+    pipeline.put_songs(song("SO3"))
+    assert pipeline.load(*DAY).xcoms["stage_songs", "return_value"]["files"] == 1
+    pipeline.put_songs(song("SO2", title="Hysteria"))
+    assert pipeline.load(*DAY).xcoms["stage_songs", "return_value"]["files"] == 3
 
 
 def test_a_retry_starts_from_an_empty_landing_table(pipeline):
