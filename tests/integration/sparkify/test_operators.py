@@ -10,7 +10,7 @@ from sparkify.operators.publish import HISTORY
 from sparkify.operators.schema import CONFIRMATION
 from sparkify.paths import JSONPATHS
 from sparkify.warehouse import SchemaMissingError, Warehouse, WarehouseError
-from tests.support.source import event, page, song, song_files
+from tests.support.source import event, page, song
 
 pytestmark = pytest.mark.integration
 
