@@ -1,4 +1,5 @@
 {% from 'songs/choice.sql' import choice -%}
+{% from 'text.sql' import text -%}
 -- The artist that each staged song file names, by the same choice between files of one song_id as songs.
 DROP TABLE IF EXISTS {{ candidate }};
 
@@ -20,8 +21,8 @@ INSERT INTO {{ candidate }} (
 SELECT
     song_id,
     artist_id,
-    artist_name,
-    NULLIF(TRIM(artist_location), ''),
+    {{ text('artist_name') }},
+    {{ text('artist_location') }},
     artist_latitude,
     artist_longitude
 FROM (

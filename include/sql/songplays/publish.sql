@@ -15,7 +15,8 @@ WHERE
             AND plays.item_in_session = songplays.item_in_session
     );
 
--- EXCEPT leaves the plays of which something changed, and takes NULL for equal to NULL.
+-- EXCEPT leaves the plays of which something changed, and takes NULL for equal to NULL. LEN tells titles apart that
+-- Redshift takes for equal: those that differ in the blanks at their end.
 UPDATE sparkify.songplays
 SET
     level = changed.level,
@@ -34,6 +35,7 @@ FROM (
         location,
         user_agent,
         song_title,
+        LEN(song_title) AS title_length,
         artist_name,
         song_length
     FROM {{ candidate }}
@@ -47,6 +49,7 @@ FROM (
         location,
         user_agent,
         song_title,
+        LEN(song_title) AS title_length,
         artist_name,
         song_length
     FROM sparkify.songplays
@@ -121,7 +124,7 @@ WHERE
     )
     {%- if rows['songs'] %}
     OR song_id IN (SELECT song_id FROM {{ work('songs_candidate') }})
-    OR song_title IN (SELECT title FROM {{ work('songs_candidate') }})
+    OR TRIM(song_title) IN (SELECT TRIM(title) FROM {{ work('songs_candidate') }})
     {%- endif %};
 
 CREATE TEMP TABLE matched_plays AS

@@ -1,4 +1,5 @@
 {% from 'songs/choice.sql' import choice -%}
+{% from 'text.sql' import title -%}
 -- The songs of the staged files, as the files state them.
 DROP TABLE IF EXISTS {{ candidate }};
 
@@ -16,7 +17,7 @@ DISTKEY (song_id);
 INSERT INTO {{ candidate }} (song_id, title, artist_id, year, duration)
 SELECT
     song_id,
-    title,
+    {{ title('title') }},
     artist_id,
     year,
     duration
