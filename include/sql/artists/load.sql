@@ -20,7 +20,7 @@ INSERT INTO {{ candidate }} (
 )
 SELECT
     song_id,
-    artist_id,
+    {{ text('artist_id') }},
     {{ text('artist_name') }},
     {{ text('artist_location') }},
     artist_latitude,
@@ -28,4 +28,4 @@ SELECT
 FROM (
     {{ choice(work('songs')) | indent }}
 ) AS songs
-WHERE artist_id IS NOT NULL;
+WHERE {{ text('artist_id') }} IS NOT NULL;

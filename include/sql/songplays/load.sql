@@ -1,5 +1,6 @@
 {% from 'songplays/logged.sql' import logged_plays -%}
 {% from 'songplays/match.sql' import matched -%}
+{% from 'text.sql' import text -%}
 -- The plays of the window, one row a natural key: of events with one key, the first by a fixed rule.
 DROP TABLE IF EXISTS {{ candidate }};
 
@@ -41,7 +42,7 @@ plays AS (
 catalogue AS (
     SELECT
         song_id,
-        artist_id,
+        {{ text('artist_id') }} AS artist_id,
         title,
         artist_name,
         duration

@@ -1,5 +1,5 @@
 {% from 'songs/choice.sql' import choice -%}
-{% from 'text.sql' import title -%}
+{% from 'text.sql' import text, title -%}
 -- The songs of the staged files, as the files state them.
 DROP TABLE IF EXISTS {{ candidate }};
 
@@ -18,7 +18,7 @@ INSERT INTO {{ candidate }} (song_id, title, artist_id, year, duration)
 SELECT
     song_id,
     {{ title('title') }},
-    artist_id,
+    {{ text('artist_id') }},
     year,
     duration
 FROM (

@@ -208,10 +208,11 @@ def test_events_of_one_play_that_differ_are_not_the_same_play_twice(pipeline):
 @pytest.mark.parametrize("blank", ["", "  "])
 def test_a_song_without_a_title_or_an_artists_name_is_named(pipeline, blank):
     pipeline.put_songs(song("SO1", title=blank), song("SO2", artist_name=blank), song("SO3"))
+    pipeline.put_songs(song("SO4", artist_id=blank))
     with pytest.raises(AirflowFailException, match=r"2 of .* checks failed"):
         pipeline.load(*DAY)
     assert result(pipeline, "songs.songs_have_title_artist_and_duration") == (
-        "failed", 1, 3, "song SO1 of artist AR1 has no title"
+        "failed", 2, 4, "song SO1 of artist AR1 has no title; song SO4 has no artist_id"
     )  # fmt: skip
     assert result(pipeline, "artists.artists_have_a_name") == (
         "failed", 1, 3, "artist AR1 has no name in song SO2"
