@@ -48,6 +48,8 @@ OWN_FIELDS = {
         "sql",
     )
 }
+#: Standard kinds that explain themselves.
+EXPLAINED = {"accepted_values": "checks/explain/accepted_values.sql"}
 LOOKED_AT = re.compile(r"(\d+) of (\d+) (\w+)")
 
 
@@ -63,7 +65,8 @@ class Check:
     :param min_rows: fewer rows than this are not judged, unless a threshold in absolute numbers is broken.
     :param looked_at: `<number> of <number> <what>`: of how much the check knows. Where that is not all, a
         check that breaks no threshold is skipped: what it observed is a lower bound.
-    :param explain: a query whose first rows tell more where the check does not pass.
+    :param explain: a query whose first rows tell more where the check does not pass. A template, or the path
+        of a standard kind's.
     """
 
     table: str
@@ -245,7 +248,7 @@ def _check(table: str, fields: Mapping[str, Any]) -> Check:
         fields={name: value for name, value in fields.items() if name not in OWN_FIELDS},
         min_rows=fields.get("min_rows", 1),
         looked_at=fields.get("looked_at"),
-        explain=fields.get("explain"),
+        explain=fields.get("explain", EXPLAINED.get(fields.get("kind", ""))),
         **thresholds,
     )
 

@@ -207,6 +207,13 @@ CASES = [
     BadInput(
         "the same play twice", "counts once; warns plays_stand_once", json.dumps(PLAY).encode(), duplicates=1
     ),
+    BadInput(
+        "two plays with the same key that differ",
+        "one of them is loaded, by a fixed rule; warns events_of_a_play_agree",
+        json.dumps(PLAY | {"song": "Another"}).encode(),
+        duplicates=1,
+    ),
+    BadInput("a text that is empty or blank", "loaded as NULL", line(song="", artist=" "), plays=1),
     taken_out("an event of another day", TAKEN_OUT, line(ts=NOON + 86_400_000), "ts", "not in the UTC day"),
     taken_out("ts is 0", TAKEN_OUT, line(ts=0), "ts", "not in the UTC day"),
     taken_out("ts is negative", TAKEN_OUT, line(ts=-1), "ts", "not in the UTC day"),
@@ -219,6 +226,31 @@ CASES = [
         "a logged-in event of another page without userId",
         "counts as another page, without a user; warns users_of_logged_in_events_are_known",
         line(page="Settings", userId=""),
+        other_pages=1,
+    ),
+    *[
+        taken_out("NextSong " + how, TAKEN_OUT, line(page=value), "page", "but for case or blanks")
+        for how, value in [("in another case", "nextSong"), ("with blanks around it", "NextSong ")]
+    ],
+    BadInput(
+        "an unknown page",
+        "counts as another page; warns pages_are_known",
+        line(page="Thumbs Up"),
+        other_pages=1,
+    ),
+    BadInput("an unknown auth", "loaded; warns auths_are_known", line(auth="Guest"), plays=1),
+    BadInput("an unknown gender", "loaded; warns genders_are_known", line(gender="X"), plays=1),
+    BadInput("an unknown method", "loaded; warns methods_are_known", line(method="POST"), plays=1),
+    BadInput(
+        "an event of another page without level",
+        "counts as another page, and says nothing about its user; warns known_users_have_a_level",
+        line(page="Settings", level=None),
+        other_pages=1,
+    ),
+    BadInput(
+        "a logged-out event with a userId",
+        "counts as another page, and says nothing about its user",
+        line(page="Home", auth="Logged Out"),
         other_pages=1,
     ),
     taken_out("an unknown level", TAKEN_OUT, line(level="gold"), "level", "neither free nor paid"),

@@ -33,12 +33,12 @@ def tables(events: Iterable[Event], songs: Iterable[Song]) -> dict[str, list[tup
 
     :param songs: what all song files say that are there.
     """
-    events, songs = list(events), believed(songs)
+    events, songs = accepted(events), believed(songs)
     return {
         "songplays": songplays(events, songs),
         "users": users(events),
         "songs": in_order(
-            (s["song_id"], text(s["title"]), s["artist_id"], s["year"] or None, s["duration"]) for s in songs
+            (s["song_id"], title(s["title"]), s["artist_id"], s["year"] or None, s["duration"]) for s in songs
         ),
         "artists": artists(songs),
         "time": calendar(events),
@@ -49,10 +49,9 @@ def believed(songs: Iterable[Song]) -> list[Song]:
     """One of the rows that song files hold of each song: the first, by what it says."""
 
     def rank(one: Song) -> list[tuple]:
-        place = text(one["artist_location"] or "").strip() or None
-        said = [text(one["title"]), one["artist_id"], text(one["artist_name"]), one["duration"], one["year"]]
-        said += [place, one["artist_latitude"], one["artist_longitude"]]
-        return [(value is None, value) for value in said]
+        texts = title(one["title"]), text(one["artist_id"]), text(one["artist_name"])
+        place = text(one["artist_location"]), one["artist_latitude"], one["artist_longitude"]
+        return [last(value) for value in (*texts, one["duration"], one["year"], *place)]
 
     by_id = defaultdict(list)
     for one in songs:
@@ -69,16 +68,43 @@ def moment(ts: int) -> datetime:
 
 
 def text(value: Any) -> str | None:
-    return None if value is None else str(value)
+    """Without the blanks around it; None for nothing else."""
+    return None if value is None else str(value).strip(" ") or None
+
+
+def title(value: Any) -> str | None:
+    """With the blanks around it."""
+    return None if text(value) is None else str(value)
+
+
+def accepted(events: Iterable[Event]) -> list[Event]:
+    """Without the events that are rejected."""
+    return [
+        e
+        for e in events
+        if e["level"] in ("free", "paid", None)
+        and (e["page"] == "NextSong") == (e["page"].strip(" ").lower() == "nextsong")
+        and (e["page"] != "NextSong" or e["level"])
+    ]
+
+
+def last(value: Any) -> tuple:
+    """A sort key that puts None behind every value, and texts in byte order."""
+    return value is None, value.encode() if isinstance(value, str) else value
 
 
 def plays(events: Iterable[Event]) -> dict[tuple, Event]:
-    """Natural key to event."""
-    return {
-        (e["ts"], int(e["userId"]), e["sessionId"], e["itemInSession"]): e
-        for e in events
-        if e["page"] == "NextSong"
-    }
+    """Natural key to event: of several a paid one, then the lowest values."""
+
+    def rank(e: Event) -> tuple:
+        values = (title(e["song"]), text(e["artist"]), e["length"], text(e["location"]), text(e["userAgent"]))
+        return e["level"] != "paid", *map(last, values)
+
+    of_key = defaultdict(list)
+    for e in events:
+        if e["page"] == "NextSong":
+            of_key[e["ts"], int(e["userId"]), e["sessionId"], e["itemInSession"]].append(e)
+    return {key: min(own, key=rank) for key, own in of_key.items()}
 
 
 def songplays(events: Iterable[Event], songs: Iterable[Song]) -> list[tuple]:
@@ -87,7 +113,8 @@ def songplays(events: Iterable[Event], songs: Iterable[Song]) -> list[tuple]:
         by_name[text(song["title"]), text(song["artist_name"])].append(song)
     rows = []
     for (ts, user_id, session_id, item), e in plays(events).items():
-        found = by_name.get((e["song"], e["artist"]), [])
+        name = text(e["song"]), text(e["artist"])
+        found = by_name.get(name, []) if all(name) else []
         length = e["length"]
         song = min(
             found,
@@ -103,10 +130,10 @@ def songplays(events: Iterable[Event], songs: Iterable[Song]) -> list[tuple]:
                 song and song["artist_id"],
                 session_id,
                 item,
-                e["location"],
-                e["userAgent"],
-                e["song"],
-                e["artist"],
+                text(e["location"]),
+                text(e["userAgent"]),
+                title(e["song"]),
+                text(e["artist"]),
                 e["length"],
             )
         )
@@ -114,10 +141,19 @@ def songplays(events: Iterable[Event], songs: Iterable[Song]) -> list[tuple]:
 
 
 def users(events: Iterable[Event]) -> list[tuple]:
-    timelines = defaultdict(dict)
-    for e in sorted(events, key=lambda e: (e["ts"], e["itemInSession"], e["sessionId"])):
-        if e["userId"]:
-            timelines[int(e["userId"])][e["ts"]] = e
+    """Spans from plays and from all events that are not logged out."""
+
+    def rank(e: Event) -> tuple:
+        """The last of the session; of one place in it a play, a paid one, then the lowest names."""
+        place = tuple((e[key] is None, -(e[key] or 0)) for key in ("itemInSession", "sessionId"))
+        names = (text(e[key]) for key in ("firstName", "lastName", "gender"))
+        return *place, e["page"] != "NextSong", e["level"] != "paid", *map(last, names)
+
+    timelines: dict[int, dict[int, Event]] = defaultdict(dict)
+    for e in sorted(events, key=lambda e: (e["ts"], *rank(e))):
+        is_logged_out = (e["auth"] or "").strip(" ") == "Logged Out"
+        if e["userId"] and e["level"] and (e["page"] == "NextSong" or not is_logged_out):
+            timelines[int(e["userId"])].setdefault(e["ts"], e)
     rows = []
     for user_id, timeline in timelines.items():
         spans = []
@@ -129,9 +165,9 @@ def users(events: Iterable[Event]) -> list[tuple]:
             rows.append(
                 (
                     user_id,
-                    e["firstName"],
-                    e["lastName"],
-                    e["gender"],
+                    text(e["firstName"]),
+                    text(e["lastName"]),
+                    text(e["gender"]),
                     e["level"],
                     moment(e["ts"]),
                     end,
@@ -147,9 +183,8 @@ def artists(songs: Iterable[Song]) -> list[tuple]:
         by_artist[song["artist_id"]].append(song)
     rows = []
     for artist_id, own in by_artist.items():
-        names = Counter(text(s["artist_name"]) for s in own if s["artist_name"] is not None)
-        places = Counter(text(s["artist_location"]).strip() for s in own if s["artist_location"] is not None)
-        places.pop("", None)
+        names = Counter(text(s["artist_name"]) for s in own if text(s["artist_name"]))
+        places = Counter(text(s["artist_location"]) for s in own if text(s["artist_location"]))
         points = Counter(
             (s["artist_latitude"], s["artist_longitude"])
             for s in own

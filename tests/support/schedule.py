@@ -38,6 +38,8 @@ from tests.support.warehouse import Pipeline
 
 FIRST_HOUR = datetime(2018, 11, 1, 22)
 HOURS = 5
+#: Some of the events are to be rejected.
+BUDGET = 99
 FILES = ("log_data/2018/11/2018-11-01-events.json", "log_data/2018/11/2018-11-02-events.json")
 #: What changes the lake.
 WRITES = ("write", "songs", "twins", "moves", "removes")
@@ -164,13 +166,13 @@ class Player:
         )
         for reload in finder.run_task("find_changed_days"):
             conf = reload["conf"]
-            self.pipeline.load(conf["window_start"], conf["window_end"])
+            self.pipeline.load(conf["window_start"], conf["window_end"], max_rejected_rows=BUDGET)
 
     def _new_run(self, window: str, mode: str) -> PipelineRun:
         first, end = map(int, window.split("-"))
         self.loaded |= set(range(first, end))
         start, stop = (f"{FIRST_HOUR + timedelta(hours=hour):%Y-%m-%d %H:%M}" for hour in (first, end))
-        return self.pipeline.new_run(start, stop, mode)
+        return self.pipeline.new_run(start, stop, mode, max_rejected_rows=BUDGET)
 
     def _run_task(self, run: PipelineRun, task_id: str, try_number: int = 1) -> None:
         try:
@@ -199,7 +201,7 @@ class Player:
 
 
 def make_events(chance: random.Random) -> list[dict]:
-    """Events of two users in the hours from FIRST_HOUR, some of them exactly on the hour."""
+    """Events of two users in the hours from FIRST_HOUR, some exactly on the hour, some odd."""
     events = []
     for user in (1, 2):
         for item in range(chance.randrange(3, 14)):
@@ -210,12 +212,35 @@ def make_events(chance: random.Random) -> list[dict]:
             fields = {
                 "level": chance.choice(["free", "paid"]),
                 "itemInSession": item,
-                "firstName": chance.choice("AB"),
+                "firstName": chance.choice(["A", "B", " B ", "", None]),
             }
             if make is source.event:
-                fields["song"] = chance.choice(["Uprising", "Starlight", "Unknown"])
+                fields["song"] = chance.choice(["Uprising", "Starlight", "Unknown", " Uprising", " "])
+                fields["artist"] = chance.choice(["Muse", "Muse", " Muse", ""])
             events.append(make(str(time), user, **fields))
+            if chance.random() < 0.3:
+                events.append(odd(chance, events[-1]))
     return events
+
+
+def odd(chance: random.Random, event: dict) -> dict:
+    """An event of the same key that says something else, or that the model has a rule for."""
+    changes = chance.choice(
+        [
+            {"level": chance.choice(["free", "paid"])},
+            {"level": None},
+            {"level": "gold"},
+            {"page": chance.choice(["nextsong", "NextSong ", " NEXTSONG", "Home"])},
+            {
+                "auth": chance.choice(["Logged Out", " Logged Out ", None]),
+                "level": chance.choice(["free", "paid"]),
+            },
+            {"song": chance.choice(["Starlight", None, ""]), "length": chance.choice([1.5, None])},
+            {"firstName": chance.choice(["C", None]), "location": chance.choice([" Lansing, MI", " "])},
+        ]
+    )
+    moved = chance.choice([{}, {"itemInSession": event["itemInSession"] + 100}])
+    return event | changes | moved
 
 
 def make_songs(chance: random.Random) -> list[dict]:
@@ -224,9 +249,9 @@ def make_songs(chance: random.Random) -> list[dict]:
         source.song(
             song_id,
             artist_id=chance.choice(["AR1", "AR2"]),
-            title=chance.choice(["Uprising", "Starlight"]),
-            artist_name=chance.choice(["Muse", "Muse", "MUSE"]),
-            artist_location=chance.choice(["", "London", "Teignmouth"]),
+            title=chance.choice(["Uprising", "Starlight", "Uprising "]),
+            artist_name=chance.choice(["Muse", "Muse", "MUSE", " Muse"]),
+            artist_location=chance.choice(["", " ", "London", " London", "Teignmouth"]),
             duration=chance.choice([200.5, 209.50159]),
             year=chance.choice([0, 2009]),
         )

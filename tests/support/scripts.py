@@ -62,8 +62,9 @@ def rendered_scripts() -> dict[str, str]:
         ):
             name = f"{check.table}/checks.yaml {check.name}"
             scripts |= {name: query, **({f"{name} (explain)": explain} if explain else {})}
-            if check.query.endswith(".sql"):
-                scripts[f"{check.query} ({name})"] = query
+            for path, script in ((check.query, query), (check.explain, explain)):
+                if path and script and path.endswith(".sql"):
+                    scripts[f"{path} ({name})"] = script
         run.xcoms["run_quality_checks", "return_value"] = candidates
         task, context = run.rendered("publish")
         for path, sql in task._scripts(context, task.begin(context), [[mode == "append"]]):

@@ -16,7 +16,7 @@ last_runs AS (
         MAX(checked_at) AS last_checked_at
     FROM sparkify.quality_results
     GROUP BY run_id
-    ORDER BY last_checked_at DESC
+    ORDER BY last_checked_at DESC, run_id ASC
     LIMIT 10
 )
 

@@ -13,8 +13,8 @@ CREATE TABLE IF NOT EXISTS sparkify.artists (
 DISTSTYLE ALL
 SORTKEY (artist_id);
 
--- What artists is derived from: the artist fields of each song file, as the file states them. Plays find their
--- song by the artist_name of its own file, so it is kept here whatever spelling the dimension shows.
+-- What artists is derived from: the artist fields of each song file, as the file states them but for blanks. Plays
+-- find their song by the artist_name of its own file, so it is kept here whatever spelling the dimension shows.
 -- DISTKEY song_id: replaced song by song, and joined to songs by it.
 CREATE TABLE IF NOT EXISTS staging.artist_observations (
     song_id VARCHAR(64) NOT NULL,

@@ -26,4 +26,5 @@ SELECT
     artist_longitude
 FROM (
     {{ choice(work('songs'), work('songs_catalogue')) | indent }}
-) AS songs;
+) AS songs
+WHERE artist_id IS NOT NULL;

@@ -1,5 +1,7 @@
+{% from 'songplays/logged.sql' import logged_plays -%}
 {% from 'songplays/match.sql' import matched -%}
--- The plays of the window, one row a natural key: an event that stands twice in the files is one play.
+{% from 'text.sql' import text -%}
+-- The plays of the window, one row a natural key: of events with one key, the first by a fixed rule.
 DROP TABLE IF EXISTS {{ candidate }};
 
 CREATE TABLE {{ candidate }} (
@@ -27,29 +29,7 @@ SORTKEY (start_time);
 ] -%}
 INSERT INTO {{ candidate }} ({{ columns | join(', ') }}, song_id, artist_id)
 WITH occurrences AS (
-    SELECT
-        ts AS start_time,
-        user_id,
-        level,
-        session_id,
-        item_in_session,
-        location,
-        user_agent,
-        song AS song_title,
-        artist AS artist_name,
-        length AS song_length,
-        ROW_NUMBER() OVER (
-            PARTITION BY ts, user_id, session_id, item_in_session
-            ORDER BY level, song, artist, length, location, user_agent
-        ) AS occurrence
-    FROM {{ work('events') }}
-    WHERE
-        page = 'NextSong'
-        AND ts >= TIMESTAMP '{{ window.start_sql }}'
-        AND ts < TIMESTAMP '{{ window.end_sql }}'
-        AND user_id IS NOT NULL
-        AND session_id IS NOT NULL
-        AND item_in_session IS NOT NULL
+    {{ logged_plays(work('events'), window) | indent }}
 ),
 
 plays AS (
@@ -62,7 +42,7 @@ plays AS (
 catalogue AS (
     SELECT
         song_id,
-        artist_id,
+        {{ text('artist_id') }} AS artist_id,
         title,
         artist_name,
         duration

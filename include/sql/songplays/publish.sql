@@ -15,7 +15,8 @@ WHERE
             AND plays.item_in_session = songplays.item_in_session
     );
 
--- EXCEPT leaves the plays of which something changed, and takes NULL for equal to NULL.
+-- EXCEPT leaves the plays of which something changed, and takes NULL for equal to NULL. LEN tells titles apart that
+-- Redshift takes for equal: those that differ in the blanks at their end.
 UPDATE sparkify.songplays
 SET
     level = changed.level,
@@ -34,6 +35,7 @@ FROM (
         location,
         user_agent,
         song_title,
+        LEN(song_title) AS title_length,
         artist_name,
         song_length
     FROM {{ candidate }}
@@ -47,6 +49,7 @@ FROM (
         location,
         user_agent,
         song_title,
+        LEN(song_title) AS title_length,
         artist_name,
         song_length
     FROM sparkify.songplays
@@ -122,8 +125,8 @@ WHERE
     )
     {%- if rows['songs'] or whole %}
     OR song_id IN (SELECT song_id FROM changed_songs)
-    OR song_title IN (
-        SELECT songs.title
+    OR TRIM(song_title) IN (
+        SELECT TRIM(songs.title)
         FROM {{ work('songs_candidate') }} AS songs
         INNER JOIN changed_songs
             ON songs.song_id = changed_songs.song_id

@@ -1,6 +1,7 @@
 {#- What the song files say of each staged song. Where several hold one song_id, the same one is chosen whichever run
     staged which: unless the run stages all files, what was published of these songs is a candidate too. `catalogue`:
     the run's work table songs_catalogue. -#}
+{% from 'text.sql' import text, title -%}
 {% macro choice(files, catalogue) -%}
 SELECT
     song_id,
@@ -17,17 +18,20 @@ FROM (
         *,
         ROW_NUMBER() OVER (
             PARTITION BY song_id
-            ORDER BY title, artist_id, artist_name, duration, year, artist_location, artist_latitude, artist_longitude
+            ORDER BY
+                title ASC NULLS LAST, LEN(title) ASC NULLS LAST, artist_id ASC NULLS LAST, artist_name ASC NULLS LAST,
+                duration ASC NULLS LAST, year ASC NULLS LAST, artist_location ASC NULLS LAST,
+                artist_latitude ASC NULLS LAST, artist_longitude ASC NULLS LAST
         ) AS occurrence
     FROM (
         SELECT
             song_id,
-            title,
-            artist_id,
+            {{ title('title') }} AS title,
+            {{ text('artist_id') }} AS artist_id,
             year,
             duration,
-            artist_name,
-            NULLIF(TRIM(artist_location), '') AS artist_location,
+            {{ text('artist_name') }} AS artist_name,
+            {{ text('artist_location') }} AS artist_location,
             artist_latitude,
             artist_longitude
         FROM {{ files }}

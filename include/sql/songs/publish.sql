@@ -1,11 +1,13 @@
 -- The songs of which the run changes anything, in what their files said or in the dimension. `whole`: the run has staged
--- all song files, so that what it did not find in them goes.
+-- all song files, so that what it did not find in them goes. Redshift takes titles for equal that differ in the blanks
+-- at their end.
 CREATE TEMP TABLE changed_songs AS
 SELECT song_id
 FROM (
     SELECT
         songs.song_id,
         songs.title,
+        LEN(songs.title) AS title_length,
         songs.artist_id,
         songs.year,
         songs.duration,
@@ -20,6 +22,7 @@ FROM (
     SELECT
         songs.song_id,
         songs.title,
+        LEN(songs.title) AS title_length,
         songs.artist_id,
         songs.year,
         songs.duration,
@@ -37,6 +40,7 @@ FROM (
     SELECT
         song_id,
         title,
+        LEN(title) AS title_length,
         artist_id,
         NULLIF(year, 0) AS year,
         duration
@@ -45,6 +49,7 @@ FROM (
     SELECT
         song_id,
         title,
+        LEN(title) AS title_length,
         artist_id,
         year,
         duration

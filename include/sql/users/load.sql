@@ -1,5 +1,7 @@
--- Observations of the users of the window, from all logged-in events: the first sighting of each span of one level
--- within each hour. Of events in the same millisecond the last in the session counts.
+{% from 'text.sql' import text -%}
+-- Observations of the users of the window, from plays and all events that are not logged out: the first sighting of
+-- each span of one level within each hour. Of events in the same millisecond the last in the session counts; of
+-- several with one number in it a play, then paid before free as in songplays. NULL stands behind every value.
 DROP TABLE IF EXISTS {{ candidate }};
 
 CREATE TABLE {{ candidate }} (
@@ -15,25 +17,47 @@ DISTSTYLE KEY
 DISTKEY (user_id);
 
 INSERT INTO {{ candidate }} (user_id, observed_at, level, first_name, last_name, gender)
-WITH sightings AS (
+WITH logged AS (
     SELECT
         user_id,
         ts AS observed_at,
-        DATE_TRUNC('hour', ts) AS observed_hour,
+        session_id,
+        item_in_session,
+        CASE WHEN page = 'NextSong' THEN 1 ELSE 2 END AS kind,
+        level,
+        {{ text('first_name') }} AS first_name,
+        {{ text('last_name') }} AS last_name,
+        {{ text('gender') }} AS gender
+    FROM {{ work('events') }}
+    WHERE
+        user_id IS NOT NULL
+        AND level IS NOT NULL
+        AND (page = 'NextSong' OR NVL(TRIM(auth), '') <> 'Logged Out')
+        AND ts >= TIMESTAMP '{{ window.start_sql }}'
+        AND ts < TIMESTAMP '{{ window.end_sql }}'
+),
+
+sightings AS (
+    SELECT
+        user_id,
+        observed_at,
+        DATE_TRUNC('hour', observed_at) AS observed_hour,
         level,
         first_name,
         last_name,
         gender,
         ROW_NUMBER() OVER (
-            PARTITION BY user_id, ts
-            ORDER BY NVL(item_in_session, -1) DESC, session_id DESC, level DESC, first_name DESC, last_name DESC, gender DESC
+            PARTITION BY user_id, observed_at
+            ORDER BY
+                item_in_session DESC NULLS LAST,
+                session_id DESC NULLS LAST,
+                kind ASC NULLS LAST,
+                level DESC NULLS LAST,
+                first_name ASC NULLS LAST,
+                last_name ASC NULLS LAST,
+                gender ASC NULLS LAST
         ) AS recency
-    FROM {{ work('events') }}
-    WHERE
-        user_id IS NOT NULL
-        AND level IS NOT NULL
-        AND ts >= TIMESTAMP '{{ window.start_sql }}'
-        AND ts < TIMESTAMP '{{ window.end_sql }}'
+    FROM logged
 ),
 
 moments AS (

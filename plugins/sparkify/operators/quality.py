@@ -140,7 +140,7 @@ class DataQualityOperator(SparkifyOperator):
             for check in read_checks(SQL / folder / "checks.yaml"):
                 fields = rendered(self, {"relation": "{{ candidate }}", **check.fields}, of_table)
                 query = rendered(self, check.query, {**of_table, **fields})
-                explain = rendered(self, check.explain, of_table) if check.explain else None
+                explain = rendered(self, check.explain, {**of_table, **fields}) if check.explain else None
                 thresholds = rendered(
                     self,
                     {
@@ -174,7 +174,9 @@ class DataQualityOperator(SparkifyOperator):
         try:
             result = check.judge(transaction.execute(query.rstrip().rstrip(";"), name=name))
             if explain and result.status in (WARNED, FAILED):
-                rows = transaction.execute(explain, name=f"explain {check.table}.{check.name}")
+                rows = transaction.execute(
+                    explain.rstrip().rstrip(";"), name=f"explain {check.table}.{check.name}"
+                )
                 shown = visible("; ".join(", ".join(map(str, row)) for row in rows[:EXPLAINED_ROWS]))
                 more = f"; and {len(rows) - EXPLAINED_ROWS} more" if len(rows) > EXPLAINED_ROWS else ""
                 result = result.turned(result.status, shown + more)

@@ -30,6 +30,17 @@ OTHER_TYPES = [None, True, -1, 1.5, 10**12, "", "text", "é" * 700, [], {}, [1, 
 #: What a text may hold that is hard to write down, in keys and in values.
 TEXTS = ["", " ", "\0", "\ufeff", "\ud800", "\udfff", "\r", "\r\n", "\x1b[31m", "\u202e", "\uffff", "'", '"', 
          "\\", "%s", "…", "😀", "x" * 300, "é" * 300, "中" * 700]  # fmt: skip
+#: What the model has a rule for.
+ODD = [
+    {"page": "nextsong"},
+    {"page": " NextSong "},
+    {"page": "Thumbs Up"},
+    {"auth": "Logged Out"},
+    {"level": None},
+    {"level": "paid"},
+    {"song": "Another", "length": None},
+    {"song": " ", "artist": "", "firstName": " "},
+]
 #: What the name of a file may hold; slashes make folders of it, and these have limits of their own.
 NAMES = [
     "é",
@@ -107,6 +118,8 @@ def mutated(chance: random.Random, row: dict, line: bytes) -> bytes:
             "double",
             "text",
             "mask",
+            "odd",
+            "tie",
         ]
     )
     at = chance.randrange(len(line))
@@ -136,6 +149,10 @@ def mutated(chance: random.Random, row: dict, line: bytes) -> bytes:
             return b"{" + json.dumps({key: row[key]}).encode()[1:-1] + b", " + line[1:]
         case "text":
             return json.dumps(row | {chance.choice(list(row)): text(chance)}).encode()
+        case "odd":
+            return json.dumps(row | {"itemInSession": 99} | chance.choice(ODD)).encode()
+        case "tie":
+            return line + b"\n" + json.dumps(row | chance.choice(ODD)).encode()
         case "twice":
             return line + chance.choice([b"", b" ", b"\n"]) + line
     raise AssertionError(kind)

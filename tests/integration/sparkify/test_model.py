@@ -155,6 +155,88 @@ def test_an_event_that_stands_twice_is_one_play(pipeline):
     assert "plays_stand_once observed 1 of 2 row(s)" in sentence
 
 
+def test_of_plays_with_one_key_songplays_and_users_take_the_same_level(pipeline):
+    pipeline.put_events(
+        event("2018-11-01 10:00", level="free", song="Uprising"),
+        event("2018-11-01 10:00", level="paid", song="Starlight"),
+        event("2018-11-01 11:00", user=9, level="free"),
+        page("2018-11-01 11:00", user=9, level="paid"),
+    )
+    pipeline.load(*MONTH)
+    assert [(row[1], row[2], row[9]) for row in pipeline.table("songplays")] == [
+        (8, "paid", "Starlight"),
+        (9, "free", "Supermassive Black Hole"),
+    ]
+    assert [(row[0], row[4]) for row in pipeline.table("users")] == [(8, "paid"), (9, "free")]
+
+
+@pytest.mark.parametrize("field", ["song", "artist", "length", "location", "userAgent"])
+def test_of_plays_with_one_key_a_known_value_is_taken_before_an_unknown_one(pipeline, field):
+    known, unknown = event("2018-11-01 10:00"), event("2018-11-01 10:00", **{field: None})
+    pipeline.put_events(unknown, known)
+    pipeline.load(*MONTH)
+    assert pipeline.table("songplays") == reference.tables([known], [])["songplays"]
+
+
+def test_of_events_of_a_user_in_one_moment_a_known_name_is_taken_before_an_unknown_one(pipeline):
+    pipeline.put_events(
+        event("2018-11-01 10:00", firstName=None, lastName="A"), event("2018-11-01 10:00", lastName="B")
+    )
+    pipeline.load(*MONTH)
+    assert [row[1:3] for row in pipeline.table("users")] == [("First8", "B")]
+
+
+def test_a_logged_out_event_with_a_user_does_not_split_the_span(pipeline):
+    pipeline.put_events(
+        event("2018-11-01 10:00", level="paid"),
+        page("2018-11-01 11:00", level="free", auth="Logged Out"),
+        event("2018-11-01 12:00", level="paid", auth="Logged Out"),
+        page("2018-11-01 13:00", user=9, auth="Logged Out"),
+        page("2018-11-01 14:00", user=7, auth=None),
+    )
+    pipeline.load(*MONTH)
+    assert [(row[0], row[4]) for row in pipeline.table("users")] == [(7, "free"), (8, "paid")]
+
+
+def test_blanks_around_a_text_are_trimmed_and_a_text_without_anything_else_is_null(pipeline):
+    pipeline.put_events(
+        event("2018-11-01 10:00", user=1, artist=" Muse ", location=" Lansing, MI ", userAgent=" x "),
+        event("2018-11-01 11:00", user=2, artist=" ", song="", location="", userAgent="  ",
+              firstName=" Ada ", lastName="", gender=" "),
+    )  # fmt: skip
+    pipeline.put_songs(
+        song("SO1", artist_name=" Muse", artist_location=" London "), song("SO2", title=" Uprising ")
+    )
+    pipeline.load(*MONTH)
+    assert [row[3:5] + row[7:11] for row in pipeline.table("songplays")] == [
+        ("SO1", "AR1", "Lansing, MI", "x", "Supermassive Black Hole", "Muse"),
+        (None, None, None, None, None, None),
+    ]
+    assert [row[1:4] for row in pipeline.table("users")] == [("First1", "Last1", "F"), ("Ada", None, None)]
+    assert pipeline.table("artists") == [("AR1", "Muse", "London", None, None)]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
+def test_a_title_keeps_the_blanks_around_it_and_is_found_without_them(pipeline, late):
+    plays = [
+        event("2018-11-01 10:00", song=" Uprising"),
+        event("2018-11-01 11:00", song="Starlight"),
+        event("2018-11-01 12:00", song=" "),
+    ]
+    songs = [song("SO1", title="Uprising"), song("SO2", title=" Starlight ")]
+    pipeline.put_events(*plays)
+    if late:
+        pipeline.load(*MONTH)
+    pipeline.put_songs(*songs)
+    pipeline.load(*(("2018-12-01 00:00", "2018-12-02 00:00") if late else MONTH))
+    assert [(row[3], row[9]) for row in pipeline.table("songplays")] == [
+        ("SO1", " Uprising"),
+        ("SO2", "Starlight"),
+        (None, None),
+    ]
+    assert [row[1] for row in pipeline.table("songs")] == ["Uprising", " Starlight "]
+
+
 def test_control_characters_quotes_and_odd_unicode_come_through(pipeline):
     odd = 'tab\there "quoted, comma" back\\slash line\nbreak \u00a0 \ufffd BjÃ¶rk <b>html</b> \x01'
     pipeline.put_events(event("2018-11-01 10:00", song=odd, userAgent=odd, location=odd))
@@ -186,9 +268,19 @@ def test_the_reference_agrees_with_the_published_tables(pipeline):
         page("2018-11-05 23:59:59.999", user=2),
         event("2018-11-06 00:00", user=2, level="paid", length=None),
         page("2018-11-06 00:01", user=""),
+        event("2018-11-07 10:00", user=3, song="Uprising", level="paid", length=1.0),
+        event("2018-11-07 10:00", user=3, song="Uprising", level="free", length=2.0),
+        event("2018-11-07 10:00", user=3, song=None, level="paid", firstName=None),
+        page("2018-11-07 10:00", user=3, level="paid", firstName="A"),
+        page("2018-11-07 11:00", user=3, level="free", auth="Logged Out"),
+        page("2018-11-07 12:00", user=4, level=None),
+        event("2018-11-07 13:00", user=4, artist=" ", location=" x ", firstName="", gender=" "),
+        event("2018-11-07 14:00", user=5, page="nextsong"),
+        event("2018-11-07 15:00", user=6, level="gold"),
     ]
     songs = [song("SO1", duration=1.0), song("SO2", title="Uprising", artist_id="AR2", artist_location="X")]
+    songs.append(song("SO3", title=" Uprising", artist_id="AR2", artist_name=" Muse ", artist_location=" "))
     pipeline.put_events(*events)
     pipeline.put_songs(*songs)
-    pipeline.load(*MONTH)
+    pipeline.load(*MONTH, max_rejected_rows=2)
     assert pipeline.tables() == reference.tables(events, songs)

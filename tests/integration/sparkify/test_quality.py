@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from sparkify.checks import Check, read_checks
 from sparkify.operators import quality
 from sparkify.paths import SQL
-from tests.support.source import event, song
+from tests.support.source import event, page, song
 
 pytestmark = pytest.mark.integration
 
@@ -100,6 +100,7 @@ def test_every_check_runs_though_queries_fail(pipeline, monkeypatch):
 
 
 def test_an_hour_without_rows_is_shown_as_skipped_and_warns_that_its_log_is_empty(pipeline):
+    pipeline.put_songs(song())
     quality = pipeline.load(*DAY).xcoms["run_quality_checks", "quality"]
     assert quality["failed"] == 0
     assert quality["skipped"] > quality["passed"] > 0
@@ -120,6 +121,103 @@ def test_thresholds_absolute_and_in_percent_are_kept_with_the_results(pipeline):
     assert kept["songplays", "natural_key_is_unique"] == ["passed", 0.0, 1, None, "> 0"]
     assert kept["songplays", "plays_find_their_song"] == ["skipped", 1.0, 1, "< 1 %", None]
     assert kept["staging/events", "rejected_rows_are_within_the_budget"] == ["passed", 0.0, 1, "> 0", "> 3"]
+
+
+def result(pipeline, name):
+    """Status, observed, rows and detail of a check, by its table and name."""
+    [row] = pipeline.query(
+        "SELECT status, observed, rows_checked, detail FROM sparkify.quality_results "
+        f"WHERE table_name || '.' || check_name = '{name}' ORDER BY checked_at DESC LIMIT 1"
+    )
+    return row
+
+
+@pytest.mark.parametrize(
+    ("column", "check", "good", "bad"),
+    [
+        ("page", "pages_are_known", ["NextSong", "Submit Downgrade"], [" Home", "Thumbs Up"]),
+        ("auth", "auths_are_known", ["Logged In", "Logged Out", None], ["", "Logged Out "]),
+        ("gender", "genders_are_known", ["F", "M", "", " ", None], ["f", "X"]),
+        ("method", "methods_are_known", ["GET", "PUT", None], ["", "get"]),
+    ],
+)
+def test_a_value_that_is_not_known_warns_with_its_rows(pipeline, column, check, good, bad):
+    def put(values):
+        pipeline.put_events(
+            *[event("2018-11-01 10:00", itemInSession=n, **{column: value}) for n, value in enumerate(values)]
+        )
+
+    put(good)
+    pipeline.load(*DAY)
+    assert result(pipeline, f"staging/events.{check}")[:3] == ("passed", 0, len(good))
+    put([*good, *bad, bad[1]])
+    pipeline.load(*DAY)
+    assert result(pipeline, f"staging/events.{check}") == (
+        "warned", 3, len(good) + 3, f'"{bad[1]}" in 2 row(s); "{bad[0]}" in 1 row(s)'
+    )  # fmt: skip
+    pipeline.load("2018-11-01 05:00", "2018-11-01 06:00")
+    assert result(pipeline, f"staging/events.{check}")[0] == "skipped"
+
+
+def test_an_event_of_a_known_user_without_level_warns(pipeline):
+    pipeline.put_events(
+        event("2018-11-01 10:00"),
+        page("2018-11-01 10:00", user=9, level=None),
+        page("2018-11-01 10:01", user=9, level=None),
+        page("2018-11-01 10:02", user=7, level=None),
+        page("2018-11-01 10:03", user=6, level=None, auth="Logged Out"),
+        page("2018-11-01 10:04", user="", level=None),
+    )
+    pipeline.load(*DAY)
+    assert result(pipeline, "staging/events.known_users_have_a_level") == (
+        "warned", 3, 4, "user 9: 2 event(s) without level; user 7: 1 event(s) without level"
+    )  # fmt: skip
+    assert [row[0] for row in pipeline.table("users")] == [8]
+    pipeline.put_events(event("2018-11-01 10:00"))
+    pipeline.load(*DAY)
+    assert result(pipeline, "staging/events.known_users_have_a_level")[:3] == ("passed", 0, 1)
+    pipeline.load("2018-11-01 05:00", "2018-11-01 06:00")
+    assert result(pipeline, "staging/events.known_users_have_a_level")[0] == "skipped"
+
+
+def test_events_of_one_play_that_differ_are_not_the_same_play_twice(pipeline):
+    pipeline.put_events(
+        *[event("2018-11-01 10:00", song="Uprising")] * 2,
+        *[event("2018-11-01 10:00", song="Starlight", level="paid", artist=None)] * 2,
+        event("2018-11-01 11:00"),
+        *[event("2018-11-01 12:00", location="x"), event("2018-11-01 12:00", location=" x")],
+    )
+    pipeline.load(*DAY)
+    assert result(pipeline, "staging/events.plays_stand_once")[:3] == ("warned", 3, 7)
+    assert result(pipeline, "staging/events.events_of_a_play_agree") == (
+        "warned",
+        1,
+        3,
+        (
+            "user 8 at 2018-11-01 10:00:00.000, session 139, item 0: loaded as "
+            '"Starlight" by null, 209.50159 s, paid; left out "Uprising" by "Muse", 209.50159 s, free'
+        ),
+    )
+    pipeline.put_events(*[event("2018-11-01 11:00")] * 2)
+    pipeline.load(*DAY)
+    assert result(pipeline, "staging/events.plays_stand_once")[:3] == ("warned", 1, 2)
+    assert result(pipeline, "staging/events.events_of_a_play_agree")[:3] == ("passed", 0, 1)
+    pipeline.load("2018-11-01 05:00", "2018-11-01 06:00")
+    assert result(pipeline, "staging/events.events_of_a_play_agree")[0] == "skipped"
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_song_without_a_title_or_an_artists_name_is_named(pipeline, blank):
+    pipeline.put_songs(song("SO1", title=blank), song("SO2", artist_name=blank), song("SO3"))
+    pipeline.put_songs(song("SO4", artist_id=blank))
+    with pytest.raises(AirflowFailException, match=r"2 of .* checks failed"):
+        pipeline.load(*DAY)
+    assert result(pipeline, "songs.songs_have_title_artist_and_duration") == (
+        "failed", 2, 4, "song SO1 of artist AR1 has no title; song SO4 has no artist_id"
+    )  # fmt: skip
+    assert result(pipeline, "artists.artists_have_a_name") == (
+        "failed", 1, 3, "artist AR1 has no name in song SO2"
+    )  # fmt: skip
 
 
 WINDOW_COLUMNS = "window_start, window_end, status, hours, certified_until"

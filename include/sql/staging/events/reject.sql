@@ -5,15 +5,18 @@ ts >= TIMESTAMP '{{ window.start_sql }}'
 {% set rules = [
     ('ts', 'ts is not in the UTC day of the file, which only the windows of that day read',
      "ts < TIMESTAMP '" ~ window.days_start_sql ~ "' OR ts >= TIMESTAMP '" ~ window.days_end_sql ~ "'"),
+    ('page', 'page is NextSong but for case or blanks',
+     in_window ~ " AND LOWER(TRIM(page)) = 'nextsong' AND page || '.' <> 'NextSong.'"),
     ('userId', 'a NextSong event without userId', in_window ~ " AND page = 'NextSong' AND user_id IS NULL"),
     ('sessionId', 'a NextSong event without sessionId', in_window ~ " AND page = 'NextSong' AND session_id IS NULL"),
     ('itemInSession', 'a NextSong event without itemInSession',
      in_window ~ " AND page = 'NextSong' AND item_in_session IS NULL"),
     ('level', 'level is neither free nor paid',
-     in_window ~ " AND (level NOT IN ('free', 'paid') OR (level IS NULL AND page = 'NextSong'))"),
+     in_window ~ " AND (level || '.' NOT IN ('free.', 'paid.') OR (level IS NULL AND page = 'NextSong'))"),
 ] -%}
 -- Events that COPY took and the model cannot: an event of another hour is left to that hour's window, what is
--- wrong here goes from the landing table to the rejected rows. The file is that of the event's day; of an event of
+-- wrong here goes from the landing table to the rejected rows. With a point behind it, a text counts with the blanks
+-- at its end, which Redshift would not compare. The file is that of the event's day; of an event of
 -- no day of the window it is known only where there is but one.
 INSERT INTO {{ work('events_rejected') }} (
     file_name, object_key, etag, hour_start, column_name, reason, raw_line

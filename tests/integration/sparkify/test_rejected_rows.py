@@ -1,0 +1,112 @@
+"""Rejected rows belong to the version of a file and to an hour, whichever run met them last."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from sparkify.bookkeeping import differences
+from sparkify.warehouse import Warehouse
+from tests.support.source import event, page, song
+
+pytestmark = pytest.mark.integration
+
+KEY = "log_data/2018/11/2018-11-01-events.json"
+DAY = ("2018-11-01 00:00", "2018-11-02 00:00")
+GOOD = event("2018-11-01 10:10")
+GOLD = event("2018-11-01 10:20", itemInSession=1, level="gold")
+BROKEN = [event("2018-11-01 11:00", ts=text, itemInSession=9) for text in ("noon", "one", "two")]
+
+
+def hour(number):
+    return f"2018-11-01 {number:02}:00", f"2018-11-01 {number + 1:02}:00"
+
+
+def write(pipeline, *events):
+    pipeline.put({KEY: "\n".join(map(json.dumps, events)).encode()})
+
+
+def rejected(pipeline):
+    return sorted(
+        pipeline.query("SELECT COALESCE(line_number, 0), column_name FROM sparkify.rejected_rows"), key=str
+    )
+
+
+def found():
+    with Warehouse().transaction() as transaction:
+        return differences(transaction)
+
+
+def test_a_row_that_each_hourly_run_meets_is_kept_once(pipeline):
+    write(pipeline, GOOD, BROKEN[0])
+    for number in (9, 10, 11):
+        pipeline.load(*hour(number), max_rejected_rows=1)
+    assert rejected(pipeline) == [(2, "ts")]
+    [(etag, start)] = pipeline.query("SELECT etag, hour_start FROM sparkify.rejected_rows")
+    assert [etag] == [tag for (tag,) in pipeline.query("SELECT etag FROM staging.source_files")]
+    assert start is None
+    assert not found(), str(found())
+
+
+def test_an_hour_that_was_mended_clears_what_a_longer_window_rejected(pipeline):
+    write(pipeline, GOOD, GOLD, BROKEN[0])
+    pipeline.load(*DAY, max_rejected_rows=2)
+    assert rejected(pipeline) == [(0, "level"), (3, "ts")]
+    write(pipeline, GOOD, GOLD | {"level": "paid"})
+    pipeline.load(*hour(10))
+    assert rejected(pipeline) == []
+    assert len(pipeline.table("songplays")) == 2
+    assert not found(), str(found())
+
+
+def test_a_row_of_another_hour_stays_when_one_hour_is_loaded_again(pipeline):
+    write(pipeline, GOOD, GOLD)
+    pipeline.load(*DAY, max_rejected_rows=1)
+    pipeline.load(*hour(11))
+    assert rejected(pipeline) == [(0, "level")]
+    assert not found(), str(found())
+
+
+def test_a_copy_that_fails_at_its_first_bad_row_replaces_that_one_alone(pipeline):
+    write(pipeline, GOOD, *BROKEN)
+    pipeline.load(*DAY, max_rejected_rows=3)
+    run = pipeline.new_run(*DAY)
+    with pytest.raises(AirflowFailException, match="cannot be loaded"):
+        run.run()
+    assert rejected(pipeline) == [(2, "ts"), (3, "ts"), (4, "ts")]
+    own = pipeline.query(f"SELECT COUNT(*) FROM sparkify.rejected_rows WHERE run_id = '{run.run_id}'")
+    assert own[0][0] >= 1
+
+
+def test_a_mended_song_file_leaves_no_row_behind_whichever_windows_met_it(pipeline):
+    bad = song("SO1", title=None)
+    pipeline.put({"song_data/one.json": json.dumps(bad).encode()})
+    for number in (9, 10, 11):
+        pipeline.load(*hour(number), max_rejected_rows=1)
+    assert rejected(pipeline) == [(1, "title")]
+    pipeline.put({"song_data/one.json": json.dumps(song()).encode()})
+    pipeline.load(*hour(12))
+    assert rejected(pipeline) == []
+    assert not found(), str(found())
+
+
+def test_lost_rows_of_a_file_and_of_an_hour_are_noticed(pipeline):
+    write(pipeline, GOOD, GOLD, BROKEN[0])
+    pipeline.load(*DAY, max_rejected_rows=2)
+    pipeline.execute("DELETE FROM sparkify.rejected_rows WHERE hour_start IS NOT NULL")
+    assert "sparkify.rejected_rows lacks 1 hour(s)" in str(found())
+    pipeline.execute("DELETE FROM sparkify.rejected_rows")
+    assert "sparkify.rejected_rows lacks 24 hour(s)" in str(found())
+
+
+def test_loaded_hours_count_each_event_once_where_windows_overlap(pipeline):
+    write(pipeline, GOOD, GOOD, GOLD, page("2018-11-01 11:10"), event("2018-11-01 11:20"))
+    pipeline.load("2018-11-01 10:00", "2018-11-01 12:00", max_rejected_rows=1)
+    pipeline.load("2018-11-01 11:00", "2018-11-01 13:00")
+    assert pipeline.query("SELECT SUM(events_in_window) FROM sparkify.load_history") == [(6,)]
+    assert pipeline.query(
+        "SELECT SUM(events), SUM(songplays), SUM(duplicate_plays), SUM(other_pages), SUM(rejected_rows) "
+        "FROM sparkify.loaded_hours"
+    ) == [(5, 2, 1, 1, 1)]
