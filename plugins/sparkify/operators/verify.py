@@ -320,7 +320,7 @@ class VerifyTablesOperator(VerifyOperator):
 
 
 class VerifyClocksOperator(VerifyOperator):
-    """The clocks of the worker, of the warehouse and of S3 agree, and the warehouse's sessions are in UTC.
+    """The clocks of the worker, of the warehouse and of S3 agree.
 
     :param s3_bucket: a bucket; S3's time is the Date of its answer.
     :returns: (XCom) seconds by which the warehouse's clock and S3's are ahead of the worker's.
@@ -348,9 +348,8 @@ class VerifyClocksOperator(VerifyOperator):
         if wrong:
             raise AirflowFailException(
                 "; ".join(f"{c}'s clock is {s.total_seconds():+.0f} s ahead" for c, s in wrong.items())
-                + f" of this worker's, more than {MAX_SKEW.seconds} s. Synchronise the worker's clock "
-                f"(chrony, systemd-timesyncd). If only Redshift differs, by whole hours, it is a time zone: "
-                f"ALTER USER … SET timezone TO 'UTC' for the connection's user."
+                + f" of this worker's, more than {MAX_SKEW.seconds} s.\nSynchronise the worker's clock (chrony, "
+                f"systemd-timesyncd)."
             )
         return {clock: skew.total_seconds() for clock, skew in skews.items()}
 

@@ -128,6 +128,6 @@ def test_a_clock_that_is_wrong_is_told(pipeline, monkeypatch, ahead, expected):
     fails(
         pipeline,
         "clocks",
-        rf"Redshift's clock is {expected}.*S3's clock is {expected}.*chrony",
+        rf"Redshift's clock is {expected}.*S3's clock is {expected}.*\n.*chrony",
         AirflowException,
     )
