@@ -413,7 +413,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         return [file for file in listed if published.get(file.object_key) != file.etag]
 
     def _write_work_objects(self, run: Run, files: list[SourceFile], rows: list[dict[str, Any]]) -> None:
-        objects = {}
+        objects = {run.owner: b""}
         if rows:
             objects[f"{self.source}.files.json"] = json_lines(rows)
         if files:

@@ -348,8 +348,8 @@ class VerifyClocksOperator(VerifyOperator):
         if wrong:
             raise AirflowFailException(
                 "; ".join(f"{c}'s clock is {s.total_seconds():+.0f} s ahead" for c, s in wrong.items())
-                + f" of this worker's, more than {MAX_SKEW.seconds} s.\nSynchronise the worker's clock (chrony, "
-                f"systemd-timesyncd)."
+                + f" of this worker's, more than {MAX_SKEW.seconds} s.\n"
+                f"Synchronise the worker's clock (chrony, systemd-timesyncd)."
             )
         return {clock: skew.total_seconds() for clock, skew in skews.items()}
 

@@ -13,7 +13,7 @@ from sparkify.web.page import freshness
 from sparkify.web.places import Inquiry
 from tests.support.pipeline import PipelineRun, load_dag
 from tests.support.source import event, log_files, song
-from tests.support.task_runner import supervised
+from tests.support.supervisor import supervised
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from sparkify.operators import verify
 from sparkify.warehouse import SchemaMissingError, WarehouseError
 from tests.support.pipeline import PipelineRun, load_dag
 from tests.support.source import event, song
-from tests.support.task_runner import supervised
+from tests.support.supervisor import supervised
 
 pytestmark = pytest.mark.integration
 
