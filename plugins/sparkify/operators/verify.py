@@ -1,4 +1,4 @@
-"""The checks of an installation: each fails with what was observed and what to do about it."""
+"""The checks of an installation: each fails, or warns, with what was observed and what to do about it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseHook, BaseOperator, Variable
-from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, AirflowRuntimeError
 
 from sparkify.bookkeeping import REMEDY, differences
 from sparkify.declarations import column_differences, key_differences, missing_relations
@@ -21,6 +21,7 @@ from sparkify.lake import Lake, SourceFile, folder, manifest
 from sparkify.migrations import applied_versions, read_migrations
 from sparkify.operators.base import rendered
 from sparkify.paths import MIGRATIONS
+from sparkify.schedules import SCHEDULES, Schedule
 from sparkify.settings import refuse_unknown_variables
 from sparkify.warehouse import Warehouse, WarehouseError, quote
 
@@ -317,6 +318,32 @@ class VerifyTablesOperator(VerifyOperator):
         if found:
             raise AirflowFailException(f"Tables differ from what was published: {found}.\n{REMEDY}")
         log.info("All tables hold what was published, in %d hour(s)", len(found.published))
+
+
+class VerifySchedulesOperator(BaseOperator):
+    """Which schedules are paused: a warning and no failure, for an installation is verified before it runs.
+
+    :returns: (XCom) DAG id to `not paused`, `paused`, or `skipped` with the reason.
+    """
+
+    ui_color = VerifyOperator.ui_color
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, str]:
+        return {schedule.dag_id: self._state(context["ti"], schedule) for schedule in SCHEDULES}
+
+    def _state(self, ti: Any, schedule: Schedule) -> str:
+        try:
+            is_paused = ti.get_dag(schedule.dag_id).is_paused
+        except AirflowRuntimeError as error:
+            reason = f"Airflow does not say ({error})"
+            log.warning("%s\nCheck in the UI that Airflow shows this DAG.", schedule.when_unknown(reason))
+            return f"skipped: {reason}"
+        if is_paused:
+            log.warning("%s\nOnce the installation is ready: airflow dags unpause %s", schedule.when_paused,
+                        schedule.dag_id)  # fmt: skip
+            return "paused"
+        log.info("The %s (DAG %s) is not paused", schedule.name, schedule.dag_id)
+        return "not paused"
 
 
 class VerifyClocksOperator(VerifyOperator):
