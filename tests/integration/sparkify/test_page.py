@@ -143,9 +143,9 @@ def dags(server, postgres):
 
         def enter(dag_id, *, is_paused=False, is_stale=False):
             metadata.execute(
-                "INSERT INTO dag (dag_id, is_paused, is_stale, bundle_name, timetable_type, max_active_tasks, "
-                "exceeds_max_non_backfill, max_consecutive_failed_dag_runs, has_task_concurrency_limits, "
-                "fail_fast, partition_mapper_info) "
+                "INSERT INTO dag (dag_id, is_paused, is_stale, bundle_name, timetable_type, "
+                "max_active_tasks, exceeds_max_non_backfill, max_consecutive_failed_dag_runs, "
+                "has_task_concurrency_limits, fail_fast, partition_mapper_info) "
                 "VALUES (%s, %s, %s, 'test', '', 16, FALSE, 0, FALSE, FALSE, '[]')",
                 [dag_id, is_paused, is_stale],
             )
@@ -280,27 +280,29 @@ def test_the_served_page_shows_what_the_warehouse_holds(server):
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-PAUSED = (
-    "The hourly schedule is paused: no new hours are loaded until someone unpauses the DAG sparkify.",
+HOURLY_IS_PAUSED = (
+    "The hourly schedule is paused: no new hours are loaded until someone unpauses the DAG sparkify."
+)
+RECONCILIATION_IS_PAUSED = (
     "The daily reconciliation is paused: late and rewritten log files are not loaded until someone unpauses "
-    "the DAG sparkify_reconcile.",
+    "the DAG sparkify_reconcile."
 )
-NOT_FOUND = (
-    "It is not known whether the hourly schedule (DAG sparkify) is paused: Airflow does not find this DAG.",
-    "It is not known whether the daily reconciliation (DAG sparkify_reconcile) is paused: Airflow does not "
-    "find this DAG.",
-)
+IS_NOT_KNOWN = "It is not known whether the {} (DAG {}) is paused: Airflow does not find this DAG."
+NOT_FOUND = [
+    IS_NOT_KNOWN.format(*schedule)
+    for schedule in (("hourly schedule", "sparkify"), ("daily reconciliation", "sparkify_reconcile"))
+]
 
 
 @pytest.mark.parametrize(
     ("sparkify", "reconcile", "expected"),
     [
         ({}, {}, []),
-        ({"is_paused": True}, {}, [PAUSED[0]]),
-        ({}, {"is_paused": True}, [PAUSED[1]]),
-        ({"is_paused": True}, {"is_paused": True}, list(PAUSED)),
-        ({"is_stale": True}, None, list(NOT_FOUND)),
-        (None, {}, [NOT_FOUND[0]]),
+        ({"is_paused": True}, {}, [HOURLY_IS_PAUSED]),
+        ({}, {"is_paused": True}, [RECONCILIATION_IS_PAUSED]),
+        ({"is_paused": True}, {"is_paused": True}, [HOURLY_IS_PAUSED, RECONCILIATION_IS_PAUSED]),
+        ({"is_stale": True}, None, NOT_FOUND),
+        (None, {}, NOT_FOUND[:1]),
     ],
 )
 @pytest.mark.parametrize("path", ["/sparkify/", "/sparkify/data?start=x&end=y"])

