@@ -2,7 +2,8 @@
 # sparkify_maintenance: what failed runs leave behind
 
 A failed run of `sparkify` leaves its work tables and work objects, for its retry and for inspection. Every
-day, this DAG drops those that nobody has touched for `keep_days`. It does not touch published data.
+day, this DAG drops those that nobody has touched for `keep_days`, unless their run is queued or running: the
+log says what is kept, and why. It does not touch published data.
 
 **When it fails.** S3 or Redshift could not be reached. There is nothing to fix here: the next run does the
 rest.

@@ -11,6 +11,8 @@ probe to the work bucket and deletes it.
 - *schema*: the tables, columns, types and keys are those that this version needs.
 - *tables*: the tables hold the rows that were published. Reads them completely.
 - *clocks*: those of the worker, the warehouse and S3 agree.
+- *schedules*: the log warns of a schedule that is paused, or of which Airflow does not say it. This does not
+  fail, because a new installation is verified before it is unpaused.
 
 **When it fails.** The last line of the failed task's log says what was found and what to do. Do that, then
 clear the task.
@@ -25,6 +27,7 @@ from sparkify.operators.verify import (
     VerifyClocksOperator,
     VerifyConnectionsOperator,
     VerifyCopyOperator,
+    VerifySchedulesOperator,
     VerifySchemaOperator,
     VerifyTablesOperator,
     VerifyVariablesOperator,
@@ -57,7 +60,9 @@ with DAG(
     schema = VerifySchemaOperator(task_id="schema")
     tables = VerifyTablesOperator(task_id="tables", execution_timeout=timedelta(hours=1))
     clocks = VerifyClocksOperator(task_id="clocks", s3_bucket=BUCKET)
+    schedules = VerifySchedulesOperator(task_id="schedules")
 
-    variables >> connections >> [buckets, schema, clocks]
+    variables >> [connections, schedules]
+    connections >> [buckets, schema, clocks]
     schema >> tables
     buckets >> copy

@@ -1,8 +1,8 @@
 """The warehouse: transactions on Amazon Redshift, with errors that say what to do.
 
 `RedshiftSQLHook` gives the connection, `redshift_connector` the transaction (it sends `begin transaction`
-before the first statement). What is added here: a script of several statements in one transaction, one log
-line a statement, and the two errors that an operator of the pipeline can act on.
+before the first statement). What is added here: sessions in UTC, a script of several statements in one
+transaction, one log line a statement, and the two errors that an operator of the pipeline can act on.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: GETDATE and CURRENT_DATE are in the session's zone, which a login or a cluster may set; the system tables
+#: and all times of the pipeline are in UTC. Redshift takes it from a statement, not from the connection.
+IN_UTC = "SET timezone TO 'UTC'"
 UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN = "42P01", "3F000", "42703"
 #: The mutex of publishing: whoever writes to published tables takes it first.
 PUBLISH_LOCK = "staging.publish_lock"
@@ -266,7 +269,7 @@ class Warehouse:
     def transaction(self) -> Iterator[Transaction]:
         """One transaction on a connection of its own: commits at the end, rolls back on any error."""
         with self._connection(lambda: self.hook.get_conn()) as connection:
-            transaction = Transaction(connection, self.place, self._lock_holders)
+            transaction = self._begin(connection, self._lock_holders)
             try:
                 yield transaction
             except SchemaMissingError as error:
@@ -296,7 +299,7 @@ class Warehouse:
             return error
         try:
             with self._connection(lambda: self.hook.get_conn()) as connection:
-                found = column_differences(Transaction(connection, self.place))
+                found = column_differences(self._begin(connection))
         except WarehouseError as further:
             log.warning("The columns could not be compared with their declarations: %s", further)
             return error
@@ -335,9 +338,9 @@ class Warehouse:
             session.socket.settimeout(deadline.left + 2 * GRACE_S)
             # Without it the driver would begin a transaction that may write.
             connection.autocommit = True
-            transaction = Transaction(connection, self.place)
             try:
                 with deadline.session(session):
+                    transaction = self._begin(connection)
                     [[session.pid]] = transaction.execute("SELECT pg_backend_pid()")
                     if not deadline.left:
                         raise self.too_late(deadline)
@@ -363,7 +366,7 @@ class Warehouse:
                     with self._connection(lambda: self._connect_once(END_SESSION_S)) as connection:
                         connection.autocommit = True
                         ends = ", ".join(f"pg_terminate_backend({pid})" for pid in pids)
-                        Transaction(connection, self.place).execute(f"SELECT {ends}")
+                        self._begin(connection).execute(f"SELECT {ends}")
                 except WarehouseError as error:
                     log.warning("Sessions %s are left to their statement_timeout: %s", pids, error)
             for session in sessions:
@@ -380,7 +383,13 @@ class Warehouse:
         """Run one statement outside of any transaction, for those that Redshift does not run in one."""
         with self._connection(lambda: self.hook.get_conn()) as connection:
             connection.autocommit = True
-            Transaction(connection, self.place).execute(statement, name=name)
+            self._begin(connection).execute(statement, name=name)
+
+    def _begin(self, connection: Any, holders: Callable[[], list[Holder]] = list) -> Transaction:
+        """A transaction on a new connection, whose session is in UTC from then on."""
+        transaction = Transaction(connection, self.place, holders)
+        transaction.execute(IN_UTC)
+        return transaction
 
     def _connect_once(self, timeout_s: float) -> Any:
         """A connection; the hook's own way tries for 15 seconds, whoever waits.

@@ -1,7 +1,8 @@
 """Names of what belongs to one run: its work tables in the warehouse and its objects in the work bucket.
 
 A run's names depend on its DAG, run id and window alone, so a retry finds what an earlier try left and two
-runs never meet, even when they load the same window.
+runs never meet, even when they load the same window. Of DAG and run id they hold a digest only: among the
+objects is one whose key has both.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ STAGING = "staging"
 #: The folder of the runs' objects below the work prefix, and what a run's own names look like.
 RUNS = "runs"
 SUFFIX = re.compile(r"\d{10}_\d+h_[0-9a-f]{10}")
+#: The name of the object that says whose the run's work is.
+OWNER = re.compile(r"dag=([^/]+)/run=(.+)")
 
 
 def runs_prefix(work_prefix: str) -> str:
@@ -32,11 +35,13 @@ def runs_prefix(work_prefix: str) -> str:
 class Run:
     """One DAG run, as far as the warehouse and the work bucket are concerned.
 
+    :param dag_id: the run's DAG.
     :param run_id: Airflow's run id.
     :param window: what the run loads.
     :param suffix: ends the name of every work table of the run; lower case, at most 40 characters.
     """
 
+    dag_id: str
     run_id: str
     window: Window
     suffix: str
@@ -47,7 +52,12 @@ class Run:
         dag_run, window = context["dag_run"], resolve_window(context)
         digest = hashlib.sha256(f"{dag_run.dag_id}/{dag_run.run_id}".encode()).hexdigest()[:10]
         hours = (window.end - window.start) // HOUR
-        return cls(dag_run.run_id, window, f"{window.start:%Y%m%d%H}_{hours}h_{digest}")
+        return cls(dag_run.dag_id, dag_run.run_id, window, f"{window.start:%Y%m%d%H}_{hours}h_{digest}")
+
+    @property
+    def owner(self) -> str:
+        """The name of the object that matches `OWNER`."""
+        return f"dag={self.dag_id}/run={self.run_id}"
 
     def table(self, name: str) -> str:
         """The run's work table of that name, with its schema: `staging.events__2018110100_720h_01234567`."""

@@ -14,6 +14,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+from tests.support.supervisor import supervised
+
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 
 
@@ -26,6 +30,26 @@ def load_dag(dag_id: str):
         if module.dag.dag_id == dag_id:
             return module.dag
     raise LookupError(f"no file in {DAGS} declares the DAG {dag_id}")
+
+
+@dataclass
+class Airflow:
+    """What Airflow knows of DAGs and runs, beside the run that asks.
+
+    :param paused: DAG id to whether it is paused.
+    :param states: (DAG id, run id) to the run's state.
+    :param is_answering: whether it answers a task.
+    """
+
+    paused: dict[str, bool] = field(default_factory=dict)
+    states: dict[tuple[str, str], str] = field(default_factory=dict)
+    is_answering: bool = True
+
+    def count(self, dag_id: str, run_ids: list[str] | None, states: list[str] | None) -> int:
+        return sum(
+            of_dag == dag_id and run_id in (run_ids or [run_id]) and state in (states or [state])
+            for (of_dag, run_id), state in self.states.items()
+        )
 
 
 @dataclass
@@ -56,6 +80,14 @@ class TaskInstance:
     def xcom_push(self, key: str, value: Any) -> None:
         self.run.xcoms[self.task_id, key] = value
 
+    def get_dr_count(self, **asked: Any) -> int:
+        with supervised(self.run):
+            return RuntimeTaskInstance.get_dr_count(**asked)
+
+    def get_dag(self, dag_id: str) -> Any:
+        with supervised(self.run):
+            return RuntimeTaskInstance.get_dag(dag_id)
+
 
 @dataclass
 class PipelineRun:
@@ -64,6 +96,7 @@ class PipelineRun:
     :param params: the run's conf over the DAG's defaults.
     :param interval: the data interval (start, end); None for a manual run without logical date.
     :param variables: Airflow Variables.
+    :param airflow: what Airflow knows beside the run.
     """
 
     dag: Any
@@ -73,6 +106,7 @@ class PipelineRun:
     run_id: str = "manual__2018-12-01"
     run_after: datetime = datetime(2018, 12, 1, 0, 30, tzinfo=UTC)
     xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
+    airflow: Airflow = field(default_factory=Airflow)
 
     def context(self, task: Any, try_number: int = 1) -> dict[str, Any]:
         instance = TaskInstance(self, task.task_id, try_number)

@@ -1,14 +1,12 @@
 """One task of a run through Airflow's own code around `execute`: what decides on retries and calls callbacks.
 
-The supervisor that the task runner talks to is played;
-XComs and Variables are the run's, and connections come from the environment.
+The supervisor that the task runner talks to is played (`tests.support.supervisor`).
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -26,45 +24,10 @@ from airflow.sdk.api.datamodels._generated import (
     TaskInstanceState,
     TIRunContext,
 )
-from airflow.sdk.exceptions import ErrorType
-from airflow.sdk.execution_time import comms, task_runner
-from airflow.sdk.execution_time.supervisor import set_supervisor_comms
+from airflow.sdk.execution_time import task_runner
 
 from tests.support.pipeline import PipelineRun
-
-
-class Supervisor:
-    """Answers what a task asks, out of its run."""
-
-    def __init__(self, run: PipelineRun):
-        self.run = run
-
-    def send(self, msg: Any) -> Any:
-        match msg:
-            case comms.GetXCom():
-                return comms.XComResult(key=msg.key, value=self.run.xcoms.get((msg.task_id, msg.key)))
-            case comms.GetXComSequenceSlice():
-                value = self.run.xcoms.get((msg.task_id, msg.key))
-                return comms.XComSequenceSliceResult(root=[] if value is None else [value])
-            case comms.SetXCom():
-                self.run.xcoms[msg.task_id, msg.key] = msg.value
-            case comms.GetVariable():
-                if msg.key in self.run.variables:
-                    return comms.VariableResult(key=msg.key, value=self.run.variables[msg.key])
-                return comms.ErrorResponse(error=ErrorType.VARIABLE_NOT_FOUND, detail={"key": msg.key})
-            case comms.GetVariableKeys():
-                keys = [key for key in self.run.variables if key.startswith(msg.prefix or "")]
-                return comms.VariableKeysResult(keys=keys, total_entries=len(keys))
-            case comms.GetConnection():
-                return comms.ErrorResponse(
-                    error=ErrorType.CONNECTION_NOT_FOUND, detail={"conn_id": msg.conn_id}
-                )
-        return None
-
-
-def supervised(run: PipelineRun) -> AbstractContextManager:
-    """What a task of the run asks of its supervisor is answered within."""
-    return set_supervisor_comms(Supervisor(run))
+from tests.support.supervisor import supervised
 
 
 def run_task(run: PipelineRun, task_id: str, *, may_retry: bool) -> TaskInstanceState:

@@ -5,29 +5,52 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from functools import cached_property
 from typing import Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowRuntimeError
 
 from sparkify.lake import Lake
 from sparkify.warehouse import Warehouse
-from sparkify.work import STAGING, SUFFIX, runs_prefix
+from sparkify.work import OWNER, STAGING, SUFFIX, runs_prefix
 
 log = logging.getLogger(__name__)
+
+#: The states of runs that need their work. A run of which a task waits for its retry is running.
+LIVE = ["queued", "running"]
+
+
+@dataclass
+class Work:
+    """What one run has left.
+
+    :ivar tables: its work tables, each with its schema.
+    :ivar written: when the youngest of its work objects was written, UTC; empty where it has none.
+    :ivar owner: its DAG id and run id; None where no object tells.
+    """
+
+    tables: list[str] = field(default_factory=list)
+    written: str = ""
+    owner: tuple[str, str] | None = None
 
 
 class DropOldWorkOperator(BaseOperator):
     """Drop the work tables of runs whose work objects are older than some days, and then those objects.
 
     A run writes its objects before it makes its tables, and again when it is staged again; publish removes
-    both. So what is old belongs to a run that failed and was not retried for as long. Tables without objects
-    are dropped too: something else, such as a lifecycle rule of the bucket, has removed the objects.
+    both. So what is old belongs to a run that was not staged for as long. It stays if Airflow says that the
+    run is live, or does not say that it is not: a task of it may still wait for its turn or its retry.
+
+    Tables without objects are old too: something else, such as a lifecycle rule of the bucket, has removed
+    the objects. Whose they are cannot be told, so they stay while any run of the pipeline is live.
 
     :param work_bucket: bucket of the work objects.
     :param work_prefix: their key prefix; may be empty.
     :param keep_days: work that is younger than this stays.
+    :param pipeline_dag_id: the DAG whose runs make tables.
     :param redshift_conn_id: an Airflow connection of type `redshift`.
     :returns: (XCom) the tables that were dropped.
     """
@@ -43,6 +66,7 @@ class DropOldWorkOperator(BaseOperator):
         work_bucket: str,
         work_prefix: str = "",
         keep_days: int | str = 7,
+        pipeline_dag_id: str = "sparkify",
         redshift_conn_id: str = "redshift_default",
         aws_conn_id: str = "aws_default",
         **kwargs: Any,
@@ -51,6 +75,7 @@ class DropOldWorkOperator(BaseOperator):
         self.work_bucket = work_bucket
         self.work_prefix = work_prefix
         self.keep_days = keep_days
+        self.pipeline_dag_id = pipeline_dag_id
         self.redshift_conn_id = redshift_conn_id
         self.aws_conn_id = aws_conn_id
 
@@ -61,45 +86,60 @@ class DropOldWorkOperator(BaseOperator):
     def execute(self, context: Mapping[str, Any]) -> list[str]:
         warehouse = Warehouse(self.redshift_conn_id)
         oldest = context["dag_run"].run_after.astimezone(UTC) - timedelta(days=int(self.keep_days))
-        # Tables before objects: a run that makes its tables after this has its objects in the listing.
-        tables = self._work_tables(warehouse)
-        written = self._last_written()
-        old = {suffix for suffix, moment in written.items() if moment < f"{oldest:%Y-%m-%d %H:%M:%S}"}
-        dropped = []
-        for suffix in sorted(old | (tables.keys() - written.keys())):
+        found = self._find_work(warehouse)
+        old = {
+            suffix: work
+            for suffix, work in sorted(found.items())
+            if work.written < f"{oldest:%Y-%m-%d %H:%M:%S}"
+        }
+        dropped: list[str] = []
+        for suffix, work in old.items():
+            if reason := self._why_it_stays(context["ti"], work):
+                log.warning("Work %s is kept: %s", suffix, reason)
+                continue
             with warehouse.transaction() as transaction:
-                for table in tables.get(suffix, ()):
+                for table in work.tables:
                     transaction.execute(f"DROP TABLE IF EXISTS {table}")
                     dropped.append(table)
             objects = self.lake.delete(self.work_bucket, f"{runs_prefix(self.work_prefix)}{suffix}/")
-            log.info(
-                "Run %s: %d table(s) and %d object(s) dropped", suffix, len(tables.get(suffix, ())), objects
-            )
-        log.info("%d run(s) left work behind, %d of them more than %s days ago",
-                 len(tables.keys() | written.keys()), len(old), self.keep_days)  # fmt: skip
+            log.info("Work %s: %d table(s) and %d object(s) dropped", suffix, len(work.tables), objects)
+        log.info("%d run(s) left work behind, %d of them more than %s days ago", len(found), len(old),
+                 self.keep_days)  # fmt: skip
         return dropped
 
-    def _work_tables(self, warehouse: Warehouse) -> dict[str, list[str]]:
-        """Suffix of a run to its work tables."""
+    def _why_it_stays(self, ti: Any, work: Work) -> str:
+        """Empty where Airflow says that no live run needs it."""
+        dag_id, run_id = work.owner or (self.pipeline_dag_id, "")
+        try:
+            live: int = ti.get_dr_count(dag_id=dag_id, run_ids=[run_id] if run_id else None, states=LIVE)
+        except AirflowRuntimeError as error:
+            return f"Airflow does not say whether its run is live ({error})"
+        if not live:
+            return ""
+        if run_id:
+            return f"run {run_id} of DAG {dag_id} is live"
+        return f"nothing tells which run it is of, and {live} run(s) of DAG {dag_id} are live"
+
+    def _find_work(self, warehouse: Warehouse) -> dict[str, Work]:
+        """Suffix of a run to its work."""
+        found: defaultdict[str, Work] = defaultdict(Work)
+        # Tables before objects: a run that makes its tables after this has its objects in the listing.
         with warehouse.reading() as transaction:
             rows = transaction.execute(
                 "SELECT table_name FROM information_schema.tables WHERE table_schema = %s",
                 [STAGING],
                 name="find work tables",
             )
-        tables = defaultdict(list)
         for (name,) in sorted(rows):
             suffix = name.rpartition("__")[2]
             if SUFFIX.fullmatch(suffix):
-                tables[suffix].append(f"{STAGING}.{name}")
-        return tables
-
-    def _last_written(self) -> dict[str, str]:
-        """Suffix of a run to the time, UTC, of the youngest of its work objects."""
-        moments: dict[str, str] = {}
+                found[suffix].tables.append(f"{STAGING}.{name}")
         prefix = runs_prefix(self.work_prefix)
         for file in self.lake.list_files(self.work_bucket, [prefix]):
-            suffix = file.object_key.removeprefix(prefix).partition("/")[0]
+            suffix, _, name = file.object_key.removeprefix(prefix).partition("/")
             if SUFFIX.fullmatch(suffix):
-                moments[suffix] = max(moments.get(suffix, ""), file.last_modified)
-        return moments
+                work = found[suffix]
+                work.written = max(work.written, file.last_modified)
+                if owner := OWNER.fullmatch(name):
+                    work.owner = (owner[1], owner[2])
+        return found

@@ -449,7 +449,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         return list(listed.values()) if is_whole else new, (f"{listed_at:%F %T.%f}", version, is_whole)
 
     def _write_work_objects(self, run: Run, files: list[SourceFile], rows: list[dict[str, Any]]) -> None:
-        objects = {}
+        objects = {run.owner: b""}
         if rows:
             objects[f"{self.source}.files.json"] = json_lines(rows)
         if files:

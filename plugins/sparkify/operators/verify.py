@@ -1,4 +1,4 @@
-"""The checks of an installation: each fails with what was observed and what to do about it."""
+"""The checks of an installation: each fails, or warns, with what was observed and what to do about it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseHook, BaseOperator, Variable
-from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, AirflowRuntimeError
 
 from sparkify.bookkeeping import REMEDY, differences
 from sparkify.declarations import column_differences, key_differences, missing_relations
@@ -21,6 +21,7 @@ from sparkify.lake import Lake, SourceFile, folder, manifest
 from sparkify.migrations import applied_versions, read_migrations
 from sparkify.operators.base import rendered
 from sparkify.paths import MIGRATIONS
+from sparkify.schedules import SCHEDULES, Schedule
 from sparkify.settings import refuse_unknown_variables
 from sparkify.warehouse import Warehouse, WarehouseError, quote
 
@@ -319,8 +320,34 @@ class VerifyTablesOperator(VerifyOperator):
         log.info("All tables hold what was published, in %d hour(s)", len(found.published))
 
 
+class VerifySchedulesOperator(BaseOperator):
+    """Which schedules are paused: a warning and no failure, for an installation is verified before it runs.
+
+    :returns: (XCom) DAG id to `not paused`, `paused`, or `skipped` with the reason.
+    """
+
+    ui_color = VerifyOperator.ui_color
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, str]:
+        return {schedule.dag_id: self._state(context["ti"], schedule) for schedule in SCHEDULES}
+
+    def _state(self, ti: Any, schedule: Schedule) -> str:
+        try:
+            is_paused = ti.get_dag(schedule.dag_id).is_paused
+        except AirflowRuntimeError as error:
+            reason = f"Airflow does not say ({error})"
+            log.warning("%s\nCheck in the UI that Airflow shows this DAG.", schedule.when_unknown(reason))
+            return f"skipped: {reason}"
+        if is_paused:
+            log.warning("%s\nOnce the installation is ready: airflow dags unpause %s", schedule.when_paused,
+                        schedule.dag_id)  # fmt: skip
+            return "paused"
+        log.info("The %s (DAG %s) is not paused", schedule.name, schedule.dag_id)
+        return "not paused"
+
+
 class VerifyClocksOperator(VerifyOperator):
-    """The clocks of the worker, of the warehouse and of S3 agree, and the warehouse's sessions are in UTC.
+    """The clocks of the worker, of the warehouse and of S3 agree.
 
     :param s3_bucket: a bucket; S3's time is the Date of its answer.
     :returns: (XCom) seconds by which the warehouse's clock and S3's are ahead of the worker's.
@@ -348,9 +375,8 @@ class VerifyClocksOperator(VerifyOperator):
         if wrong:
             raise AirflowFailException(
                 "; ".join(f"{c}'s clock is {s.total_seconds():+.0f} s ahead" for c, s in wrong.items())
-                + f" of this worker's, more than {MAX_SKEW.seconds} s. Synchronise the worker's clock "
-                f"(chrony, systemd-timesyncd). If only Redshift differs, by whole hours, it is a time zone: "
-                f"ALTER USER … SET timezone TO 'UTC' for the connection's user."
+                + f" of this worker's, more than {MAX_SKEW.seconds} s.\n"
+                f"Synchronise the worker's clock (chrony, systemd-timesyncd)."
             )
         return {clock: skew.total_seconds() for clock, skew in skews.items()}
 

@@ -27,6 +27,7 @@ from sparkify.web.page import (
     freshness,
     render,
 )
+from sparkify.web.pauses import notices
 from sparkify.web.places import RETRY_AFTER_S, Inquiry, NoPlaceError, Places
 
 DAG_ID = "sparkify"
@@ -101,15 +102,16 @@ def csv_file(question: Question, start: str, end: str, inquiry: Inquiry) -> Resp
 
 def topic_page(topic: Topic, start: str, end: str, inquiry: Inquiry) -> Response:
     """A topic's page; a problem is told on the page, with the status that fits it."""
+    told = notices()
     try:
         asked = Period.parse(start, end) if start or end else None
         fresh = freshness(inquiry)
         content = collect(inquiry, [topic], asked or fresh.last_days(DEFAULT_DAYS), fresh)
     except PeriodError as error:
-        return _html(topic, start, end, problem=str(error), status=400)
+        return _html(topic, start, end, told, problem=str(error), status=400)
     except WarehouseError as error:
-        return _html(topic, start, end, problem=explain(error), status=503)
-    return _html(topic, content.period.start.isoformat(), content.period.end.isoformat(), content)
+        return _html(topic, start, end, told, problem=explain(error), status=503)
+    return _html(topic, content.period.start.isoformat(), content.period.end.isoformat(), told, content)
 
 
 def _places(request: Request) -> Places:
@@ -121,16 +123,23 @@ async def _show(request: Request, topic: Topic, start: str, end: str) -> Respons
     try:
         return await _places(request).answer(request, partial(topic_page, topic, start, end))
     except NoPlaceError as error:
-        return _html(topic, start, end, problem=str(error), status=503)
+        return _html(topic, start, end, [], problem=str(error), status=503)
 
 
 def _html(
-    topic: Topic, start: str, end: str, content: Content | None = None, problem: str = "", status: int = 200
+    topic: Topic,
+    start: str,
+    end: str,
+    told: list[str],
+    content: Content | None = None,
+    problem: str = "",
+    status: int = 200,
 ) -> Response:
     html = render(
         "page.html",
         topic=topic,
         topics=TOPICS,
+        notices=told,
         content=content,
         problem=problem,
         query=urlencode({"start": start, "end": end}) if start and end else "",

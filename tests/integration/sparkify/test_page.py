@@ -15,12 +15,14 @@ import psycopg
 import pytest
 import redshift_connector
 
+from local.settings import METADATA
 from local_redshift.embedded.ports import free_port
 from sparkify.analytics import PATIENCE_S, Period, questions
 from sparkify.report import report
 from sparkify.warehouse import GRACE_S, Deadline, DeadlineError, Warehouse, WarehouseError
 from sparkify.web.app import create_app, csv_file, topic_page
 from sparkify.web.page import TOPICS
+from sparkify.web.pauses import notices
 from sparkify.web.places import PLACES, Inquiry
 from tests.support.api_server import ApiServer, Readers
 from tests.support.pipeline import PipelineRun, load_dag
@@ -131,6 +133,32 @@ def server(relay, postgres, redshift, tmp_path_factory):
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def dags(server, postgres):
+    """Sets what Airflow's database holds of a DAG."""
+    with psycopg.connect(postgres.dsn(METADATA), autocommit=True) as metadata:
+        metadata.execute("INSERT INTO dag_bundle (name, active) VALUES ('test', TRUE)")
+
+        def enter(dag_id, *, is_paused=False, is_stale=False):
+            metadata.execute(
+                "INSERT INTO dag (dag_id, is_paused, is_stale, bundle_name, timetable_type, "
+                "max_active_tasks, exceeds_max_non_backfill, max_consecutive_failed_dag_runs, "
+                "has_task_concurrency_limits, fail_fast, partition_mapper_info) "
+                "VALUES (%s, %s, %s, 'test', '', 16, FALSE, 0, FALSE, FALSE, '[]')",
+                [dag_id, is_paused, is_stale],
+            )
+
+        yield enter
+        metadata.execute("DELETE FROM dag WHERE bundle_name = 'test'")
+        metadata.execute("DELETE FROM dag_bundle WHERE name = 'test'")
+
+
+@pytest.fixture(autouse=True)
+def _no_airflow(monkeypatch):
+    """Pages that the test itself makes have no API server around them."""
+    monkeypatch.setattr("sparkify.web.app.notices", list)
 
 
 @pytest.fixture
@@ -250,6 +278,56 @@ def test_the_served_page_shows_what_the_warehouse_holds(server):
     assert "Certified from 2018-11-01 00:00 up to <strong>2018-11-05 00:00 UTC" in answer.text
     assert "24 hours are missing" in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+HOURLY_IS_PAUSED = (
+    "The hourly schedule is paused: no new hours are loaded until someone unpauses the DAG sparkify."
+)
+RECONCILIATION_IS_PAUSED = (
+    "The daily reconciliation is paused: late and rewritten log files are not loaded until someone unpauses "
+    "the DAG sparkify_reconcile."
+)
+IS_NOT_KNOWN = "It is not known whether the {} (DAG {}) is paused: Airflow does not find this DAG."
+NOT_FOUND = [
+    IS_NOT_KNOWN.format(*schedule)
+    for schedule in (("hourly schedule", "sparkify"), ("daily reconciliation", "sparkify_reconcile"))
+]
+
+
+@pytest.mark.parametrize(
+    ("sparkify", "reconcile", "expected"),
+    [
+        ({}, {}, []),
+        ({"is_paused": True}, {}, [HOURLY_IS_PAUSED]),
+        ({}, {"is_paused": True}, [RECONCILIATION_IS_PAUSED]),
+        ({"is_paused": True}, {"is_paused": True}, [HOURLY_IS_PAUSED, RECONCILIATION_IS_PAUSED]),
+        ({"is_stale": True}, None, NOT_FOUND),
+        (None, {}, NOT_FOUND[:1]),
+    ],
+)
+@pytest.mark.parametrize("path", ["/sparkify/", "/sparkify/data?start=x&end=y"])
+def test_the_page_says_in_its_head_which_schedule_is_paused(
+    server, dags, path, sparkify, reconcile, expected
+):
+    for dag_id, given in (("sparkify", sparkify), ("sparkify_reconcile", reconcile)):
+        if given is not None:
+            dags(dag_id, **given)
+    with server.client("vera") as client:
+        html = client.get(path).text
+    Page(html)
+    head = html[: html.index("</header>")]
+    assert re.findall(r'<p class="notice" role="status">(.*?)</p>', head) == expected
+
+
+def test_the_page_says_where_airflow_does_not_know_which_schedule_is_paused(monkeypatch):
+    def unreachable(**_):
+        raise ConnectionError("no database")
+
+    monkeypatch.setattr("airflow.utils.session.create_session", unreachable)
+    assert notices() == [
+        sentence.replace("Airflow does not find this DAG", "Airflow's database did not answer")
+        for sentence in NOT_FOUND
+    ]
 
 
 @pytest.mark.parametrize("topic", [topic.name for topic in TOPICS])

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from sparkify.fingerprint import fingerprint, overall
 from sparkify.warehouse import Warehouse
 from tests.support import reference
-from tests.support.pipeline import PipelineRun, load_dag
+from tests.support.pipeline import Airflow, PipelineRun, load_dag
 from tests.support.source import event, log_files, page, song
 
 pytestmark = pytest.mark.integration
@@ -22,11 +22,21 @@ NEXT = page("2018-11-01 04:30:00.000", itemInSession=2, level="paid")
 
 
 def task(
-    pipeline, dag_id: str, task_id: str, now: datetime = datetime(2018, 11, 3, 2, 30, tzinfo=UTC), **params
+    pipeline,
+    dag_id: str,
+    task_id: str,
+    now: datetime = datetime(2018, 11, 3, 2, 30, tzinfo=UTC),
+    airflow: Airflow | None = None,
+    **params,
 ):
     """Run one task of a DAG; the run and the task's result."""
     run = PipelineRun(
-        load_dag(dag_id), params, variables=pipeline.variables, run_id=f"{dag_id}_1", run_after=now
+        load_dag(dag_id),
+        params,
+        variables=pipeline.variables,
+        run_id=f"{dag_id}_1",
+        run_after=now,
+        airflow=airflow or Airflow(),
     )
     return run, run.run_task(task_id)
 
@@ -220,10 +230,62 @@ def test_work_that_a_failed_run_left_is_dropped_when_it_is_old(pipeline):
         failed.run_task("publish")
 
 
-def test_work_tables_whose_objects_are_gone_are_dropped(pipeline):
+def drop_old_work(pipeline, *, days: float, **airflow) -> list[str]:
+    """The DAG sparkify_maintenance, so many days from now: what it drops."""
+    now = datetime.now(UTC) + timedelta(days=days)
+    _, dropped = task(pipeline, "sparkify_maintenance", "drop_old_work", now=now, airflow=Airflow(**airflow))
+    return dropped
+
+
+def test_a_run_that_found_no_new_song_finds_its_tables_in_its_retry(pipeline):
+    """Its task stage_events waits for its retry while maintenance comes by."""
+    pipeline.put_events(FIRST)
+    waiting = pipeline.new_run(*DAY)
+    waiting.run_task("stage_songs")
+    tables = pipeline.work_tables()
+    live = {("sparkify", waiting.run_id): "running"}
+    assert drop_old_work(pipeline, days=0, states=live) == []
+    assert pipeline.work_tables() == tables
+    assert drop_old_work(pipeline, days=0) == []
+    waiting.run(since="stage_events", try_number=2)
+    assert pipeline.tables() == reference.tables([FIRST], [])
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+@pytest.mark.parametrize("run_id", ["scheduled__2018-11-01T03:00:00+00:00", "manual__.~:+-" + "x" * 200])
+def test_work_of_a_live_run_stays_whatever_its_age(pipeline, caplog, state, run_id):
+    pipeline.put_events(FIRST)
+    live, ended = pipeline.new_run(*DAY), pipeline.new_run(*DAY)
+    live.run_id = run_id
+    for run in (live, ended):
+        run.run(upto="load_songplays")
+    tables = pipeline.work_tables()
+    states = {("sparkify", run_id): state, ("sparkify", ended.run_id): "failed"}
+    dropped = drop_old_work(pipeline, days=30, states=states)
+    assert len(dropped) == len(pipeline.work_tables()) == len(tables) / 2
+    assert f"kept: run {run_id} of DAG sparkify is live" in caplog.text
+    live.run(since="load_users")
+    assert pipeline.tables() == reference.tables([FIRST], [])
+    assert (pipeline.work_tables(), pipeline.work_objects()) == ([], [])
+
+
+def test_where_airflow_does_not_say_whether_a_run_is_live_its_work_stays(pipeline, caplog):
+    pipeline.new_run(*DAY).run(upto="stage_events")
+    tables, objects = pipeline.work_tables(), pipeline.work_objects()
+    assert drop_old_work(pipeline, days=30, is_answering=False) == []
+    assert (pipeline.work_tables(), pipeline.work_objects()) == (tables, objects)
+    assert "kept: Airflow does not say whether its run is live (API_SERVER_ERROR" in caplog.text
+    assert drop_old_work(pipeline, days=30) == [f"staging.{table}" for table in tables]
+
+
+def test_work_tables_whose_objects_are_gone_are_dropped_once_no_run_is_live(pipeline, caplog):
+    """Nothing tells their run: it may be any."""
     pipeline.new_run(*DAY).run(upto="stage_events")
     for key in pipeline.work_objects():
         pipeline.s3.delete_object(Bucket=pipeline.work_bucket, Key=key)
-    _, dropped = task(pipeline, "sparkify_maintenance", "drop_old_work", now=datetime.now(UTC))
-    assert len(dropped) >= 2
+    tables = pipeline.work_tables()
+    assert drop_old_work(pipeline, days=0, states={("sparkify", "another"): "queued"}) == []
+    assert "kept: nothing tells which run it is of, and 1 run(s) of DAG sparkify are live" in caplog.text
+    others = {("sparkify", "another"): "success", ("else", "r"): "running"}
+    assert drop_old_work(pipeline, days=0, states=others) == [f"staging.{table}" for table in tables]
     assert pipeline.work_tables() == []

@@ -8,7 +8,8 @@ from airflow.sdk.api.datamodels._generated import TaskInstanceState
 from sparkify.settings import VARIABLES, ConfError, VariableError
 from tests.support.pipeline import PipelineRun, load_dag
 from tests.support.source import event, song
-from tests.support.task_runner import run_task, supervised
+from tests.support.supervisor import supervised
+from tests.support.task_runner import run_task
 
 pytestmark = pytest.mark.integration
 

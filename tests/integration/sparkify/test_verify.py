@@ -11,9 +11,9 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from sparkify.lake import LakeError
 from sparkify.operators import verify
 from sparkify.warehouse import SchemaMissingError, WarehouseError
-from tests.support.pipeline import PipelineRun, load_dag
+from tests.support.pipeline import Airflow, PipelineRun, load_dag
 from tests.support.source import event, song
-from tests.support.task_runner import supervised
+from tests.support.supervisor import supervised
 
 pytestmark = pytest.mark.integration
 
@@ -128,6 +128,36 @@ def test_a_clock_that_is_wrong_is_told(pipeline, monkeypatch, ahead, expected):
     fails(
         pipeline,
         "clocks",
-        rf"Redshift's clock is {expected}.*S3's clock is {expected}.*chrony",
+        rf"Redshift's clock is {expected}.*S3's clock is {expected}.*\n.*chrony",
         AirflowException,
     )
+
+
+def schedules(pipeline, **airflow) -> dict[str, str]:
+    """What the task says of each, which never fails."""
+    verified = run(pipeline)
+    verified.airflow = Airflow(**airflow)
+    return verified.run_task("schedules")
+
+
+def test_a_paused_schedule_is_told_and_does_not_fail(pipeline, caplog):
+    paused = {"sparkify": True, "sparkify_reconcile": False, "sparkify_maintenance": True}
+    assert schedules(pipeline, paused=paused) == {
+        "sparkify": "paused",
+        "sparkify_reconcile": "not paused",
+        "sparkify_maintenance": "paused",
+    }
+    hourly, upkeep = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert hourly == (
+        "The hourly schedule is paused: no new hours are loaded until someone unpauses the DAG sparkify.\n"
+        "Once the installation is ready: airflow dags unpause sparkify"
+    )
+    assert upkeep.endswith("airflow dags unpause sparkify_maintenance")
+
+
+@pytest.mark.parametrize("airflow", [{"is_answering": False}, {"paused": {}}], ids=["silent", "no such DAG"])
+def test_a_schedule_of_which_airflow_does_not_say_whether_it_is_paused_is_skipped(pipeline, caplog, airflow):
+    found = schedules(pipeline, **airflow)
+    assert set(found) == {"sparkify", "sparkify_reconcile", "sparkify_maintenance"}
+    assert all(state.startswith("skipped: Airflow does not say (API_SERVER") for state in found.values())
+    assert "It is not known whether the hourly schedule (DAG sparkify) is paused" in caplog.text

@@ -4,11 +4,12 @@
 
 -- Dates -----------------------------------------------------------------------------------------------------
 
+-- In the session's zone, as a TIMESTAMPTZ is when it is shown or taken apart ("GETDATE", "timezone").
 CREATE OR REPLACE FUNCTION pg_catalog.getdate() RETURNS timestamp
-LANGUAGE sql STABLE AS $$ SELECT statement_timestamp() AT TIME ZONE 'UTC' $$;
+LANGUAGE sql STABLE AS $$ SELECT statement_timestamp()::timestamp $$;
 
 CREATE OR REPLACE FUNCTION pg_catalog.sysdate() RETURNS timestamp
-LANGUAGE sql STABLE AS $$ SELECT transaction_timestamp() AT TIME ZONE 'UTC' $$;
+LANGUAGE sql STABLE AS $$ SELECT transaction_timestamp()::timestamp $$;
 
 -- One name for each date part, from "Date parts for date or timestamp functions".
 CREATE OR REPLACE FUNCTION redshift.part(part text) RETURNS text
@@ -54,7 +55,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
 $$;
 
 CREATE OR REPLACE FUNCTION pg_catalog.pgdate_part(part text, moment timestamptz) RETURNS double precision
-LANGUAGE sql STABLE PARALLEL SAFE STRICT AS $$ SELECT pgdate_part(part, moment AT TIME ZONE 'UTC') $$;
+LANGUAGE sql STABLE PARALLEL SAFE STRICT AS $$ SELECT pgdate_part(part, moment::timestamp) $$;
 
 -- EXTRACT is an INTEGER of that field alone; its column is named date_part.
 CREATE OR REPLACE FUNCTION redshift.date_part(part text, moment timestamp) RETURNS integer
@@ -139,9 +140,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
 $$;
 
 CREATE OR REPLACE FUNCTION pg_catalog.datediff(part text, a timestamptz, b timestamptz) RETURNS bigint
-LANGUAGE sql STABLE PARALLEL SAFE STRICT AS $$
-    SELECT datediff(part, a AT TIME ZONE 'UTC', b AT TIME ZONE 'UTC')
-$$;
+LANGUAGE sql STABLE PARALLEL SAFE STRICT AS $$ SELECT datediff(part, a::timestamp, b::timestamp) $$;
 
 CREATE OR REPLACE FUNCTION pg_catalog.datediff(part text, a date, b date) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$ SELECT datediff(part, a::timestamp, b::timestamp) $$;

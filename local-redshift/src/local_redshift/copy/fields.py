@@ -235,7 +235,8 @@ class Field:
         if not -62135596800 <= number / unit < EPOCH_LIMIT:
             raise self._invalid_timestamp(layout, value)
         moment = EPOCH + datetime.timedelta(milliseconds=number * (1000 // unit))
-        return f"{moment:%Y-%m-%d %H:%M:%S}.{number % 1000:03d}" if unit == 1000 else moment.isoformat(" ")
+        text = f"{moment:%Y-%m-%d %H:%M:%S}.{number % 1000:03d}" if unit == 1000 else moment.isoformat(" ")
+        return f"{text}+00" if self.kind == "timestamptz" else text
 
     def _invalid_timestamp(self, layout: str, value: str) -> FieldError:
         return FieldError(1206, f"Invalid timestamp format or value [{layout}]", value)

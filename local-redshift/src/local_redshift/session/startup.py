@@ -24,7 +24,6 @@ STARTUP_ADDED = {
     # Redshift's literals know backslash escapes.
     "standard_conforming_strings": "off",
     "escape_string_warning": "off",
-    "TimeZone": "UTC",
     "DateStyle": "ISO, MDY",
     "extra_float_digits": "1",
 }
