@@ -194,6 +194,17 @@ def test_silence_after_hours_that_are_not_published_is_not_known(eight_days):
     assert loaded_hour(eight_days, "11-10", 9)["logs_are_fresh"][0] == "passed"
 
 
+@pytest.mark.parametrize(("last", "expected"), [(20, "passed"), (12, "warned")])
+def test_a_long_window_tells_itself_what_silence_is_usual(pipeline, last, expected):
+    days = {day: range(6, 24) for day in range(1, 9)} | {9: range(6, last)}
+    pipeline.put_events(*[one for day, hours in days.items() for one in plays(f"11-{day:02}", hours)])
+    pipeline.load("2018-11-01 00:00", "2018-11-10 00:00")
+    [[status]] = pipeline.query(
+        "SELECT status FROM sparkify.quality_results WHERE check_name = 'logs_are_fresh'"
+    )
+    assert status == expected
+
+
 def test_before_a_week_is_published_three_hours_of_silence_are_usual(pipeline):
     pipeline.put_events(*plays("11-01", range(3)))
     pipeline.load("2018-11-01 00:00", "2018-11-01 03:00")

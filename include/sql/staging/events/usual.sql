@@ -3,29 +3,12 @@
 {#- One row: how long the app was silent at the end of the window, and how long it usually is.
 
     events: in the window. last_event: the last one before the window's end in the files of its days. last_hour: else
-    the last published hour with plays or users. is_known: whether the silence began there, and not in hours of which
-    nothing is known. silent_hours, usual_hours: whole hours without plays and users, at least and at most; those that
-    lead up to the window are no usual ones. published_hours: of the `days` before the window; where they are fewer
-    than `enough_days`, usual_hours is `else_hours`. -#}
-{% macro silence(events, window, days, enough_days, else_hours) -%}
-WITH earlier AS (
-    SELECT
-        hour_start,
-        songplays + user_observations AS published_rows
-    FROM staging.published_hours
-    WHERE
-        hour_start >= DATEADD(DAY, -{{ days }}, TIMESTAMP '{{ window.start_sql }}')
-        AND hour_start < TIMESTAMP '{{ window.start_sql }}'
-),
-
-published AS (
-    SELECT
-        COUNT(*) AS hours,
-        MAX(CASE WHEN published_rows > 0 THEN hour_start END) AS last_hour
-    FROM earlier
-),
-
-staged AS (
+    the last hour with plays or users. is_known: whether the silence began there, and not in hours of which nothing is
+    known. silent_hours: whole hours without events, at least. usual_hours: the most that followed each other in the
+    `days` before the window's end, without those that are silent still. known_hours: of these days, published or in the
+    window; where they are fewer than `enough_days`, usual_hours is `else_hours`. -#}
+{% macro silence(events, files, window, days, enough_days, else_hours) -%}
+WITH staged AS (
     SELECT
         MAX(ts) AS last_event,
         COUNT(CASE WHEN ts >= TIMESTAMP '{{ window.start_sql }}' THEN 1 END) AS events
@@ -33,15 +16,48 @@ staged AS (
     WHERE ts < TIMESTAMP '{{ window.end_sql }}'
 ),
 
+busy_hours AS (
+    SELECT DISTINCT DATE_TRUNC('hour', ts) AS hour_start
+    FROM {{ events }}
+    WHERE
+        ts >= TIMESTAMP '{{ window.start_sql }}'
+        AND ts < TIMESTAMP '{{ window.end_sql }}'
+),
+
+hours AS (
+    SELECT
+        hour_start,
+        CASE WHEN songplays + user_observations > 0 THEN 1 ELSE 0 END AS is_busy
+    FROM staging.published_hours
+    WHERE
+        hour_start >= DATEADD(DAY, -{{ days }}, TIMESTAMP '{{ window.end_sql }}')
+        AND hour_start < TIMESTAMP '{{ window.start_sql }}'
+    UNION ALL
+    SELECT DISTINCT
+        files.hour_start,
+        CASE WHEN busy_hours.hour_start IS NULL THEN 0 ELSE 1 END AS is_busy
+    FROM {{ files }} AS files
+    LEFT JOIN busy_hours
+        ON files.hour_start = busy_hours.hour_start
+    WHERE files.hour_start >= DATEADD(DAY, -{{ days }}, TIMESTAMP '{{ window.end_sql }}')
+),
+
+heard AS (
+    SELECT
+        COUNT(*) AS known_hours,
+        MAX(CASE WHEN is_busy = 1 THEN hour_start END) AS last_hour
+    FROM hours
+),
+
 -- The difference of an hour and its number is the same for those that follow each other.
 empty_hours AS (
     SELECT
-        DATEDIFF(HOUR, TIMESTAMP '{{ window.start_sql }}', earlier.hour_start)
-        - ROW_NUMBER() OVER (ORDER BY earlier.hour_start) AS span
-    FROM earlier
-    INNER JOIN published
-        ON earlier.hour_start < published.last_hour
-    WHERE earlier.published_rows = 0
+        DATEDIFF(HOUR, TIMESTAMP '{{ window.start_sql }}', hours.hour_start)
+        - ROW_NUMBER() OVER (ORDER BY hours.hour_start) AS span
+    FROM hours
+    INNER JOIN heard
+        ON hours.hour_start < heard.last_hour
+    WHERE hours.is_busy = 0
 ),
 
 spans AS (
@@ -57,25 +73,25 @@ longest AS (
 
 since AS (
     SELECT COUNT(*) AS hours
-    FROM earlier
-    INNER JOIN published
-        ON earlier.hour_start > published.last_hour
+    FROM hours
+    INNER JOIN heard
+        ON hours.hour_start > heard.last_hour
 ),
 
 known AS (
     SELECT
         staged.events,
         staged.last_event,
-        published.last_hour,
-        published.hours AS published_hours,
+        heard.last_hour,
+        heard.known_hours,
         longest.hours AS longest,
         CASE
             WHEN staged.last_event IS NOT NULL THEN 1
-            WHEN since.hours = DATEDIFF(HOUR, published.last_hour, TIMESTAMP '{{ window.start_sql }}') - 1 THEN 1
+            WHEN since.hours = DATEDIFF(HOUR, heard.last_hour, TIMESTAMP '{{ window.end_sql }}') - 1 THEN 1
             ELSE 0
         END AS is_known
     FROM staged
-    CROSS JOIN published
+    CROSS JOIN heard
     CROSS JOIN since
     CROSS JOIN longest
 )
@@ -84,13 +100,13 @@ SELECT
     events,
     last_event,
     last_hour,
-    published_hours,
+    known_hours,
     is_known,
     CASE
         WHEN is_known = 1 THEN DATEDIFF(HOUR, NVL(last_event, last_hour), TIMESTAMP '{{ window.end_sql }}') - 1
         ELSE DATEDIFF(HOUR, TIMESTAMP '{{ window.days_start_sql }}', TIMESTAMP '{{ window.end_sql }}')
     END AS silent_hours,
-    CASE WHEN published_hours < 24 * {{ enough_days }} THEN {{ else_hours }} ELSE longest END AS usual_hours
+    CASE WHEN known_hours < 24 * {{ enough_days }} THEN {{ else_hours }} ELSE longest END AS usual_hours
 FROM known
 {%- endmacro %}
 
