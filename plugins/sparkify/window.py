@@ -176,7 +176,9 @@ def _named_hour(context: Mapping[str, Any]) -> Window | None:
 def _interval(context: Mapping[str, Any]) -> Window | None:
     """The run's data interval; one of no width is none."""
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
-    return Window(_plain(start), _plain(end), "the run's data interval") if start and start != end else None
+    if not start or not end or start == end:
+        return None
+    return Window(_plain(start), _plain(end), "the run's data interval")
 
 
 def _over(window: Window, named: Window | None, context: Mapping[str, Any]) -> Window:
