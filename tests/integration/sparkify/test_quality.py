@@ -28,15 +28,11 @@ JUDGED = {
     "unique": ({"columns": ["id"]}, (1, 4)),
     "accepted_values": ({"column": "kind", "values": ["a"]}, (1, 4)),
     "relationship": ({"column": "id", "to": ["staging.parents"], "to_column": "id"}, (3, 4)),
-    "row_count": ({}, (4, 1)),
     "no_overlap": ({"key": "id", "from": "began", "to": "ended"}, (1, 4)),
     "match_rate": ({"column": "kind"}, (3, 4)),
     "reconciliation": ({"whole": "SELECT 10", "parts": {"a": "SELECT 4", "b": "SELECT 5"}}, (1, 10)),
 }
-EMPTY = dict.fromkeys(JUDGED, (0, 0)) | {
-    "row_count": (0, 1),
-    "reconciliation": (1, 10),
-}
+EMPTY = dict.fromkeys(JUDGED, (0, 0)) | {"reconciliation": (1, 10)}
 
 
 @pytest.fixture
