@@ -5,8 +5,12 @@ Stages the log and song files of one window in Redshift, builds what they would 
 checks it, and publishes it in one transaction. Analysts see all of a window or nothing of it.
 
 **What a run loads.** Its window: the params `window_start` and `window_end` if both are given (any number of
-whole hours: a month is one run), else the hour of its data interval, else the last complete hour. The first
-line of every task's log says which, and why. Running a window again gives the same tables.
+whole hours: a month is one run), else the hour that its logical date names, else the last complete hour. The
+first line of every task's log says which, and why. Running a window again gives the same tables.
+
+**The logical date.** Leave it empty, or as the form has it. Airflow has one run per logical date, so a run
+whose logical date is a whole hour takes the place of that hour's own run, and must load the hour: a run with
+a window without it is refused. Delete such a run, and trigger it again.
 
 **Catching up.** `catchup` is off: a new or long-paused deployment starts with the last complete hour instead
 of queueing thousands of hourly runs. Load the past with one run over a long window, or with a backfill.

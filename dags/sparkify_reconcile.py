@@ -3,7 +3,8 @@
 
 Every day, compares the log files of the published days with those that their hours were loaded from, and runs
 `sparkify` again for each day that changed, as one window. That picks up every event that arrived after its
-hour, and every file that arrived late, was rewritten or was deleted. The log of `report_changes` says what
+hour, every file that arrived late, was rewritten or was deleted, and every hour of these days that no run has
+loaded. The log of `report_changes` says what
 changed: the files, and the number of plays before and after.
 
 It also compares the tables with what was published, and restores what was lost or changed by hand:

@@ -9,7 +9,8 @@ probe to the work bucket and deletes it.
 - *buckets*: Airflow can list both buckets and write to the work bucket; both are in the region of COPY.
 - *copy*: the role of COPY can read both buckets (one file, NOLOAD).
 - *schema*: the tables, columns, types and keys are those that this version needs.
-- *tables*: the tables hold the rows that were published. Reads them completely.
+- *tables*: the tables hold the rows that were published, and published days all their hours. Reads them
+  completely.
 - *clocks*: those of the worker, the warehouse and S3 agree.
 - *schedules*: the log warns of a schedule that is paused, or of which Airflow does not say it. This does not
   fail, because a new installation is verified before it is unpaused.

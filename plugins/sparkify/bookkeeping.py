@@ -7,14 +7,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sparkify.paths import SQL
-from sparkify.window import HOUR
+from sparkify.window import DAY, HOUR
 
 if TYPE_CHECKING:
     import jinja2
@@ -36,7 +36,7 @@ class Differences:
     :param songs_lost: whether all song files are to be staged again.
     :param sentences: all of it, for people, one sentence per table.
     :param published: the published hours (naive UTC).
-    :param rejected: how many rows the windows over an hour left out.
+    :param rejected: hour of a window in the history to the number of rows that the windows over it left out.
     """
 
     hours: Mapping[datetime, str] = field(default_factory=dict)
@@ -45,6 +45,24 @@ class Differences:
     sentences: tuple[str, ...] = ()
     published: frozenset[datetime] = frozenset()
     rejected: Mapping[datetime, int] = field(default_factory=dict)
+
+    def never_loaded(self, before: date) -> list[datetime]:
+        """The hours (naive UTC) that no run has loaded, of days that others were loaded of, in order.
+
+        :param before: the day that is not over; its hours and later ones are left out.
+        """
+        days = {hour.date() for hour in self._loaded}
+        hours = [hour for day in days if day < before for hour in _hours(midnight(day), midnight(day + DAY))]
+        return sorted(set(hours) - self._loaded)
+
+    def never_loaded_between(self, day: date) -> list[datetime]:
+        """The hours (naive UTC) of a day that no run has loaded, between hours that were, in order."""
+        loaded = [hour for hour in self._loaded if hour.date() == day]
+        return sorted(set(_hours(min(loaded), max(loaded))) - self._loaded) if loaded else []
+
+    @property
+    def _loaded(self) -> Set[datetime]:
+        return self.published | self.rejected.keys()
 
     def __bool__(self) -> bool:
         return bool(self.sentences)
@@ -147,6 +165,11 @@ def comparison(name: str) -> str:
 
 def _ask(transaction: Transaction, name: str) -> list[tuple[Any, ...]]:
     return transaction.execute(comparison(name).rstrip().rstrip(";"), name=f"bookkeeping/{name}.sql")
+
+
+def midnight(day: date) -> datetime:
+    """The start of a UTC day (naive)."""
+    return datetime(day.year, day.month, day.day)
 
 
 def _hours(start: datetime, end: datetime) -> list[datetime]:

@@ -1,8 +1,8 @@
 """The window: the half-open interval of UTC hours that one run loads.
 
 Every task of a run calls `resolve_window` with its own context and gets the same answer, on the first
-try and on every retry: it depends only on the run's conf, its data interval and its `run_after`. Only whether
-an entered window is over depends on the clock.
+try and on every retry: it depends only on the run's conf, logical date, data interval and `run_after`. Only
+whether the window is over depends on the clock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOW_TO_ENTER = (
     "\nEnter both window_start and window_end as whole UTC hours in ISO 8601. The end is exclusive and comes "
     "after the start: 2018-11-01T00:00:00Z and 2018-12-01T00:00:00Z load November 2018. Leave both empty for "
-    "the run's data interval."
+    "the run's own hour."
+)
+HOW_TO_FREE = (
+    "\nDelete this run, so that the schedule or a backfill can load the hour. Then trigger it again with an "
+    "empty logical date"
 )
 
 
@@ -98,30 +102,44 @@ class Window:
 
 
 def resolve_window(context: Mapping[str, Any]) -> Window:
-    """The window of this run: its params, else its data interval, else the last complete hour.
+    """The window of this run: its params, else the hour of its logical date, else its data interval, else the
+    last complete hour.
+
+    A logical date that is a whole hour names that hour, as those of scheduled and backfilled runs do: Airflow
+    has one run per logical date, so the schedule and a backfill take the run for the one that loads the hour.
+    For a manual run Airflow infers a data interval of another hour: the one before the logical date (REST,
+    UI), or the last complete one before `run_after` (CLI, TriggerDagRunOperator).
 
     :param context: Airflow's task context. `params` may hold `window_start` and `window_end` (ISO 8601;
-        without an offset they are UTC); `data_interval_start` and `data_interval_end` are absent from a
-        manual run without logical date; `dag_run.run_after` dates such a run.
-    :raises WindowError: for half a pair, an inverted or empty window, ends that are not whole hours, or an
-        end that is still to come: hours that are not over would be published as if they were whole.
+        without an offset they are UTC); `logical_date`, `data_interval_start` and `data_interval_end` are
+        absent from a manual run without logical date; `dag_run.run_after` dates such a run.
+    :raises WindowError: for half a pair, an inverted or empty window, ends that are not whole hours, an end
+        that is still to come (hours that are not over would be published as if they were whole), or a window
+        or a data interval that contradicts the logical date.
     """
-    params = context.get("params") or {}
-    start, end = params.get("window_start"), params.get("window_end")
-    if start and end:
-        return _over(
-            Window(
-                _utc("window_start", start), _utc("window_end", end), "params window_start and window_end"
-            ),
-            context,
-        )
-    if start or end:
-        given, missing = ("window_start", "window_end") if start else ("window_end", "window_start")
-        raise WindowError(f"{given} is {params[given]!r} but {missing} is empty.{HOW_TO_ENTER}")
-
-    start, end = context.get("data_interval_start"), context.get("data_interval_end")
-    if start and end and start != end:
-        return _over(Window(_plain(start), _plain(end), "the run's data interval"), context)
+    entered, named = _entered(context), _named_hour(context)
+    if entered:
+        if named and not (entered.start <= named.start and named.end <= entered.end):
+            raise WindowError(
+                f"The run's logical date {named.start.isoformat()} names the hour {named}, which is not in "
+                f"the window {entered} that its params say. Airflow has one run per logical date, so the "
+                f"schedule and backfills would take this run for the one that loads the hour.{HOW_TO_FREE}, "
+                f"or with one within the window."
+            )
+        return _over(entered, named, context)
+    interval = _interval(context)
+    if named:
+        run_after = _hour(_plain(context["dag_run"].run_after))
+        inferred = [(end - HOUR, end) for end in (named.start, run_after)]
+        if interval and (interval.start, interval.end) not in [(named.start, named.end), *inferred]:
+            raise WindowError(
+                f"The run's logical date {named.start.isoformat()} names the hour {named}, but its data "
+                f"interval is {interval}.{HOW_TO_FREE} and data interval, and enter window_start and "
+                f"window_end."
+            )
+        return _over(named, named, context)
+    if interval:
+        return _over(interval, named, context)
 
     run_after = _plain(context["dag_run"].run_after)
     end = _hour(run_after)
@@ -132,15 +150,53 @@ def resolve_window(context: Mapping[str, Any]) -> Window:
     )
 
 
-def _over(window: Window, context: Mapping[str, Any]) -> Window:
-    """The window, where its hours are over."""
+def _entered(context: Mapping[str, Any]) -> Window | None:
+    """The window that the run's params say."""
+    params = context.get("params") or {}
+    start, end = params.get("window_start"), params.get("window_end")
+    if start and end:
+        return Window(
+            _utc("window_start", start), _utc("window_end", end), "params window_start and window_end"
+        )
+    if start or end:
+        given, missing = ("window_start", "window_end") if start else ("window_end", "window_start")
+        raise WindowError(f"{given} is {params[given]!r} but {missing} is empty.{HOW_TO_ENTER}")
+    return None
+
+
+def _named_hour(context: Mapping[str, Any]) -> Window | None:
+    """The hour that the run's logical date is the start of."""
+    logical_date = context.get("logical_date")
+    if logical_date is None or _plain(logical_date) != _hour(_plain(logical_date)):
+        return None
+    start = _plain(logical_date)
+    return Window(start, start + HOUR, "the run's logical date")
+
+
+def _interval(context: Mapping[str, Any]) -> Window | None:
+    """The run's data interval; one of no width is none."""
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    if not start or not end or start == end:
+        return None
+    return Window(_plain(start), _plain(end), "the run's data interval")
+
+
+def _over(window: Window, named: Window | None, context: Mapping[str, Any]) -> Window:
+    """The window, where its hours are over.
+
+    :param named: the hour of the run's logical date.
+    """
     # A worker's clock may be behind the one of the API server, which dated the run.
     latest = max(datetime.now(UTC), _plain(context["dag_run"].run_after))
     if window.end > latest:
+        clear = (
+            f" Or clear this run once {window.end.isoformat()} is past: the schedule skips the hour {named}, "
+            f"because this run has its logical date."
+        )
         raise WindowError(
             f"The window ends at {window.end.isoformat()}, which is in the future: it is now {latest:%F %T} "
             f"UTC. It comes from {window.reason}.\nChoose an end of at most {_hour(latest).isoformat()}: the "
-            f"schedule loads later hours, and so does another run once they are over."
+            f"schedule loads later hours, and so does another run once they are over.{clear if named else ''}"
         )
     return window
 

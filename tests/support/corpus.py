@@ -199,7 +199,7 @@ CASES = [
     refused("page is missing", REFUSED, without("page"), "page", 1213, "Missing data for not-null field"),
     BadInput(
         "an empty file",
-        "nothing to load; warns logs_hold_events if the day has no other events",
+        "nothing to load; warns logs_hold_events if the window has no other events, unless that is usual",
         b"",
         alone=True,
     ),

@@ -94,7 +94,8 @@ class PipelineRun:
     """One DAG run.
 
     :param params: the run's conf over the DAG's defaults.
-    :param interval: the data interval (start, end); None for a manual run without logical date.
+    :param interval: the data interval (start, end) of a scheduled run, whose logical date is the start; None
+        for a manual run without logical date.
     :param variables: Airflow Variables.
     :param airflow: what Airflow knows beside the run.
     """
@@ -112,7 +113,8 @@ class PipelineRun:
         instance = TaskInstance(self, task.task_id, try_number)
         interval = {}
         if self.interval:
-            interval = {"data_interval_start": self.interval[0], "data_interval_end": self.interval[1]}
+            start, end = self.interval
+            interval = {"logical_date": start, "data_interval_start": start, "data_interval_end": end}
         return {
             "dag": self.dag,
             "task": task,

@@ -11,7 +11,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify import alerts
-from sparkify.checks import FAILED, WARNED, Check, Result, read_checks, results_table, summary
+from sparkify.checks import FAILED, PASSED, WARNED, Check, Result, read_checks, results_table, summary
 from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.paths import SQL
 from sparkify.text import fit, visible
@@ -173,13 +173,13 @@ class DataQualityOperator(SparkifyOperator):
         name = f"check {check.table}.{check.name}"
         try:
             result = check.judge(transaction.execute(query.rstrip().rstrip(";"), name=name))
-            if explain and result.status in (WARNED, FAILED):
+            if explain and result.status != PASSED:
                 rows = transaction.execute(
                     explain.rstrip().rstrip(";"), name=f"explain {check.table}.{check.name}"
                 )
                 shown = visible("; ".join(", ".join(map(str, row)) for row in rows[:EXPLAINED_ROWS]))
                 more = f"; and {len(rows) - EXPLAINED_ROWS} more" if len(rows) > EXPLAINED_ROWS else ""
-                result = result.turned(result.status, shown + more)
+                result = result.turned(result.status, "; ".join(filter(None, (result.detail, shown + more))))
             return result
         except TransientError:
             raise

@@ -1,4 +1,4 @@
-"""FindChangedDaysOperator and ReportChangesOperator: days whose log files changed after their publication."""
+"""FindChangedDaysOperator and ReportChangesOperator: days to load again, and what loading them changed."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class FindChangedDaysOperator(BaseOperator):
     """Compare the log files of published days with those that their hours were loaded from.
 
     A day has changed where any of its published hours came from files with other keys or ETags than are there
-    now: rewritten, late or deleted ones. Looks at complete days only, because the file of today still grows.
-    Of any day, also of today, the published hours are to be loaded again whose rows are not those that they
-    were published with, together with the published hours beside them.
+    now: rewritten, late or deleted ones; or where some of its hours were never loaded, though others were.
+    Looks at complete days only, because the file of today still grows. Of any day, also of today, the
+    published hours are to be loaded again whose rows are not those that they were published with, together
+    with the published hours beside them.
 
     :param s3_bucket: bucket of the log files.
     :param s3_prefix: their key prefix.
@@ -75,9 +76,27 @@ class FindChangedDaysOperator(BaseOperator):
             published = self._published_digests(transaction, first, today)
             keys = day_keys(self.s3_prefix, self.daily_key, sorted(published))
             listed = self.lake.list_days(self.s3_bucket, keys)
-            changed = [day for day, files in listed.items() if published[day] != {files_digest(files)}]
-            changes = [self._change(transaction, day, keys[day], listed[day]) for day in changed]
-            damaged = _damaged(differences(transaction), set(changed))
+            found = differences(transaction)
+            missing = defaultdict(list)
+            for hour in found.never_loaded(today):
+                missing[hour.date()].append(hour)
+            digests = {day: files_digest(files) for day, files in listed.items()}
+            changed = [day for day in listed if published[day] != {digests[day]} or missing[day]]
+            changes = []
+            for day in changed:
+                what = []
+                if published[day] != {digests[day]}:
+                    what.append(self._file_change(transaction, keys[day], listed[day]))
+                if hours := missing[day]:
+                    what.append(f"{len(hours)} hour(s) were never loaded, the first {hours[0]:%H:%M} UTC")
+                changes.append(
+                    {
+                        "day": str(day),
+                        "files": ", ".join(what),
+                        "songplays_before": songplays(transaction, day),
+                    }
+                )
+            damaged = _damaged(found, set(changed))
             changes += [
                 {
                     "day": str(start.date()),
@@ -92,7 +111,7 @@ class FindChangedDaysOperator(BaseOperator):
         context["ti"].xcom_push(key=CHANGES, value=changes)
         return [
             {
-                "trigger_run_id": f"reconcile__{day}__{files_digest(listed[day])[:12]}",
+                "trigger_run_id": f"reconcile__{day}__{digests[day][:12]}",
                 "conf": {
                     "window_start": f"{day}T00:00:00Z",
                     "window_end": f"{day + DAY}T00:00:00Z",
@@ -124,21 +143,14 @@ class FindChangedDaysOperator(BaseOperator):
             digests[hour.date()].add(digest)
         return digests
 
-    def _change(
-        self, transaction: Transaction, day: date, key: str, files: Sequence[SourceFile]
-    ) -> dict[str, Any]:
+    def _file_change(self, transaction: Transaction, key: str, files: Sequence[SourceFile]) -> str:
         known = transaction.execute(
             "SELECT etag FROM staging.source_files "
             "WHERE source = 'events' AND bucket = %s AND object_key = %s",
             [self.s3_bucket, key],
             name=f"read the ledger of {key}",
         )
-        what = "has changed" if known and files else "is new" if files else "is gone"
-        return {
-            "day": str(day),
-            "files": f"{key} {what}",
-            "songplays_before": songplays(transaction, day),
-        }
+        return f"{key} {'has changed' if known and files else 'is new' if files else 'is gone'}"
 
 
 class ReportChangesOperator(BaseOperator):

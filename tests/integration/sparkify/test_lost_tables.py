@@ -19,6 +19,8 @@ pytestmark = pytest.mark.integration
 NOW = datetime(2018, 11, 4, 2, 30, tzinfo=UTC)
 HOURS = [("2018-11-01 10:00", "2018-11-01 12:00"), ("2018-11-02 09:00", "2018-11-02 11:00")]
 NEXT = ("2018-11-02 11:00", "2018-11-02 12:00")
+#: An hour of which reconciling loads nothing.
+NEXT_DAY = ("2018-11-03 00:00", "2018-11-03 01:00")
 EVENTS = [
     event("2018-11-01 10:10", itemInSession=0),
     event("2018-11-01 11:20", itemInSession=1, level="paid"),
@@ -144,9 +146,9 @@ def test_a_run_does_not_publish_beside_lost_rows(loaded):
     }.items():
         loaded.execute(f"DELETE FROM sparkify.{table}")
         with pytest.raises(AirflowFailException, match=f"{check} observed.*sparkify_reconcile"):
-            loaded.load(*NEXT)
+            loaded.load(*NEXT_DAY)
         reconcile(loaded)
-    loaded.load(*NEXT)
+    loaded.load(*NEXT_DAY)
 
 
 def test_a_run_over_lost_hours_is_not_stopped_by_others_that_are_lost_too(loaded):

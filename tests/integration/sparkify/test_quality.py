@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from sparkify.checks import Check, read_checks
 from sparkify.operators import quality
 from sparkify.paths import SQL
+from sparkify.window import HOUR
 from tests.support.source import event, page, song
 
 pytestmark = pytest.mark.integration
@@ -27,17 +28,11 @@ JUDGED = {
     "unique": ({"columns": ["id"]}, (1, 4)),
     "accepted_values": ({"column": "kind", "values": ["a"]}, (1, 4)),
     "relationship": ({"column": "id", "to": ["staging.parents"], "to_column": "id"}, (3, 4)),
-    "row_count": ({}, (4, 1)),
-    "freshness": ({"column": "began"}, (3, 4)),
     "no_overlap": ({"key": "id", "from": "began", "to": "ended"}, (1, 4)),
     "match_rate": ({"column": "kind"}, (3, 4)),
     "reconciliation": ({"whole": "SELECT 10", "parts": {"a": "SELECT 4", "b": "SELECT 5"}}, (1, 10)),
 }
-EMPTY = dict.fromkeys(JUDGED, (0, 0)) | {
-    "row_count": (0, 1),
-    "freshness": (None, 0),
-    "reconciliation": (1, 10),
-}
+EMPTY = dict.fromkeys(JUDGED, (0, 0)) | {"reconciliation": (1, 10)}
 
 
 @pytest.fixture
@@ -104,7 +99,10 @@ def test_an_hour_without_rows_is_shown_as_skipped_and_warns_that_its_log_is_empt
     quality = pipeline.load(*DAY).xcoms["run_quality_checks", "quality"]
     assert quality["failed"] == 0
     assert quality["skipped"] > quality["passed"] > 0
-    assert [sentence.split()[0] for sentence in quality["sentences"]] == ["staging/events.logs_hold_events"]
+    assert [sentence.split()[0] for sentence in quality["sentences"]] == [
+        "staging/events.logs_hold_events",
+        "staging/events.logs_are_fresh",
+    ]
 
 
 def test_thresholds_absolute_and_in_percent_are_kept_with_the_results(pipeline):
@@ -218,6 +216,115 @@ def test_a_song_without_a_title_or_an_artists_name_is_named(pipeline, blank):
     assert result(pipeline, "artists.artists_have_a_name") == (
         "failed", 1, 3, "artist AR1 has no name in song SO2"
     )  # fmt: skip
+
+
+def plays(day, hours, per_hour=1):
+    """So many plays of each hour, the first at five minutes past."""
+    return [
+        event(f"2018-{day} {hour:02}:{5 + number // 60:02}:{number % 60:02}", itemInSession=number)
+        for hour in hours
+        for number in range(per_hour)
+    ]
+
+
+def loaded_hour(pipeline, day, hour):
+    """The results of the checks of a run of one hour: name to status and detail."""
+    start = datetime.fromisoformat(f"2018-{day} {hour:02}:00")
+    pipeline.load(f"{start:%F %R}", f"{start + HOUR:%F %R}")
+    rows = pipeline.query(
+        "SELECT check_name, status, detail FROM sparkify.quality_results "
+        f"WHERE table_name = 'staging/events' AND window_start = '{start}' AND window_end = '{start + HOUR}'"
+    )
+    return {name: (status, detail or "") for name, status, detail in rows}
+
+
+@pytest.fixture
+def eight_days(pipeline):
+    """Plays in each hour from 06:00 on of eight days, all published."""
+    events = [one for day in range(1, 9) for one in plays(f"11-{day:02}", range(6, 24))]
+    pipeline.put_events(*events)
+    pipeline.load("2018-11-01 00:00", "2018-11-09 00:00")
+    return pipeline
+
+
+def test_a_file_that_stopped_warns_from_the_hour_on_that_is_too_silent(pipeline):
+    pipeline.put_events(*[one for day in range(1, 9) for one in plays(f"11-{day:02}", range(24))])
+    pipeline.load("2018-11-01 00:00", "2018-11-09 00:00")
+    pipeline.put_events(*plays("11-09", [0]))
+    checks = loaded_hour(pipeline, "11-09", 0)
+    assert (checks["logs_hold_events"][0], checks["logs_are_fresh"][0]) == ("passed", "passed")
+    checks = loaded_hour(pipeline, "11-09", 1)
+    for name in ("logs_hold_events", "logs_are_fresh"):
+        status, detail = checks[name]
+        assert status == "warned"
+        assert "the last event is of 2018-11-09 00:05:00 UTC, 1 whole hour(s) without events" in detail
+        assert "up to 0 in a row were usual in the 28 days before" in detail
+        assert "log file log_data/2018/11/2018-11-09-events.json was last written at 20" in detail
+
+
+def test_a_silence_that_is_usual_does_not_warn_and_a_longer_one_does(eight_days):
+    eight_days.put_events(*plays("11-09", [7]))
+    for hour in range(6):
+        checks = loaded_hour(eight_days, "11-09", hour)
+        status, detail = checks["logs_hold_events"]
+        assert (status, checks["logs_are_fresh"][0]) == ("skipped", "passed")
+        assert "the last events are of the hour 2018-11-08 23:00 UTC" in detail
+        assert "up to 6 in a row were usual" in detail
+    checks = loaded_hour(eight_days, "11-09", 6)
+    assert (checks["logs_hold_events"][0], checks["logs_are_fresh"][0]) == ("warned", "warned")
+    checks = loaded_hour(eight_days, "11-09", 7)
+    assert (checks["logs_hold_events"][0], checks["logs_are_fresh"][0]) == ("passed", "passed")
+
+
+def test_silence_after_hours_that_are_not_published_is_not_known(eight_days):
+    eight_days.put_events(*plays("11-10", [9]))
+    checks = loaded_hour(eight_days, "11-10", 4)
+    for name in ("logs_hold_events", "logs_are_fresh"):
+        status, detail = checks[name]
+        assert status == "skipped"
+        assert "since when there are no events is unknown" in detail
+    checks = loaded_hour(eight_days, "11-10", 8)
+    assert checks["logs_are_fresh"][0] == "warned"
+    assert loaded_hour(eight_days, "11-10", 9)["logs_are_fresh"][0] == "passed"
+
+
+@pytest.mark.parametrize(("last", "expected"), [(20, "passed"), (12, "warned")])
+def test_a_long_window_tells_itself_what_silence_is_usual(pipeline, last, expected):
+    days = {day: range(6, 24) for day in range(1, 9)} | {9: range(6, last)}
+    pipeline.put_events(*[one for day, hours in days.items() for one in plays(f"11-{day:02}", hours)])
+    pipeline.load("2018-11-01 00:00", "2018-11-10 00:00")
+    [[status]] = pipeline.query(
+        "SELECT status FROM sparkify.quality_results WHERE check_name = 'logs_are_fresh'"
+    )
+    assert status == expected
+
+
+def test_before_a_week_is_published_three_hours_of_silence_are_usual(pipeline):
+    pipeline.put_events(*plays("11-01", range(3)))
+    pipeline.load("2018-11-01 00:00", "2018-11-01 03:00")
+    statuses = [loaded_hour(pipeline, "11-01", hour)["logs_are_fresh"][0] for hour in range(3, 7)]
+    assert statuses == ["passed", "passed", "passed", "warned"]
+    _, detail = loaded_hour(pipeline, "11-01", 6)["logs_are_fresh"]
+    assert "up to 3 count as usual, because fewer than 7 of the 28 days before are published" in detail
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        ([100, 150], 70, ("passed", "")),
+        ([100, 150], 60, ("warned", "usual are 125 play(s)")),
+        ([60, 100], 10, ("skipped", "fewer than 100 row(s); usual are 80 play(s)")),
+        ([150], 10, ("skipped", "fewer than 100 row(s); 1 hour(s) are published in fewer than 2 of the 4")),
+    ],
+)
+def test_an_hour_is_compared_with_the_same_hours_of_weeks_before(pipeline, before, now, expected):
+    for week, count in enumerate(before, 1):
+        day = datetime(2018, 11, 29) - week * timedelta(days=7)
+        pipeline.put_events(*plays(f"{day:%m-%d}", [10], count))
+        pipeline.load(f"{day:%F} 10:00", f"{day:%F} 11:00")
+    pipeline.put_events(*plays("11-29", [10], now))
+    status, detail = loaded_hour(pipeline, "11-29", 10)["hours_are_as_busy_as_usual"]
+    assert (status, detail[: len(expected[1])]) == expected
 
 
 WINDOW_COLUMNS = "window_start, window_end, status, hours, certified_until"

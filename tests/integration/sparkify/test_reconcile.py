@@ -63,7 +63,7 @@ def test_an_event_that_came_after_its_hour_is_healed_once(pipeline):
 
     [change] = reconcile(pipeline)
     assert change["day"] == "2018-11-01"
-    assert change["files"].endswith("2018-11-01-events.json has changed")
+    assert "2018-11-01-events.json has changed" in change["files"]
     assert (change["songplays_before"], change["songplays_after"]) == (1, 2)
     assert pipeline.tables() == reference.tables([FIRST, LATE, NEXT], [])
     assert reconcile(pipeline) == []
@@ -73,7 +73,7 @@ def test_a_file_that_came_after_its_hours_and_one_that_went_are_changes(pipeline
     pipeline.load("2018-11-01 03:00", "2018-11-01 04:00")
     pipeline.put_events(FIRST)
     [change] = reconcile(pipeline)
-    assert change["files"].endswith("is new")
+    assert "2018-11-01-events.json is new" in change["files"]
     assert change["songplays_after"] == 1
 
     [key] = log_files([FIRST])
@@ -85,6 +85,41 @@ def test_a_file_that_came_after_its_hours_and_one_that_went_are_changes(pipeline
     [change] = reconcile(pipeline)
     assert change["files"].endswith("has changed")
     assert change["songplays_after"] == 0
+
+
+def test_an_hour_that_was_never_loaded_is_loaded_with_its_day(pipeline):
+    """A run by REST and a backfill, and a hole that they leave: the file is the same all the time."""
+    events = [event(f"2018-11-01 {hour:02}:10:00.000", itemInSession=hour) for hour in range(24)]
+    pipeline.put_events(*events)
+    pipeline.load("2018-11-01 00:00", "2018-11-01 05:00")
+    pipeline.load("2018-11-01 06:00", "2018-11-02 00:00")
+    [change] = reconcile(pipeline)
+    assert change == {
+        "day": "2018-11-01",
+        "files": "1 hour(s) were never loaded, the first 05:00 UTC",
+        "songplays_before": 23,
+        "songplays_after": 24,
+    }
+    assert pipeline.tables() == reference.tables(events, [])
+    assert reconcile(pipeline) == []
+
+
+def test_hours_that_were_never_loaded_are_told_beside_a_file_that_changed(pipeline):
+    pipeline.put_events(FIRST)
+    pipeline.load("2018-11-01 03:00", "2018-11-01 04:00")
+    pipeline.put_events(FIRST, LATE)
+    [change] = reconcile(pipeline)
+    assert change["files"].endswith(
+        "-events.json has changed, 23 hour(s) were never loaded, the first 00:00 UTC"
+    )
+
+
+def test_hours_of_today_and_of_days_beyond_the_lookback_wait(pipeline):
+    pipeline.load("2018-11-01 03:00", "2018-11-01 04:00")
+    for now in (datetime(2018, 11, 1, 23, tzinfo=UTC), datetime(2018, 12, 7, 2, 30, tzinfo=UTC)):
+        assert reconcile(pipeline, now=now) == []
+    [change] = reconcile(pipeline, now=datetime(2018, 12, 7, 2, 30, tzinfo=UTC), lookback_days=36)
+    assert change["day"] == "2018-11-01"
 
 
 def test_today_and_what_was_never_published_are_left_alone(pipeline):

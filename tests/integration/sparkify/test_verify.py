@@ -18,8 +18,10 @@ from tests.support.supervisor import supervised
 pytestmark = pytest.mark.integration
 
 
-def run(pipeline, **variables) -> PipelineRun:
-    return PipelineRun(load_dag("sparkify_verify"), variables={**pipeline.variables, **variables})
+def run(pipeline, run_after=datetime(2018, 12, 1, 0, 30, tzinfo=UTC), **variables) -> PipelineRun:
+    return PipelineRun(
+        load_dag("sparkify_verify"), variables={**pipeline.variables, **variables}, run_after=run_after
+    )
 
 
 def fails(pipeline, task_id: str, expected: str, error: type = AirflowFailException, **variables) -> None:
@@ -118,6 +120,46 @@ def test_another_version_of_the_schema_is_told(pipeline, tmp_path, versions, exp
     task = verify.VerifySchemaOperator(task_id="schema", migrations=tmp_path)
     with pytest.raises(AirflowFailException, match=rf"needs {len(code)}\. {expected}"):
         task.execute({})
+
+
+def test_hours_inside_published_days_that_were_never_loaded_are_named(pipeline):
+    pipeline.load("2018-10-01 00:00", "2018-10-01 23:00")
+    pipeline.load("2018-11-29 00:00", "2018-11-29 05:00")
+    pipeline.load("2018-11-29 06:00", "2018-11-30 00:00")
+    fails(
+        pipeline,
+        "tables",
+        r"(?s)^2 hour\(s\) were never loaded \(2018-10-01 23:00, 2018-11-29 05:00; UTC\) of published days\."
+        r'\nRun the DAG sparkify_reconcile with \{"lookback_days": 61\}',
+    )
+    pipeline.load("2018-10-01 23:00", "2018-10-02 00:00")
+    pipeline.load("2018-11-29 05:00", "2018-11-29 06:00")
+    run(pipeline).run_task("tables")
+
+
+def test_lost_rows_and_hours_never_loaded_are_told_together(pipeline):
+    pipeline.put_events(event("2018-11-29 10:00"))
+    pipeline.load("2018-11-29 00:00", "2018-11-29 23:00")
+    pipeline.execute("DELETE FROM sparkify.songplays")
+    fails(
+        pipeline,
+        "tables",
+        r"Tables differ .*\n1 hour\(s\) were never loaded .*\nRun the DAG sparkify_reconcile: .*lookback",
+    )
+
+
+def test_hours_of_today_that_were_never_loaded_are_a_warning(pipeline, caplog):
+    pipeline.load("2018-12-01 00:00", "2018-12-01 03:00")
+    pipeline.load("2018-12-01 05:00", "2018-12-01 06:00")
+    run(pipeline, run_after=datetime(2018, 12, 1, 9, 30, tzinfo=UTC)).run_task("tables")
+    [warning] = [
+        record.getMessage()
+        for record in caplog.records
+        if (record.name, record.levelname) == (verify.__name__, "WARNING")
+    ]
+    assert warning.startswith(
+        "2 hour(s) were never loaded (2018-12-01 03:00, 2018-12-01 04:00; UTC) of today, between"
+    )
 
 
 @pytest.mark.parametrize(

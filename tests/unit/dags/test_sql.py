@@ -8,6 +8,7 @@ import jinja2
 import pytest
 import sqlparse
 
+from sparkify.checks import read_checks
 from sparkify.paths import SQL
 from sparkify.warehouse import split_statements
 from tests import lint_sql
@@ -84,8 +85,10 @@ def rendered_files() -> set[str]:
     """The SQL files that went into the rendered scripts, by name or by import."""
     loader = jinja2.Environment(loader=jinja2.FileSystemLoader(SQL))
     files = {name.partition(" ")[0] for name in rendered_scripts()}
-    for name in [name for name in files if name.endswith(".sql")]:
-        source = (SQL / name).read_text()
+    sources = [(SQL / name).read_text() for name in files if name.endswith(".sql")]
+    for check in [check for path in SQL.rglob("checks.yaml") for check in read_checks(path)]:
+        sources += [check.query, check.explain or ""]
+    for source in sources:
         files |= set(jinja2.meta.find_referenced_templates(loader.parse(source)))
     return files
 

@@ -1,4 +1,4 @@
-"""resolve_window: params, else the data interval, else the last complete hour; and what it refuses."""
+"""resolve_window: which window a run loads, in all ways of triggering, and what it refuses."""
 
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pendulum
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
+from airflow.timetables.interval import CronDataIntervalTimetable
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,9 +21,11 @@ RUN_AFTER = datetime(2018, 11, 15, 14, 37, 5, tzinfo=UTC)
 LAST_HOUR = "the last complete hour before the run, which was requested at 2018-11-15 14:37:05 UTC"
 
 
-def context(params=None, interval=None, run_after=RUN_AFTER):
-    """A task context; like Airflow's, without data interval keys where the run has none."""
+def context(params=None, interval=None, run_after=RUN_AFTER, logical_date=None):
+    """A task context; like Airflow's, without logical date and data interval keys where the run has none."""
     context = {"params": params or {}, "dag_run": SimpleNamespace(run_after=run_after)}
+    if logical_date:
+        context["logical_date"] = logical_date
     if interval:
         context["data_interval_start"], context["data_interval_end"] = interval
     return context
@@ -33,7 +36,7 @@ def pendulum_context(**fields):
     made = context(**fields)
     return {
         **made,
-        **{key: pendulum.instance(made[key]) for key in made if key.startswith("data_interval")},
+        **{key: pendulum.instance(made[key]) for key in made if key.startswith(("data_interval", "logical"))},
         "dag_run": SimpleNamespace(
             dag_id="sparkify", run_id="r", run_after=pendulum.instance(made["dag_run"].run_after)
         ),
@@ -52,7 +55,7 @@ def hour(day, hour):
             hour(15, 13),
             hour(15, 14),
             "the run's data interval",
-            id="scheduled and backfill runs: the data interval",
+            id="the data interval",
         ),
         pytest.param(
             context(
@@ -90,6 +93,120 @@ def hour(day, hour):
 def test_window_of_a_run(given, start, end, reason):
     window = resolve_window(given)
     assert (window.start, window.end, window.reason) == (start, end, reason)
+
+
+#: As Airflow makes them; a run is asked for at RUN_AFTER.
+OF_MORNING = {"window_start": "2018-11-15T03:00:00Z", "window_end": "2018-11-15T08:00:00Z"}
+FIVE = (hour(15, 5), hour(15, 6))
+TIMETABLE = CronDataIntervalTimetable("@hourly", timezone="UTC")
+
+
+def scheduled(logical_date, **fields):
+    """By the scheduler, by a backfill, or cleared: the data interval begins at the logical date."""
+    end = logical_date + timedelta(hours=1)
+    return context(logical_date=logical_date, interval=(logical_date, end), run_after=end, **fields)
+
+
+def by_rest(logical_date, interval=None, **fields):
+    """By REST or the form of the UI, which asks REST (`TriggerDAGRunPostBody.validate_context`); so does
+    `dag.test()`."""
+    return context(logical_date=logical_date, interval=interval or inferred(logical_date), **fields)
+
+
+def by_cli(logical_date, **fields):
+    """By `airflow dags trigger`, or by TriggerDagRunOperator (`airflow.api.common.trigger_dag`)."""
+    return context(logical_date=logical_date, interval=inferred(RUN_AFTER), **fields)
+
+
+def inferred(moment):
+    interval = TIMETABLE.infer_manual_data_interval(run_after=pendulum.instance(moment))
+    return interval.start, interval.end
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "end"),
+    [
+        pytest.param(scheduled(hour(15, 5)), *FIVE, id="schedule, backfill, cleared"),
+        pytest.param(by_rest(hour(15, 5)), *FIVE, id="REST, UI: a whole hour"),
+        pytest.param(by_rest(hour(15, 5), interval=FIVE), *FIVE, id="REST: a whole hour and its interval"),
+        pytest.param(by_cli(hour(15, 5)), *FIVE, id="CLI, TriggerDagRunOperator: a whole hour"),
+        pytest.param(
+            by_rest(pendulum.datetime(2018, 11, 15, 6, tz="Europe/Berlin")), *FIVE, id="REST: another zone"
+        ),
+        pytest.param(by_rest(RUN_AFTER), hour(15, 13), hour(15, 14), id="UI: the form's default, now"),
+        pytest.param(
+            by_cli(RUN_AFTER.replace(microsecond=7)), hour(15, 13), hour(15, 14),
+            id="TriggerDagRunOperator: its default, now",
+        ),
+        pytest.param(
+            by_rest(hour(15, 5).replace(minute=30)), hour(15, 4), hour(15, 5), id="REST: within an hour"
+        ),
+        pytest.param(
+            by_rest(hour(15, 5).replace(minute=30), interval=(hour(14, 0), hour(15, 0))),
+            hour(14, 0), hour(15, 0), id="REST: within an hour, with an interval",
+        ),
+        pytest.param(context(), hour(15, 13), hour(15, 14), id="REST: null; CLI: its default; assets"),
+        pytest.param(context(OF_MORNING), hour(15, 3), hour(15, 8), id="params, no logical date"),
+        pytest.param(by_rest(RUN_AFTER, params=OF_MORNING), hour(15, 3), hour(15, 8), id="params in the UI"),
+        pytest.param(by_rest(hour(15, 3), params=OF_MORNING), hour(15, 3), hour(15, 8), id="params: first"),
+        pytest.param(by_cli(hour(15, 7), params=OF_MORNING), hour(15, 3), hour(15, 8), id="params: last"),
+        pytest.param(
+            scheduled(hour(15, 5), params=OF_MORNING), hour(15, 3), hour(15, 8), id="conf of a backfill"
+        ),
+    ],
+)  # fmt: skip
+def test_a_logical_date_that_is_a_whole_hour_names_it_in_all_ways_of_triggering(given, start, end):
+    window = resolve_window(given)
+    assert (window.start, window.end) == (start, end)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        pytest.param(
+            by_rest(hour(15, 5), interval=(hour(15, 3), hour(15, 4))),
+            r"2018-11-15T05:00:00\+00:00 names the hour \[2018-11-15 05:00, 2018-11-15 06:00\) UTC, "
+            r"but its data interval is \[2018-11-15 03:00, 2018-11-15 04:00\) UTC",
+            id="REST: another interval",
+        ),
+        pytest.param(
+            by_rest(hour(15, 5), interval=(hour(15, 5), hour(15, 8))), "interval is", id="REST: a longer one"
+        ),
+        *(
+            pytest.param(
+                made,
+                r"which is not in the window \[2018-11-15 03:00, 2018-11-15 08:00\) UTC that its params say",
+                id=name,
+            )
+            for name, made in {
+                "params before": by_rest(hour(15, 8), params=OF_MORNING),
+                "params after": by_cli(hour(15, 2), params=OF_MORNING),
+                "conf of a backfill": scheduled(hour(14, 5), params=OF_MORNING),
+            }.items()
+        ),
+    ],
+)  # fmt: skip
+def test_what_contradicts_the_logical_date_is_refused_and_leaves_the_hour_to_others(given, message):
+    with pytest.raises(WindowError, match=message) as caught:
+        resolve_window(given)
+    assert (
+        str(caught.value).splitlines()[-1].startswith("Delete this run, so that the schedule or a backfill")
+    )
+
+
+def test_the_backfill_after_a_run_by_rest_leaves_no_hour_out():
+    """REST takes the hour of 05:00, so Airflow's backfill of 03 to 07 leaves that one out."""
+    runs = [by_rest(hour(15, 5)), *(scheduled(hour(15, n)) for n in (3, 4, 6, 7))]
+    hours = [start for run in runs for start in resolve_window(run).hours()]
+    assert sorted(hours) == [hour(15, n) for n in range(3, 8)]
+
+
+def test_a_run_of_an_hour_that_is_not_over_is_to_be_cleared_later():
+    with pytest.raises(WindowError, match="in the future") as caught:
+        resolve_window(by_rest(this_hour(), run_after=datetime.now(UTC)))
+    remedy = str(caught.value).splitlines()[-1]
+    assert "clear this run once" in remedy
+    assert "because this run has its logical date" in remedy
 
 
 @pytest.mark.parametrize(
@@ -209,11 +326,15 @@ def test_days_that_a_window_touches(start, end, days):
     assert window.days_end_sql == f"{days[-1] + timedelta(days=1)} 00:00:00"
 
 
-@pytest.mark.parametrize("interval", [None, (hour(15, 13), hour(15, 14))])
-def test_airflows_own_types_give_the_same_window_and_names(interval):
-    made = pendulum_context(interval=interval)
+@pytest.mark.parametrize("fields", [
+    {},
+    {"interval": (hour(15, 13), hour(15, 14))},
+    {"interval": (hour(15, 13), hour(15, 14)), "logical_date": hour(15, 13)},
+])  # fmt: skip
+def test_airflows_own_types_give_the_same_window_and_names(fields):
+    made = pendulum_context(**fields)
     window = resolve_window(made)
-    assert window == resolve_window(context(interval=interval))
+    assert window == resolve_window(context(**fields))
     assert type(window.start) is datetime
     assert "_1h_" in Run.from_context(made).suffix
 
