@@ -151,8 +151,8 @@ def test_an_event_that_stands_twice_is_one_play(pipeline):
     pipeline.put_events(event("2018-11-01 10:00"), event("2018-11-01 10:00"))
     run = pipeline.load("2018-11-01 10:00", "2018-11-01 11:00")
     assert len(pipeline.table("songplays")) == 1
-    [sentence] = run.xcoms["run_quality_checks", "quality"]["sentences"]
-    assert "plays_stand_once observed 1 of 2 row(s)" in sentence
+    sentences = run.xcoms["run_quality_checks", "quality"]["sentences"]
+    assert any("plays_stand_once observed 1 of 2 row(s)" in sentence for sentence in sentences)
 
 
 def test_of_plays_with_one_key_songplays_and_users_take_the_same_level(pipeline):
