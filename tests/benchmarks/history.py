@@ -64,23 +64,6 @@ USER = "(h * {per_hour} + i % {per_hour}) % {users}"
 LEVEL = f"CASE WHEN ((h + {{user}} * 37) / {HOURS_OF_A_LEVEL}) % 2 = 0 THEN 'free' ELSE 'paid' END"
 SONG = f"((h * {PLAYS_AN_HOUR} + i) * 7919) % {2 * SONGS}"
 
-CATALOGUE = f"""
-    INSERT INTO staging.song_observations
-    SELECT CONCAT('SO', n), CONCAT('Song ', n), CONCAT('AR', n / {SONGS_AN_ARTIST}), 2000, 200
-    FROM generate_series(0, {SONGS - 1}) AS n;
-    INSERT INTO sparkify.songs SELECT * FROM staging.song_observations;
-    INSERT INTO staging.artist_observations
-    SELECT song_id, artist_id, CONCAT('Artist ', SUBSTR(artist_id, 3)), NULL, NULL, NULL
-    FROM staging.song_observations;
-    INSERT INTO sparkify.artists
-    SELECT DISTINCT artist_id, artist_name, artist_location, artist_latitude, artist_longitude
-    FROM staging.artist_observations;
-    INSERT INTO staging.source_files
-    SELECT
-        'songs', %(bucket)s, CONCAT('song_data/A/B/C/TR', song_id, '.json'), MD5(song_id), 250, NOW(), NOW(),
-        'past', NOW()
-    FROM staging.song_observations;
-"""
 PLAYS = f"""
     INSERT INTO sparkify.songplays (
         start_time, user_id, level, song_id, artist_id, session_id, item_in_session, location, user_agent,
@@ -200,9 +183,9 @@ class Service:
             if i < OTHER_PAGES_AN_HOUR:
                 yield page(ts + 5000, user, **common, itemInSession=1000 + i // USERS_AN_HOUR)
 
-    def new_song(self, number: int) -> dict:
-        """A song that plays are called like and that the catalogue does not hold at first."""
-        number += SONGS
+    @staticmethod
+    def song(number: int) -> dict:
+        """A song that plays are called like; those from `SONGS` on come late."""
         return song(
             f"SO{number}",
             f"AR{number // SONGS_AN_ARTIST}",
@@ -253,8 +236,10 @@ class History:
         self.pipeline = Pipeline(servers.redshift, servers.s3.client(), new_buckets(servers.s3.client()))
         self.dsn = servers.postgres.dsn(servers.redshift.database)
         self.pipeline.create_schema()
-        with psycopg.connect(self.dsn) as connection, psycopg.ClientCursor(connection) as cursor:
-            cursor.execute(CATALOGUE, {"bucket": self.pipeline.bucket})
+        catalogue = map(json.dumps, map(self.service.song, range(SONGS)))
+        self.pipeline.put({"song_data/A/all.json": "\n".join(catalogue).encode()})
+        before = BEGINNING - timedelta(days=1)
+        self.pipeline.load(f"{before:%F %H:%M}", f"{before + timedelta(hours=1):%F %H:%M}")
 
     def fill(self, plays: int) -> None:
         """Publish whole days until there are that many plays, in order of time."""
@@ -286,7 +271,8 @@ class History:
 
     def run_hour(self, songs: int = 0) -> Counter[str]:
         """Load the next hour, with so many new songs; the SQL seconds by statement."""
-        self.pipeline.put_songs(*map(self.service.new_song, range(self.new_songs, self.new_songs + songs)))
+        first = SONGS + self.new_songs
+        self.pipeline.put_songs(*map(self.service.song, range(first, first + songs)))
         self.new_songs += songs
         start = BEGINNING + timedelta(hours=self.hours)
         with sql_seconds() as spent:
