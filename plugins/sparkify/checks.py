@@ -206,9 +206,13 @@ def read_checks(path: Path) -> list[Check]:
 
     :raises ValueError: names the file, the line, the check and what is wrong with it.
     """
+    return list(_read_checks(path, path.read_text(encoding="utf-8")))
+
+
+@cache
+def _read_checks(path: Path, text: str) -> tuple[Check, ...]:
     import yaml
 
-    text = path.read_text(encoding="utf-8")
     # libyaml's loader, which PyYAML's wheels have, is ten times as fast.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
@@ -233,7 +237,7 @@ def read_checks(path: Path) -> list[Check]:
         if name in lines:
             raise ValueError(f"{path}, line {line}: the check of line {lines[name]} is named {name} too")
         lines[name] = line
-    return [_check(table, fields) for fields in declared]
+    return tuple(_check(table, fields) for fields in declared)
 
 
 def _check(table: str, fields: Mapping[str, Any]) -> Check:

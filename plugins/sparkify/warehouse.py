@@ -46,6 +46,8 @@ HOLDERS = "staging/publish_lock_holders.sql"
 ASK_HOLDERS_S = 10
 QUERY_CANCELED = "57014"
 DEADLOCK = "40P01"
+#: A semicolon, and what may hold one that ends nothing: literals, quoted names and comments of SQL.
+LEXEME = re.compile(r"'[^']*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|;", re.DOTALL)
 ROWS_AN_INSERT = 100
 #: How long a reader waits for the connection.
 CONNECT_S = 10
@@ -419,9 +421,11 @@ class Warehouse:
 
 def split_statements(script: str) -> list[str]:
     """The statements of a script, without closing semicolons; a comment stays with the statement below it."""
-    import sqlparse
-
-    statements = sqlparse.split(script, strip_semicolon=True)
+    statements, start = [], 0
+    for lexeme in LEXEME.finditer(f"{script}\n;"):
+        if lexeme[0] == ";":
+            statements.append(script[start : lexeme.start()].strip())
+            start = lexeme.end()
     return [statement for statement in statements if _without_comment_lines(statement)]
 
 

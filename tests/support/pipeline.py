@@ -10,6 +10,7 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,10 @@ DAGS = Path(__file__).resolve().parents[2] / "dags"
 
 def load_dag(dag_id: str):
     """The DAG of that id, from its file in dags/."""
-    for path in sorted(DAGS.glob("*.py")):
+    paths = sorted(
+        DAGS.glob("*.py"), key=lambda path: dag_id not in (path.stem, path.stem.removesuffix("_pipeline"))
+    )
+    for path in paths:
         specification = importlib.util.spec_from_file_location(f"dag_file_{path.stem}", path)
         module = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(module)
@@ -109,6 +113,10 @@ class PipelineRun:
     xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
     airflow: Airflow = field(default_factory=Airflow)
 
+    @cached_property
+    def _defaults(self) -> dict[str, Any]:
+        return self.dag.params.dump()
+
     def context(self, task: Any, try_number: int = 1) -> dict[str, Any]:
         instance = TaskInstance(self, task.task_id, try_number)
         interval = {}
@@ -119,7 +127,7 @@ class PipelineRun:
             "dag": self.dag,
             "task": task,
             "ti": instance,
-            "params": {**self.dag.params.dump(), **self.params},
+            "params": {**self._defaults, **self.params},
             "dag_run": SimpleNamespace(
                 dag_id=self.dag.dag_id, run_id=self.run_id, run_after=self.run_after, conf=dict(self.params)
             ),

@@ -143,7 +143,7 @@ def test_a_prefix_without_the_published_songs_fails_before_they_go(loaded):
     loaded.load(*HOUR)
     before = fingerprint(Warehouse())
     with pytest.raises(
-        AirflowFailException, match=r"published_songs_are_kept observed 20 of 100 row.*song files"
+        AirflowFailException, match=r"published_songs_are_kept observed 20 of 20 row.*song files"
     ):
         loaded.load(*NEXT, sparkify_song_prefix="song_date")
     assert fingerprint(Warehouse()) == before

@@ -36,7 +36,7 @@ def test_a_shorter_file_does_not_take_most_plays_away_unasked(pipeline):
     run = pipeline.new_run(*DAY)
     with pytest.raises(
         AirflowFailException,
-        match=r"published_plays_are_kept observed 49 of 100 row\(s\), error if > 10 %"
+        match=r"published_plays_are_kept observed 49 of 50 row\(s\), error if > 10 %"
         r".*sparkify_max_removed_percent.*hour 2018-11-01 10:00 loses 49 of 50 play",
     ):
         run.run()
@@ -59,7 +59,7 @@ def test_users_who_are_seen_on_other_pages_alone_are_counted_too(pipeline):
     pipeline.put_events(*PLAYS, *pages)
     pipeline.load(*DAY)
     pipeline.put_events(*PLAYS)
-    with pytest.raises(AirflowFailException, match=r"published_users_are_kept observed 29 of 100"):
+    with pytest.raises(AirflowFailException, match=r"published_users_are_kept observed 29 of 31"):
         pipeline.load(*DAY)
     pipeline.put_events(*PLAYS, *pages[1:])
     pipeline.load(*DAY)
