@@ -103,6 +103,14 @@ def test_sql_keeps_the_rules_that_the_parser_does_not_know(name):
     assert {rule for statement in statements for rule in broken_rules(statement)} == set()
 
 
+@pytest.mark.parametrize("name", sorted(rendered_scripts()))
+def test_sql_is_split_as_a_parser_of_sql_splits_it(name):
+    script = rendered_scripts()[name]
+    parsed = [str(one).strip() for one in sqlparse.parse(sqlparse.format(script, strip_comments=True))]
+    split = [sqlparse.format(one, strip_comments=True).strip() for one in split_statements(script)]
+    assert split == [one.removesuffix(";").strip() for one in parsed if one.strip(";")]
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_each_rule_catches_its_violation(rule):
     assert rule in broken_rules(VIOLATIONS[rule])

@@ -82,6 +82,21 @@ def test_a_script_is_split_into_its_statements():
     ]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT 'it''s; ' || \"a;b\"",
+        "SELECT 1 /* ; */",
+        "SELECT 1 -- ; it's",
+        "SELECT '--;', '/*'",
+        "SELECT 2 / 1",
+    ],
+)
+def test_a_semicolon_in_a_literal_a_name_or_a_comment_ends_nothing(statement):
+    assert split_statements(f"{statement}\n;\nSELECT 2;") == [statement, "SELECT 2"]
+    assert split_statements(f"SELECT 2;{statement}") == ["SELECT 2", statement]
+
+
 def test_plain_values_are_quoted():
     assert quote("arn:aws:iam::1:role/a") == "'arn:aws:iam::1:role/a'"
 
