@@ -62,11 +62,11 @@ docker-env: .env ## Create .env for Docker: .env.example with new secrets
 	@echo "Wrote .env, which only you can read. It holds the passwords; keep it out of git."
 
 # The first tests are the longest: conftest.py hands them out in this order, file by file.
-JOBS ?= 2
+JOBS ?= 3
 IN_PROCESSES := -n $(JOBS) --no-loadscope-reorder --durations=10
 
 .PHONY: test
-test: $(STAMP) ## Run every test: unit, integration and end to end; JOBS=2 at once
+test: $(STAMP) ## Run every test: unit, integration and end to end; JOBS=3 at once
 	$(RUN) -m pytest $(IN_PROCESSES)
 
 .PHONY: test-unit

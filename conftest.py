@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
+#: The files in tests/e2e that one process runs, while another runs the others.
+FIRST_STACKS = ("test_backfill.py", "test_first_day.py")
+
 pytest_plugins = ["local_redshift.pytest_plugin"]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Several processes share the tests by file; all that need Airflow's own processes go to one."""
+    """Several processes share the tests by file; those that need Airflow's own processes, by two groups of files.
+
+    These wait more than they compute: two stacks beside the other tests fill two cores, more would be slow.
+    """
     from xdist.scheduler import LoadScopeScheduling
     from xdist.workermanage import NodeManager
 
@@ -20,6 +26,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "e2e" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+            file = nodeid.partition("::")[0]
+            if not file.startswith("tests/e2e/"):
+                return file
+            return "e2e, first" if file.endswith(FIRST_STACKS) else "e2e, second"
 
     return ByFile(config, log)

@@ -15,10 +15,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-
-from tests.support.supervisor import supervised
-
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 
 
@@ -85,12 +81,19 @@ class TaskInstance:
         self.run.xcoms[self.task_id, key] = value
 
     def get_dr_count(self, **asked: Any) -> int:
-        with supervised(self.run):
-            return RuntimeTaskInstance.get_dr_count(**asked)
+        return self._ask("get_dr_count", **asked)
 
     def get_dag(self, dag_id: str) -> Any:
+        return self._ask("get_dag", dag_id)
+
+    def _ask(self, name: str, *arguments: Any, **asked: Any) -> Any:
+        """Airflow's own way to ask; imported here, for Airflow reads its settings when it is imported."""
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        from tests.support.supervisor import supervised
+
         with supervised(self.run):
-            return RuntimeTaskInstance.get_dag(dag_id)
+            return getattr(RuntimeTaskInstance, name)(*arguments, **asked)
 
 
 @dataclass

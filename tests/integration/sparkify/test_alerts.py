@@ -12,7 +12,7 @@ from local_redshift.embedded.ports import free_port
 from sparkify import alerts
 from tests.support.pipeline import PipelineRun, load_dag
 from tests.support.receivers import MailServer, SlackWebhook
-from tests.support.source import event
+from tests.support.source import event, song
 from tests.support.task_runner import lose_worker, run_task
 
 pytestmark = [
@@ -143,7 +143,8 @@ def test_a_check_that_warns_sends_one_message_and_the_run_goes_on(pipeline, mail
 
 
 def test_checks_that_pass_send_nothing(pipeline, slack):
-    run = checked_run(pipeline, event("2018-11-01 10:00"))
+    pipeline.put_songs(song())
+    run = checked_run(pipeline, event("2018-11-01 23:30"))
     assert run_task(run, "run_quality_checks", may_retry=True) == TaskInstanceState.SUCCESS
     assert slack.messages == []
 

@@ -64,6 +64,11 @@ ANSWERS = frozenset(
 )
 
 
+#: Parse, Bind, Describe, Execute and Close: their answers are due at the next Sync or Flush, so they may wait
+#: for it ("Extended Query" of PostgreSQL's message flow), but not more of them than so many.
+HELD, MOST_HELD = (b"P", b"B", b"D", b"E", b"C"), 64
+
+
 class Backend:
     """Relays the client's messages; between them, taken over, it runs statements of the session's own."""
 
@@ -75,6 +80,8 @@ class Backend:
         #: The transaction's status, as in ReadyForQuery.
         self.status = b"I"
         self.expected = Expected()
+        #: What was relayed and not sent yet: one system call, and one awakening of the backend, is enough.
+        self.held: list[bytes] = []
         #: The backend owes nothing for what was relayed.
         self.dry = asyncio.Event()
         self.dry.set()
@@ -98,7 +105,13 @@ class Backend:
             self.expected.sent(kind)
             if self.expected.kinds:
                 self.dry.clear()
-        self.writer.write(protocol.message(kind, body))
+        self.held.append(protocol.message(kind, body))
+        if kind not in HELD or len(self.held) >= MOST_HELD:
+            self._let_go()
+
+    def _let_go(self, more: bytes = b"") -> None:
+        self.writer.write(protocol.joined([*self.held, more]))
+        self.held.clear()
 
     def received(self, kind: bytes) -> None:
         """Of what was relayed, an answer."""
@@ -109,7 +122,7 @@ class Backend:
     async def run_dry(self) -> None:
         """Wait until the backend owes nothing for what was relayed, or skips to the next Sync."""
         if self.expected.kinds:
-            self.writer.write(protocol.FLUSH)
+            self._let_go(protocol.FLUSH)
             await self.writer.drain()
             await self.dry.wait()
 
