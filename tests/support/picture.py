@@ -52,7 +52,7 @@ def token(settings: Settings) -> str:
 
 
 def photograph(settings: Settings, program: str) -> bytes:
-    """The answers of the page's first topic as PNG."""
+    """The head of the page and the answers of its first topic as PNG."""
     with tempfile.TemporaryDirectory() as folder, Browser(program, Path(folder) / "chromium") as browser:
         browser.show_as(WIDTH, "light")
         browser.open(settings.ui_url + ADDRESS, {"_token": token(settings)})
@@ -60,7 +60,6 @@ def photograph(settings: Settings, program: str) -> bytes:
 
         def take(height: int) -> bytes:
             browser.show_as(WIDTH, "light", height)
-            browser.evaluate(f"{ANSWERS}.closest('main').scrollIntoView()")
             return base64.b64decode(browser.command("Page.captureScreenshot")["data"])
 
         return fitting(take)
