@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.ownership import SERVERLESS_TAG_LIST
 from tests.support.pipeline import PipelineRun, load_dag
-from tests.support.serverless import ENDPOINT
+from tests.support.serverless import ACCOUNT, ENDPOINT
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("copy_role")]
 
@@ -102,9 +102,8 @@ def test_what_somebody_else_made_is_neither_used_nor_deleted(local_serverless, s
             made.run_task(task)
         said = f"{resource.capitalize()} sparkify is not this project's, so nothing was changed"
         assert said in str(raised.value)
-        assert (
-            f"tag-resource --resource-arn arn:aws:redshift-serverless:us-west-2:123456789012:{resource}/"
-            in str(raised.value)
+        assert f"aws redshift-serverless tag-resource --resource-arn {ACCOUNT}:{resource}/" in str(
+            raised.value
         )
     assert changes(local_serverless) == []
 
