@@ -287,8 +287,8 @@ EVERY_PURPOSE = "'COPY', 'UNLOAD', 'EXTERNAL FUNCTION', 'CREATE MODEL'"
             "grant_assumerole(ARRAY['default'], ARRAY['iamr:worker'], ARRAY['COPY'])",
         ),
         (
-            f"GRANT ASSUMEROLE ON '{COPY_ROLE}', default TO GROUP g, ROLE r FOR CREATE MODEL, COPY",
-            f"grant_assumerole(ARRAY['{COPY_ROLE}', 'default'], ARRAY['g', 'r'], ARRAY['CREATE MODEL', 'COPY'])",
+            f"GRANT ASSUMEROLE ON '{COPY_ROLE}', default TO GROUP g, ROLE r FOR CREATE MODEL",
+            f"grant_assumerole(ARRAY['{COPY_ROLE}', 'default'], ARRAY['g', 'r'], ARRAY['CREATE MODEL'])",
         ),
     ],
 )

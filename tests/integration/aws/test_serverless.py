@@ -100,11 +100,9 @@ def test_what_somebody_else_made_is_neither_used_nor_deleted(local_serverless, s
         made = PipelineRun(load_dag(dag_id), {"confirm_delete": "sparkify"})
         with pytest.raises(AirflowFailException) as raised:
             made.run_task(task)
-        said = f"{resource.capitalize()} sparkify is not this project's, so nothing was changed"
-        assert said in str(raised.value)
-        assert f"aws redshift-serverless tag-resource --resource-arn {ACCOUNT}:{resource}/" in str(
-            raised.value
-        )
+        said = str(raised.value)
+        assert f"{resource.capitalize()} sparkify is not this project's, so nothing was changed" in said
+        assert f"aws redshift-serverless tag-resource --resource-arn {ACCOUNT}:{resource}/" in said
     assert changes(local_serverless) == []
 
 
