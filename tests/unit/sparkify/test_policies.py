@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from fnmatch import fnmatchcase
 
 import pytest
 
@@ -50,6 +49,8 @@ def problems(statement: dict) -> list[str]:
             found.append("iam:PassRole to any service")
         if action == "iam:PassRole" and any("*" in resource for resource in resources):
             found.append("iam:PassRole of any role")
+        if action == "redshift-serverless:GetCredentials" and equals != TAG_KEYS:
+            found.append("passwords for workgroups of others")
         if DELETES.fullmatch(action) and action != "s3:DeleteObject":
             if equals not in (TAG_KEYS, OWNED_BY_REDSHIFT):
                 found.append(f"{action} without tags")
@@ -83,6 +84,7 @@ def test_no_policy_changes_iam_or_deletes_what_is_not_the_projects(path):
             "Resource": "arn:aws:iam::1:role/*",
             "Condition": {"StringEquals": {"iam:PassedToService": "redshift.amazonaws.com"}},
         },
+        {"Action": "redshift-serverless:GetCredentials", "Resource": "arn:aws:redshift-serverless:r:1:*"},
         {"Action": "redshift-serverless:DeleteNamespace", "Resource": "arn:aws:redshift-serverless:r:1:*"},
         {"Action": "secretsmanager:DeleteSecret", "Resource": "arn:aws:secretsmanager:r:1:secret:redshift!*"},
         {
@@ -101,7 +103,7 @@ def test_a_statement_that_does_is_found(statement):
 def test_what_workers_create_must_carry_the_tags(path):
     for statement in statements(path):
         for action in as_list(statement["Action"]):
-            if fnmatchcase(action, "redshift*:Create[!D]*") and "Snapshot" not in action:
+            if re.fullmatch(r"redshift(-serverless)?:(Create(?!ClusterSnapshot)|Tag)\w+", action):
                 asked = {f"aws:RequestTag/{key}": value for key, value in TAGS.items()}
                 assert statement["Condition"]["StringEquals"] == asked
                 assert statement["Condition"]["ForAllValues:StringEquals"] == {"aws:TagKeys": [*TAGS]}
