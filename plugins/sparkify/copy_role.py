@@ -93,6 +93,12 @@ def faults(role: Role, buckets: Sequence[str]) -> list[str]:
     return found + [f"no policy allows {what}" for what in _missing(role.policies.values(), buckets)]
 
 
+def keys_of(role: Role) -> list[str]:
+    """What the role may decrypt with."""
+    granted = _granted(role.policies.values())
+    return sorted({where for action, where in granted if action == "kms:decrypt"})
+
+
 def _beyond(document: Document, buckets: Sequence[str]) -> Iterator[str]:
     """What a policy allows that COPY does not need."""
     for statement in _allowing(document):
@@ -107,19 +113,24 @@ def _beyond(document: Document, buckets: Sequence[str]) -> Iterator[str]:
 
 
 def _missing(documents: Iterable[Document], buckets: Sequence[str]) -> Iterator[str]:
-    granted = [
-        (action.lower(), resource)
-        for document in documents
-        for statement in _allowing(document)
-        for action in _list(statement.get("Action", []))
-        for resource in _list(statement.get("Resource", []))
-    ]
+    granted = _granted(documents)
     for bucket in dict.fromkeys(buckets):
         place = rf"arn:aws[a-z-]*:s3:::{re.escape(bucket)}"
         for actions, pattern in ((BUCKET_ACTIONS, place), (OBJECT_ACTIONS, f"{place}/.*")):
             for lower, action in actions.items():
                 if not any(one == lower and re.fullmatch(pattern, where) for one, where in granted):
                     yield f"{action} on s3://{bucket}"
+
+
+def _granted(documents: Iterable[Document]) -> list[tuple[str, str]]:
+    """Each action, in lower case, and each resource that statements allow together."""
+    return [
+        (action.lower(), resource)
+        for document in documents
+        for statement in _allowing(document)
+        for action in _list(statement.get("Action", []))
+        for resource in _list(statement.get("Resource", []))
+    ]
 
 
 def _is_read(action: str, resource: str, buckets: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from sparkify.copy_role import conditions, faults, keys_of, read_role, trusted
 from sparkify.ownership import TAG_OPTIONS, refuse_foreign
 
 log = logging.getLogger(__name__)
@@ -70,8 +71,6 @@ class CheckCopyRoleOperator(AwsOperator):
         self.work_bucket = work_bucket
 
     def execute(self, context: Mapping[str, Any]) -> str:
-        from sparkify.copy_role import conditions, faults, read_role, trusted
-
         try:
             role = read_role(self.client, self.role_name)
         except self.client.exceptions.NoSuchEntityException:
@@ -96,8 +95,10 @@ class CheckCopyRoleOperator(AwsOperator):
             )
         log.info("Role %s can be assumed by %s", role.arn, " and ".join(trusted(role.trust)))
         log.info("Conditions of its trust policy: %s", conditions(role.trust) or "none")
-        log.info("Its policies (%s) allow it to read s3://%s and s3://%s, and nothing else",
-                 ", ".join(role.policies), self.s3_bucket, self.work_bucket)  # fmt: skip
+        reads = [f"read s3://{self.s3_bucket}", f"read s3://{self.work_bucket}"]
+        reads += [f"decrypt with {key}" for key in keys_of(role)]
+        log.info("Its policies (%s) allow nothing but to %s. Those of buckets and keys were not looked at",
+                 ", ".join(role.policies), ", ".join(reads))  # fmt: skip
         return role.arn
 
 

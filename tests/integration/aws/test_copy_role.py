@@ -71,7 +71,10 @@ def test_the_guides_commands_make_a_role_that_is_accepted(aws, copy_role, caplog
         assert check(dag_id=dag_id) == copy_role
         assert state(aws, "sparkify-copy") == before
         assert "can be assumed by Service redshift.amazonaws.com and Service redshift-s" in caplog.text
-        assert "(inline policy sparkify-copy) allow it to read s3://lake and s3://spark" in caplog.text
+        assert (
+            "(inline policy sparkify-copy) allow nothing but to read s3://lake, read s3://spark"
+            in caplog.text
+        )
 
 
 def test_a_role_without_a_path_is_accepted_once_it_has_the_tags(aws, make_role):

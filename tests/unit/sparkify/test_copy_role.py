@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from sparkify.copy_role import Role, conditions, faults
+from sparkify.copy_role import Role, conditions, faults, keys_of
 
 pytestmark = pytest.mark.unit
 
@@ -112,6 +112,13 @@ def test_what_copy_needs_must_be_allowed():
         "no policy allows s3:ListBucket on s3://lake",
         "no policy allows s3:GetObject on s3://lake",
     ]
+
+
+def test_the_keys_that_it_decrypts_with_are_told():
+    key = "arn:aws:kms:us-west-2:123456789012:key/1234abcd"
+    policies = {"attached policy a": {"Statement": allow(["kms:Decrypt", "s3:GetObject"], [key])}}
+    assert keys_of(dataclasses.replace(ROLE, policies=policies)) == [key]
+    assert keys_of(ROLE) == []
 
 
 def test_the_conditions_of_the_trust_are_told():
