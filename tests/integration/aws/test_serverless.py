@@ -95,11 +95,10 @@ def changes(local) -> list[str]:
 def test_what_somebody_else_made_is_neither_used_nor_deleted(local_serverless, somebody_else, resource, tags):
     settings = {"namespaceName": "payroll"} if resource == "workgroup" else {}
     somebody_else(resource, **settings, tags=tags)
-    for dag_id in ("sparkify_serverless_create", "sparkify_serverless_delete"):
-        task = f"{dag_id.rpartition('_')[2]}_{resource}"
-        made = PipelineRun(load_dag(dag_id), {"confirm_delete": "sparkify"})
+    for action, params in (("create", {}), ("delete", {"confirm_delete": "sparkify"})):
+        asked = PipelineRun(load_dag(f"sparkify_serverless_{action}"), params)
         with pytest.raises(AirflowFailException) as raised:
-            made.run_task(task)
+            asked.run_task(f"{action}_{resource}")
         said = str(raised.value)
         assert f"{resource.capitalize()} sparkify is not this project's, so nothing was changed" in said
         assert f"aws redshift-serverless tag-resource --resource-arn {ACCOUNT}:{resource}/" in said
