@@ -1,18 +1,21 @@
 """
 # sparkify_cluster_create: a Redshift cluster for the pipeline
 
-Creates the IAM role with which COPY reads the two buckets, and a cluster with that role as its default. The
-cluster is encrypted, and not reachable from the internet unless you ask for it. The DAG waits until the
-cluster is available, then reports its address. What already exists is left as it is, and the log says so;
-only the role is updated to the policies of this version.
+Checks the IAM role with which COPY reads the two buckets, and creates a cluster with that role as its
+default. An administrator makes the role once (docs/aws.md, "The role of COPY"). The cluster is encrypted, and
+not reachable from the internet unless you ask for it. The DAG waits until the cluster is available, then
+reports what it is and its address.
+
+A cluster that exists is left as it is, and the log says so. One that is not this project's (it lacks the tags
+`project=sparkify` and `managed-by=sparkify-airflow`), or not as open as you ask for, fails `plan`.
 
 The master user, the password and the database are login, password and schema of the Airflow connection
 `redshift_default`: create it first, without a host. The password has 8 to 64 characters, with an upper-case
 letter, a lower-case letter and a digit.
 
-**When it fails.** The error is AWS's own: most often a missing permission (include/aws/cluster-policy.json
-lists them) or a quota. Fix that and run the DAG again. Redshift may not know a new role for some seconds: the
-retries cover that.
+**When it fails.** `check_copy_role` and `plan` say what is wrong with what is there, and what to do. Other
+errors are AWS's own: most often a missing permission (include/aws/cluster-policy.json lists them) or a quota.
+Fix that and run the DAG again. Redshift may not know a new role for some seconds: the retries cover that.
 """
 
 from datetime import datetime, timedelta
@@ -21,7 +24,8 @@ from airflow.providers.amazon.aws.operators.redshift_cluster import RedshiftCrea
 from airflow.providers.amazon.aws.sensors.redshift_cluster import RedshiftClusterSensor
 from airflow.sdk import DAG, Param, TriggerRule
 
-from sparkify.operators.cluster import EnsureCopyRoleOperator, PlanClusterOperator, ReportClusterOperator
+from sparkify.operators.cluster import CheckCopyRoleOperator, PlanClusterOperator, ReportClusterOperator
+from sparkify.ownership import TAG_LIST
 from sparkify.settings import BUCKET, FILTERS, WORK, cluster_param, network_params, role_param, task_defaults
 
 CLUSTER = "{{ params.cluster_identifier }}"
@@ -63,8 +67,8 @@ with DAG(
     user_defined_filters=FILTERS,
     doc_md=__doc__,
 ) as dag:
-    ensure_copy_role = EnsureCopyRoleOperator(
-        task_id="ensure_copy_role",
+    check_copy_role = CheckCopyRoleOperator(
+        task_id="check_copy_role",
         role_name="{{ params.role_name }}",
         s3_bucket=BUCKET,
         work_bucket=WORK["work_bucket"],
@@ -74,7 +78,7 @@ with DAG(
         action="create",
         arguments={
             "node_type": "{{ params.node_type }}",
-            "default_iam_role_arn": ensure_copy_role.output,
+            "default_iam_role_arn": check_copy_role.output,
         },
     )
     create = RedshiftCreateClusterOperator.partial(
@@ -84,6 +88,7 @@ with DAG(
         master_user_password="{{ conn.redshift_default.password }}",
         db_name="{{ conn.redshift_default.schema or 'dev' }}",
         encrypted=True,
+        tags=TAG_LIST,
     ).expand_kwargs(plan.output)
     wait = RedshiftClusterSensor(
         task_id="wait",
@@ -95,6 +100,8 @@ with DAG(
         # Also where there was nothing to create.
         trigger_rule=TriggerRule.NONE_FAILED,
     )
-    report = ReportClusterOperator(task_id="report", cluster_identifier=CLUSTER)
+    report = ReportClusterOperator(
+        task_id="report", cluster_identifier=CLUSTER, role_arn=check_copy_role.output
+    )
 
     plan >> create >> wait >> report

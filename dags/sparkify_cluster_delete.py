@@ -3,10 +3,12 @@
 
 Deletes the cluster, by default with a final snapshot, and waits until it is gone. Enter the cluster's
 identifier as `confirm_delete`. If the cluster is already gone, the run succeeds and the log says so. The IAM
-role of COPY stays.
+role of COPY stays. A cluster that is not this project's is not deleted (docs/aws.md, "What is this
+project's").
 
 **When it fails.** The DAG waits for a busy cluster. If the final snapshot cannot be taken, the
-cluster stays as it is: read AWS's error, and run the DAG again.
+cluster stays as it is: read AWS's error, and run the DAG again. The workers need
+include/aws/deletion-policy.json.
 """
 
 from datetime import datetime, timedelta

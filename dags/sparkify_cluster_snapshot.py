@@ -2,8 +2,8 @@
 # sparkify_cluster_snapshot: a manual snapshot of the cluster
 
 Takes a snapshot and waits until it is complete. It is kept until somebody deletes it; Redshift deletes its
-automatic snapshots after one day. If a snapshot of that name already exists, it stays as it is, and the log
-says so.
+automatic snapshots after one day. If the cluster already has a snapshot of that name, it stays as it is, and
+the log says so. Cluster and snapshot must be this project's (docs/aws.md, "What is this project's").
 
 **When it fails.** The log of `plan` shows the state of the cluster: it must be available.
 """
@@ -14,6 +14,7 @@ from airflow.providers.amazon.aws.operators.redshift_cluster import RedshiftCrea
 from airflow.sdk import DAG, Param
 
 from sparkify.operators.cluster import PlanClusterOperator
+from sparkify.ownership import TAG_LIST
 from sparkify.settings import cluster_param, task_defaults
 
 with DAG(
@@ -47,6 +48,7 @@ with DAG(
     snapshot = RedshiftCreateClusterSnapshotOperator.partial(
         task_id="snapshot",
         map_index_template="{{ task.snapshot_identifier }}",
+        tags=TAG_LIST,
         deferrable=True,
         poll_interval=30,
         max_attempt=120,

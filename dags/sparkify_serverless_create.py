@@ -1,22 +1,27 @@
 """
 # sparkify_serverless_create: Redshift Serverless for the pipeline
 
-Creates the IAM role with which COPY reads the two buckets, a namespace with that role as its default, and a
-workgroup. Namespace and workgroup both get the name `name`. They are encrypted, and not reachable from the
-internet unless you ask for it. The DAG waits until they are available, then reports the address. What already
-exists is left as it is, and the log says so.
+Checks the IAM role with which COPY reads the two buckets, and creates a namespace with that role as its
+default, and a workgroup. An administrator makes the role once (docs/aws.md, "The role of COPY"). Both get the
+name `name`. They are encrypted, and not reachable from the internet unless you ask for it. The DAG waits
+until they are available, then reports what they are and the address.
+
+What exists is left as it is, and the log says so. What is not this project's (it lacks the tags
+`project=sparkify` and `managed-by=sparkify-airflow`), or not as open as you ask for, fails the task that
+would create it.
 
 AWS generates the administrator's password and keeps it in Secrets Manager. Serverless pauses by itself.
 
-**When it fails.** The error is AWS's own: most often a missing permission (include/aws/cluster-policy.json
-lists them), too few subnets or a quota. Fix that and run the DAG again.
+**When it fails.** `check_copy_role` and the tasks that create say what is wrong with what is there, and what
+to do. Other errors are AWS's own: most often a missing permission (include/aws/cluster-policy.json lists
+them), too few subnets or a quota. Fix that and run the DAG again.
 """
 
 from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
-from sparkify.operators.cluster import EnsureCopyRoleOperator
+from sparkify.operators.cluster import CheckCopyRoleOperator
 from sparkify.operators.serverless import CreateServerlessOperator, ServerlessSensor
 from sparkify.settings import (
     BUCKET,
@@ -70,8 +75,8 @@ with DAG(
     user_defined_filters=FILTERS,
     doc_md=__doc__,
 ) as dag:
-    ensure_copy_role = EnsureCopyRoleOperator(
-        task_id="ensure_copy_role",
+    check_copy_role = CheckCopyRoleOperator(
+        task_id="check_copy_role",
         role_name="{{ params.role_name }}",
         s3_bucket=BUCKET,
         work_bucket=WORK["work_bucket"],
@@ -83,8 +88,8 @@ with DAG(
         settings={
             "dbName": "{{ params.database }}",
             "manageAdminPassword": True,
-            "iamRoles": [ensure_copy_role.output],
-            "defaultIamRoleArn": ensure_copy_role.output,
+            "iamRoles": [check_copy_role.output],
+            "defaultIamRoleArn": check_copy_role.output,
         },
     )
     wait_namespace = ServerlessSensor(task_id="wait_namespace", resource="namespace", name=NAME)

@@ -3,9 +3,10 @@
 
 Deletes the workgroup, then the namespace, by default with a final snapshot, and waits until both are gone.
 Enter the name as `confirm_delete`. If they are already gone, the run succeeds and the log says so. The IAM
-role of COPY stays.
+role of COPY stays. What is not this project's is not deleted (docs/aws.md, "What is this project's").
 
-**When it fails.** The error is AWS's own. Fix what it names and run the DAG again.
+**When it fails.** The error is AWS's own. Fix what it names and run the DAG again. The workers need
+include/aws/deletion-policy.json.
 """
 
 from datetime import datetime, timedelta

@@ -5,7 +5,6 @@ from pathlib import Path
 INCLUDE = Path(__file__).resolve().parents[2] / "include"
 SQL = INCLUDE / "sql"
 MIGRATIONS = SQL / "migrations"
-POLICIES = INCLUDE / "aws"
 JSONPATHS = INCLUDE / "jsonpaths"
 #: What makes the schemas, in order: each folder's `create.sql`.
 #: A tuple: Airflow puts the text of a file in the place of its path in lists that operators are given.

@@ -307,7 +307,7 @@ def role_param() -> dict[str, Param]:
             type="string",
             pattern=r"^[\w+=,.@-]{1,64}$",
             title="Role of COPY",
-            description="IAM role to create or update: it can read the two buckets and nothing else.",
+            description="Name of the IAM role that an administrator made for COPY; the run checks it.",
         )
     }
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+ACCOUNT = "arn:aws:redshift-serverless:us-west-2:123456789012"
 ENDPOINT = {"address": "sparkify.123456789012.us-west-2.redshift-serverless.amazonaws.com", "port": 5439}
 
 
@@ -32,6 +33,8 @@ class LocalServerless:
         self.requests.append((action, arguments))
         if action == "GetCredentials":
             return {"dbUser": "IAM:etl", "dbPassword": "temporary-password", "expiration": 4102444800}
+        if action == "ListTagsForResource":
+            return {"tags": self._tags(arguments["resourceArn"])}
         for kind, found in self.resources.items():
             key = kind.lower()
             if not action.endswith(kind):
@@ -40,20 +43,39 @@ class LocalServerless:
             if action.startswith("Create"):
                 if name in found:
                     raise Refusal("ConflictException")
-                found[name] = {f"{key}Name": name, "status": "CREATING", "next": "AVAILABLE"}
+                found[name] = self._made(kind, name, arguments)
             elif name not in found:
                 raise Refusal("ResourceNotFoundException")
             if action.startswith("Delete"):
                 if kind == "Namespace" and self.resources["Workgroup"]:
                     raise Refusal("ConflictException")
                 found[name] |= {"status": "DELETING", "next": ""}
-            shown = {k: v for k, v in found[name].items() if k != "next"}
+            shown = {k: v for k, v in found[name].items() if k not in ("next", "tags")}
             if kind == "Workgroup" and shown["status"] == "AVAILABLE":
                 shown["endpoint"] = ENDPOINT
             if action.startswith("Get"):
                 self._advance(found, name)
             return {key: shown}
         raise Refusal("ValidationException")
+
+    def _made(self, kind: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        made = {
+            **arguments,
+            f"{kind.lower()}Arn": f"{ACCOUNT}:{kind.lower()}/{name}-id",
+            "status": "CREATING",
+            "next": "AVAILABLE",
+        }
+        if kind == "Namespace":
+            roles = arguments.get("iamRoles", [])
+            made["iamRoles"] = [f"IamRole(applyStatus=in-sync, iamRoleArn={role})" for role in roles]
+        return made
+
+    def _tags(self, arn: str) -> list[dict[str, str]]:
+        for kind, found in self.resources.items():
+            for resource in found.values():
+                if resource[f"{kind.lower()}Arn"] == arn:
+                    return list(resource.get("tags", []))
+        raise Refusal("ResourceNotFoundException")
 
     def _advance(self, found: dict[str, dict[str, Any]], name: str) -> None:
         following = found[name]["next"]

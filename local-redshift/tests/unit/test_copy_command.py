@@ -87,6 +87,19 @@ def test_forms_of_authorization(authorization, credentials):
 
 
 @pytest.mark.parametrize(
+    ("authorization", "role"),
+    [
+        ("IAM_ROLE default", "default"),
+        (f"IAM_ROLE '{ARN}'", ARN),
+        (f"IAM_ROLE '{ARN},{ARN}2'", f"{ARN},{ARN}2"),
+        (f"CREDENTIALS 'aws_iam_role={ARN}'", ARN),
+    ],
+)
+def test_the_role_is_the_one_that_is_named(authorization, role):
+    assert parsed(f"COPY t FROM '{SOURCE}' {authorization} JSON 'auto'").iam_role == role
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("COPY T", command()),

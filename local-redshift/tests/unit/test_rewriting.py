@@ -267,6 +267,35 @@ def test_identifiers_keep_their_case_once_the_session_says_so():
     assert planned('SELECT "firstName"', **vars(settings)).sql == 'SELECT "firstname"'
 
 
+COPY_ROLE = "arn:aws:iam::123456789012:role/load"
+EVERY_PURPOSE = "'COPY', 'UNLOAD', 'EXTERNAL FUNCTION', 'CREATE MODEL'"
+
+
+@pytest.mark.parametrize(
+    ("redshift", "postgres"),
+    [
+        (
+            "REVOKE ASSUMEROLE ON ALL FROM PUBLIC FOR ALL",
+            f"revoke_assumerole(ARRAY['ALL'], ARRAY['public'], ARRAY[{EVERY_PURPOSE}])",
+        ),
+        (
+            f"grant assumerole on '{COPY_ROLE}' to ETL for copy",
+            f"grant_assumerole(ARRAY['{COPY_ROLE}'], ARRAY['etl'], ARRAY['COPY'])",
+        ),
+        (
+            'GRANT ASSUMEROLE ON default TO "IAMR:worker" FOR COPY',
+            "grant_assumerole(ARRAY['default'], ARRAY['iamr:worker'], ARRAY['COPY'])",
+        ),
+        (
+            f"GRANT ASSUMEROLE ON '{COPY_ROLE}', default TO GROUP g, ROLE r FOR CREATE MODEL",
+            f"grant_assumerole(ARRAY['{COPY_ROLE}', 'default'], ARRAY['g', 'r'], ARRAY['CREATE MODEL'])",
+        ),
+    ],
+)
+def test_assumerole_is_kept_by_the_catalog(redshift, postgres):
+    assert planned(redshift).sql == f"CALL redshift.{postgres}"
+
+
 NOT_SUPPORTED = [
     ("INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", "ON CONFLICT"),
     ("INSERT INTO t VALUES (1) RETURNING a", "RETURNING"),
@@ -379,6 +408,12 @@ REFUSED = [
     ("MERGE INTO t USING (SELECT 1) u ON t.a = u.a WHEN MATCHED THEN DELETE", "42601", f'{NEAR}"("'),
     ("MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DELETE", "42601", f'{NEAR}"WHEN"'),
     ("MERGE INTO t USING u ON t.a = u.a WHEN MATCHED AND u.a > 1 THEN DELETE", "42601", f'{NEAR}"AND"'),
+    ("GRANT ASSUMEROLE ON ALL FROM u FOR COPY", "42601", f'{NEAR}"FROM"'),
+    ("GRANT ASSUMEROLE ON role TO u FOR COPY", "42601", f'{NEAR}"role"'),
+    ("GRANT ASSUMEROLE ON ALL TO u", "42601", "syntax error at end of input"),
+    ("GRANT ASSUMEROLE ON ALL TO u FOR SELECT", "42601", f'{NEAR}"SELECT"'),
+    ("GRANT ASSUMEROLE ON ALL TO u FOR COPY WITH GRANT OPTION", "42601", f'{NEAR}"WITH"'),
+    ("GRANT ASSUMEROLE ON 'load' TO u FOR COPY", "XX000", "Invalid IAM role 'load'"),
     ("SELECT 'open", "42601", 'unterminated quoted string at or near "\'open"'),
     ('SELECT "open', "42601", 'unterminated quoted identifier at or near ""open"'),
 ]

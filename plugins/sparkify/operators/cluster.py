@@ -1,25 +1,23 @@
-"""What the cluster DAGs need beside the Amazon provider's operators: COPY's role, and what is left to do."""
+"""What the cluster DAGs need beside the provider's operators: what is there, and what is left to do."""
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from string import Template
 from typing import Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from sparkify.paths import POLICIES
+from sparkify.copy_role import conditions, faults, keys_of, read_role, trusted
+from sparkify.ownership import TAG_OPTIONS, refuse_foreign
 
 log = logging.getLogger(__name__)
 
-POLICY_NAME = "sparkify-copy"
-#: What goes into a policy's JSON: names of buckets and the like ("Bucket naming rules", "IAM identifiers").
-PLAIN_NAME = re.compile(r"[\w.+=,@-]{1,64}")
+#: The guide's path of the role, and that of a role without one.
+ROLE_PATHS = ("/sparkify/", "/")
+GUIDE = 'docs/aws.md, "The role of COPY"'
 
 AVAILABLE, PAUSED, GOING = "available", "paused", ("deleting", "final-snapshot")
 #: Action to: the states in which it is called for, and those in which waiting for `target` is enough.
@@ -52,13 +50,15 @@ class AwsOperator(BaseOperator):
         return AwsBaseHook(aws_conn_id=self.aws_conn_id, client_type=self.client_type).conn
 
 
-class EnsureCopyRoleOperator(AwsOperator):
-    """Make the role that COPY reads S3 with, or bring it to the policies of include/aws.
+class CheckCopyRoleOperator(AwsOperator):
+    """Check that the role that COPY reads S3 with is the project's, and what it can do. It changes nothing.
 
     :param role_name: the IAM role's name.
     :param s3_bucket: bucket of the source files.
     :param work_bucket: bucket of the COPY manifests.
     :returns: (XCom) the role's ARN.
+    :raises AirflowFailException: where there is no such role, where it is not the project's, and where it may
+        do more than COPY needs, or less.
     """
 
     client_type = "iam"
@@ -71,23 +71,35 @@ class EnsureCopyRoleOperator(AwsOperator):
         self.work_bucket = work_bucket
 
     def execute(self, context: Mapping[str, Any]) -> str:
-        trust = policy("copy-role-trust")
-        reads = policy("copy-role-policy", bucket=self.s3_bucket, work_bucket=self.work_bucket)
         try:
-            role = self.client.create_role(
-                RoleName=self.role_name,
-                AssumeRolePolicyDocument=trust,
-                Description="COPY of the Sparkify pipeline uses it to read S3",
-            )["Role"]
-            log.info("Created role %s", role["Arn"])
-        except self.client.exceptions.EntityAlreadyExistsException:
-            self.client.update_assume_role_policy(RoleName=self.role_name, PolicyDocument=trust)
-            role = self.client.get_role(RoleName=self.role_name)["Role"]
-            log.info("Role %s already exists", role["Arn"])
-        self.client.put_role_policy(RoleName=self.role_name, PolicyName=POLICY_NAME, PolicyDocument=reads)
-        log.info("It can read s3://%s and s3://%s, and nothing else", self.s3_bucket, self.work_bucket)
-        arn: str = role["Arn"]
-        return arn
+            role = read_role(self.client, self.role_name)
+        except self.client.exceptions.NoSuchEntityException:
+            raise AirflowFailException(
+                f"There is no IAM role {self.role_name}, or one of its policies has just been removed.\n"
+                f"Make the role of COPY as an administrator ({GUIDE}), or correct role_name."
+            ) from None
+        refuse_foreign(
+            f"IAM role {role.arn}",
+            role.tags,
+            f"Enter another role_name. If only COPY uses this role, tag it: aws iam tag-role "
+            f"--role-name {role.name} --tags {TAG_OPTIONS}",
+        )
+        found = faults(role, [self.s3_bucket, self.work_bucket])
+        if role.path not in ROLE_PATHS:
+            found.insert(0, f"its path is {role.path}, and not one of {', '.join(ROLE_PATHS)}")
+        if found:
+            raise AirflowFailException(
+                f"IAM role {role.arn} is not one that only COPY of this project can use, so nothing was "
+                f"changed: {'; '.join(found)}.\n"
+                f"Correct its trust policy and its policies, as in {GUIDE}, or enter another role_name."
+            )
+        log.info("Role %s can be assumed by %s", role.arn, " and ".join(trusted(role.trust)))
+        log.info("Conditions of its trust policy: %s", conditions(role.trust) or "none")
+        reads = [f"read s3://{self.s3_bucket}", f"read s3://{self.work_bucket}"]
+        reads += [f"decrypt with {key}" for key in keys_of(role)]
+        log.info("Its policies (%s) allow nothing but to %s. Those of buckets and keys were not looked at",
+                 ", ".join(role.policies), ", ".join(reads))  # fmt: skip
+        return role.arn
 
 
 class PlanClusterOperator(AwsOperator):
@@ -98,7 +110,8 @@ class PlanClusterOperator(AwsOperator):
         run's param of that name.
     :returns: (XCom) the arguments of the action's operator in a list of one, or an empty list where nothing
         is to be done; under the key `target`, the state that the cluster is then to be waited for in.
-    :raises AirflowFailException: where the state rules the action out.
+    :raises AirflowFailException: where the state rules the action out, where cluster or snapshot are not the
+        project's, and where what is there already is not what was asked for.
     :raises AirflowException: where the state will pass: a retry may find it gone.
     """
 
@@ -113,8 +126,11 @@ class PlanClusterOperator(AwsOperator):
     def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
         params = context["params"]
         cluster = params["cluster_identifier"]
-        status = self._status(cluster)
+        found = self._find(cluster)
+        status = found["ClusterStatus"] if found else None
         log.info("Cluster %s: %s", cluster, status or "missing")
+        if found:
+            self._refuse_another(found, params)
         if self.action == "snapshot":
             needed = self._snapshot_is_needed(cluster, status)
         elif self.action == "delete":
@@ -126,13 +142,18 @@ class PlanClusterOperator(AwsOperator):
             return []
         return [{"cluster_identifier": cluster, **self.arguments, **self._typed(params)}]
 
-    def _status(self, cluster: str) -> str | None:
+    def _find(self, cluster: str) -> dict[str, Any] | None:
         try:
             [found] = self.client.describe_clusters(ClusterIdentifier=cluster)["Clusters"]
         except self.client.exceptions.ClusterNotFoundFault:
             return None
-        status: str = found["ClusterStatus"]
-        return status
+        return dict(found)
+
+    def _refuse_another(self, found: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+        """Refuse a cluster that is not the project's, or not the one that the run would create."""
+        refuse_foreign_cluster(self.client, found)
+        if self.action == "create":
+            refuse_differences(found, params, self.arguments["default_iam_role_arn"])
 
     def _change_is_needed(self, cluster: str, status: str | None) -> tuple[bool, str]:
         """Whether to act, and the state to wait for."""
@@ -153,9 +174,19 @@ class PlanClusterOperator(AwsOperator):
             raise self._ruled_out(cluster, status)
         name = self.arguments["snapshot_identifier"]
         try:
-            self.client.describe_cluster_snapshots(SnapshotIdentifier=name)
+            [found] = self.client.describe_cluster_snapshots(SnapshotIdentifier=name)["Snapshots"]
         except self.client.exceptions.ClusterSnapshotNotFoundFault:
             return True
+        refuse_foreign(
+            f"Snapshot {name} of cluster {found['ClusterIdentifier']}",
+            tags_of(found),
+            "Enter another snapshot_identifier.",
+        )
+        if found["ClusterIdentifier"] != cluster:
+            raise AirflowFailException(
+                f"Snapshot {name} is one of cluster {found['ClusterIdentifier']}, not of {cluster}; nothing "
+                f"was changed.\nEnter another snapshot_identifier."
+            )
         log.info("Nothing to do: snapshot %s already exists", name)
         return False
 
@@ -206,43 +237,91 @@ class PlanClusterOperator(AwsOperator):
 
 
 class ReportClusterOperator(AwsOperator):
-    """Say where the cluster is, for the Airflow connection.
+    """Say what the cluster is, as AWS describes it, and where it is, for the Airflow connection.
 
     :param cluster_identifier: the cluster.
-    :returns: (XCom) host, port, database, status, default_role.
+    :param role_arn: the role of COPY.
+    :returns: (XCom) host, port, database, status, default_role, encrypted, publicly_accessible, roles,
+        security_groups, subnet_group.
+    :raises AirflowFailException: where it is not what the run's params ask for.
     """
 
     client_type = "redshift"
-    template_fields: Sequence[str] = (*AwsOperator.template_fields, "cluster_identifier")
+    template_fields: Sequence[str] = (*AwsOperator.template_fields, "cluster_identifier", "role_arn")
 
-    def __init__(self, *, cluster_identifier: str, **kwargs: Any) -> None:
+    def __init__(self, *, cluster_identifier: str, role_arn: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.cluster_identifier = cluster_identifier
+        self.role_arn = role_arn
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         [cluster] = self.client.describe_clusters(ClusterIdentifier=self.cluster_identifier)["Clusters"]
+        refuse_foreign_cluster(self.client, cluster)
+        refuse_differences(cluster, context["params"], self.role_arn)
         found = {
             "host": cluster.get("Endpoint", {}).get("Address"),
             "port": cluster.get("Endpoint", {}).get("Port"),
             "database": cluster["DBName"],
             "status": cluster["ClusterStatus"],
             "default_role": cluster.get("DefaultIamRoleArn"),
+            "encrypted": cluster["Encrypted"],
+            "publicly_accessible": cluster["PubliclyAccessible"],
+            "roles": roles_of(cluster),
+            "security_groups": security_groups_of(cluster),
+            "subnet_group": cluster.get("ClusterSubnetGroupName"),
         }
         log.info("Cluster %s: %s", self.cluster_identifier, ", ".join(f"{k} {v}" for k, v in found.items()))
+        for role in sorted({*found["roles"]} - {self.role_arn}):
+            log.warning("Role %s is attached too: this project has not checked what it allows", role)
         log.info("Enter host, port and database in the Airflow connection redshift_default, then run the DAG "
                  "sparkify_verify")  # fmt: skip
         return found
 
 
-def policy(name: str, **names: str) -> str:
-    """A policy of include/aws with its placeholders filled in, as JSON.
+def refuse_foreign_cluster(client: Any, cluster: Mapping[str, Any]) -> None:
+    """Refuse a cluster without the project's tags."""
+    name, meta = cluster["ClusterIdentifier"], client.meta
+    refuse_foreign(
+        f"Cluster {name}",
+        tags_of(cluster),
+        f"Enter another cluster_identifier. If this installation made the cluster, tag it: "
+        f"aws redshift create-tags --resource-name "
+        f"arn:{meta.partition}:redshift:{meta.region_name}:$ACCOUNT:cluster:{name} --tags {TAG_OPTIONS}",
+    )
 
-    :raises ValueError: for a name that could be more than a name to IAM.
+
+def refuse_differences(cluster: Mapping[str, Any], params: Mapping[str, Any], role_arn: str) -> None:
+    """Refuse a cluster that is open where the run asks for one that is closed, or the other way round.
+
+    Its size is not compared: a cluster may have been resized.
     """
-    for placeholder, value in names.items():
-        if not PLAIN_NAME.fullmatch(value):
-            raise ValueError(
-                f"{value!r} cannot be the {placeholder} of an IAM policy: it is not a plain name. Correct "
-                f"the Airflow Variable or param it comes from."
-            )
-    return json.dumps(json.loads(Template((POLICIES / f"{name}.json").read_text()).substitute(names)))
+    groups = params["security_group_ids"]
+    compared = {
+        "encrypted": (cluster["Encrypted"], True),
+        "publicly accessible": (cluster["PubliclyAccessible"], params["publicly_accessible"]),
+        f"role {role_arn} attached": (role_arn in roles_of(cluster), True),
+        "security groups": (security_groups_of(cluster), sorted(groups) or security_groups_of(cluster)),
+        "subnet group": (
+            cluster.get("ClusterSubnetGroupName"),
+            params["subnet_group"] or cluster.get("ClusterSubnetGroupName"),
+        ),
+    }
+    wrong = [f"{what}: {is_} instead of {asked}" for what, (is_, asked) in compared.items() if is_ != asked]
+    if wrong:
+        raise AirflowFailException(
+            f"Cluster {cluster['ClusterIdentifier']} exists, but is not what was asked for: "
+            f"{'; '.join(wrong)}. Nothing was changed.\n"
+            f"Change the cluster in AWS, or trigger this DAG again with params that describe it."
+        )
+
+
+def tags_of(described: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}
+
+
+def roles_of(cluster: Mapping[str, Any]) -> list[str]:
+    return sorted(role["IamRoleArn"] for role in cluster.get("IamRoles", []))
+
+
+def security_groups_of(cluster: Mapping[str, Any]) -> list[str]:
+    return sorted(group["VpcSecurityGroupId"] for group in cluster.get("VpcSecurityGroups", []))

@@ -11,20 +11,32 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from sparkify.operators.cluster import AwsOperator
+from sparkify.ownership import SERVERLESS_TAG_LIST, TAGS, refuse_foreign
 
 log = logging.getLogger(__name__)
 
 CLIENT = "redshift-serverless"
 AVAILABLE = "AVAILABLE"
+#: What says how open a namespace or workgroup is, and which role it has: never left as it is found.
+COMPARED = {
+    "namespace": ("defaultIamRoleArn",),
+    "workgroup": ("namespaceName", "publiclyAccessible", "subnetIds", "securityGroupIds"),
+}
+#: What the log says of one that is available.
+SHOWN = {
+    "namespace": ("defaultIamRoleArn", "iamRoles", "kmsKeyId", "adminPasswordSecretArn"),
+    "workgroup": ("namespaceName", "publiclyAccessible", "subnetIds", "securityGroupIds"),
+}
 
 
 class CreateServerlessOperator(AwsOperator):
-    """Make a namespace or a workgroup; what exists already stays as it is.
+    """Make a namespace or a workgroup, with the project's tags; the project's own stays as it is.
 
     :param resource: `namespace` or `workgroup`.
     :param name: its name.
     :param settings: what the API's Create call takes beside the name; empty values are left out.
     :returns: (XCom) its status.
+    :raises AirflowFailException: where one of that name is not the project's, or not what `settings` say.
     """
 
     client_type = CLIENT
@@ -37,15 +49,31 @@ class CreateServerlessOperator(AwsOperator):
         self.settings = settings
 
     def execute(self, context: Mapping[str, Any]) -> str:
+        settings = {key: value for key, value in self.settings.items() if value not in (None, [], "")}
         found = find(self.client, self.resource, self.name)
         if found:
+            refuse_foreign_resource(self.client, self.resource, found)
+            self._refuse_differences(found, settings)
             log.info("Nothing to create: %s %s is %s", self.resource, self.name, found["status"])
             return str(found["status"])
-        settings = {key: value for key, value in self.settings.items() if value not in (None, [], "")}
         create = getattr(self.client, f"create_{self.resource}")
-        made = create(**{f"{self.resource}Name": self.name}, **settings)[self.resource]
+        name = {f"{self.resource}Name": self.name}
+        made = create(**name, **settings, tags=SERVERLESS_TAG_LIST)[self.resource]
         log.info("Created %s %s: %s", self.resource, self.name, made["status"])
         return str(made["status"])
+
+    def _refuse_differences(self, found: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        wrong = [
+            f"{key}: {found.get(key)} instead of {settings[key]}"
+            for key in COMPARED[self.resource]
+            if key in settings and _unordered(found.get(key)) != _unordered(settings[key])
+        ]
+        if wrong:
+            raise AirflowFailException(
+                f"{self.resource.capitalize()} {self.name} exists, but is not what was asked for: "
+                f"{'; '.join(wrong)}. Nothing was changed.\n"
+                f"Change the {self.resource} in AWS, or trigger this DAG again with params that describe it."
+            )
 
 
 class DeleteServerlessOperator(AwsOperator):
@@ -55,7 +83,8 @@ class DeleteServerlessOperator(AwsOperator):
     :param name: its name.
     :param confirmation: must be the name.
     :param settings: what the API's Delete call takes beside the name; empty values are left out.
-    :raises AirflowFailException: without the confirmation; nothing was changed.
+    :raises AirflowFailException: without the confirmation, and where it is not the project's; nothing was
+        changed.
     """
 
     client_type = CLIENT
@@ -87,6 +116,7 @@ class DeleteServerlessOperator(AwsOperator):
             log.info("Nothing to delete: %s %s is %s", self.resource, self.name,
                      found["status"] if found else "missing")  # fmt: skip
             return
+        refuse_foreign_resource(self.client, self.resource, found)
         settings = {key: value for key, value in self.settings.items() if value not in (None, "")}
         getattr(self.client, f"delete_{self.resource}")(**{f"{self.resource}Name": self.name}, **settings)
         log.info("Deleting %s %s", self.resource, self.name)
@@ -130,6 +160,9 @@ class ServerlessSensor(BaseSensorOperator):
             return found is None
         if found is None or status == "DELETING":
             raise AirflowException(f"{self.resource} {self.name} is {status}. Create it again.")
+        if status == AVAILABLE:
+            described = (f"{key} {found.get(key)}" for key in SHOWN[self.resource])
+            log.info("%s %s: %s", self.resource, self.name, ", ".join(described))
         endpoint = found.get("endpoint") or {}
         place = {"host": endpoint.get("address"), "port": endpoint.get("port")} if endpoint else None
         if status == AVAILABLE and place:
@@ -145,3 +178,20 @@ def find(client: Any, resource: str, name: str) -> dict[str, Any] | None:
     except client.exceptions.ResourceNotFoundException:
         return None
     return found
+
+
+def refuse_foreign_resource(client: Any, resource: str, found: Mapping[str, Any]) -> None:
+    """Refuse a namespace or a workgroup without the project's tags."""
+    arn = found[f"{resource}Arn"]
+    listed = client.list_tags_for_resource(resourceArn=arn)["tags"]
+    options = " ".join(f"key={key},value={value}" for key, value in TAGS.items())
+    refuse_foreign(
+        f"{resource.capitalize()} {found[f'{resource}Name']}",
+        {tag["key"]: tag["value"] for tag in listed},
+        f"Enter another name. If this installation made the {resource}, tag it: "
+        f"aws redshift-serverless tag-resource --resource-arn {arn} --tags {options}",
+    )
+
+
+def _unordered(value: Any) -> Any:
+    return sorted(value) if isinstance(value, list) else value

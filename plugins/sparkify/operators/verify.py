@@ -240,8 +240,8 @@ class VerifyCopyOperator(VerifyOperator):
                 f"{error}. COPY was to read {uri} and s3://{self.s3_bucket}/{file.object_key} with IAM_ROLE "
                 f"{self.iam_role}. Check that the role is attached to the cluster or namespace (as its "
                 f"default, where the Airflow Variable sparkify_iam_role is `default`), that it trusts "
-                f"redshift.amazonaws.com, and that its policy is include/aws/copy-role-policy.json for these "
-                f"two buckets."
+                f"redshift.amazonaws.com, that its policy is include/aws/copy-role-policy.json for these two "
+                f"buckets, and that the connection's user may name it (GRANT ASSUMEROLE, docs/aws.md)."
             ) from error
         finally:
             self.lake.delete(self.work_bucket, key)

@@ -8,6 +8,7 @@ import urllib.request
 import boto3
 import pytest
 
+from tests.support.aws_cli import documented, run_command
 from tests.support.once import read_once
 from tests.support.serverless import serverless
 
@@ -52,6 +53,14 @@ def aws(moto_url, monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
     return lambda service: boto3.client(service, endpoint_url=moto_url, region_name="us-west-2")
+
+
+@pytest.fixture
+def copy_role(aws):
+    """The role of COPY, by the commands of docs/aws.md; its ARN."""
+    for arguments in documented("The role of COPY", BUCKET="lake", WORK_BUCKET="sparkify-work"):
+        run_command(aws, arguments)
+    return aws("iam").get_role(RoleName="sparkify-copy")["Role"]["Arn"]
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ import json
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 
-from sparkify.operators.cluster import policy
+from sparkify.ownership import TAG_LIST
 from tests.integration.aws.conftest import PASSWORD
+from tests.support.aws_cli import documented, run_command
 from tests.support.pipeline import PipelineRun, load_dag
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("copy_role")]
 
 
 def execute(task, context):
@@ -67,7 +68,7 @@ def snapshots(aws):
 
 def test_a_cluster_is_encrypted_private_and_has_the_role_of_copy_as_its_default(aws):
     created = run("sparkify_cluster_create")
-    found, arn = cluster(aws), created.xcoms["ensure_copy_role", "return_value"]
+    found, arn = cluster(aws), created.xcoms["check_copy_role", "return_value"]
     assert (found["Encrypted"], found["PubliclyAccessible"], found["ClusterStatus"]) == (
         True,
         False,
@@ -79,14 +80,17 @@ def test_a_cluster_is_encrypted_private_and_has_the_role_of_copy_as_its_default(
     report = created.xcoms["report", "return_value"]
     assert report["host"] == found["Endpoint"]["Address"]
     assert report["status"] == "available"
+    assert (report["encrypted"], report["publicly_accessible"], report["roles"]) == (True, False, [arn])
+    assert found["Tags"] == TAG_LIST
 
 
 def test_the_default_role_and_the_nodes_are_passed_on(aws):
-    run("sparkify_cluster_create", number_of_nodes=2, security_group_ids=["sg-1"], subnet_group="private")
+    group = aws("ec2").create_security_group(GroupName="workers", Description="Airflow's")["GroupId"]
+    run("sparkify_cluster_create", number_of_nodes=2, security_group_ids=[group], subnet_group="private")
     created = PipelineRun(
         load_dag("sparkify_cluster_create"), {"cluster_identifier": "other", "number_of_nodes": 2}
     )
-    created.xcoms["ensure_copy_role", "return_value"] = "arn:aws:iam::123456789012:role/sparkify-copy"
+    created.xcoms["check_copy_role", "return_value"] = "arn:aws:iam::123456789012:role/sparkify-copy"
     [arguments] = created.run_task("plan")
     assert arguments == {
         "cluster_identifier": "other",
@@ -100,24 +104,6 @@ def test_the_default_role_and_the_nodes_are_passed_on(aws):
         "cluster_subnet_group_name": None,
     }
     assert cluster(aws)["NumberOfNodes"] == 2
-
-
-def test_the_role_reads_the_two_buckets_and_nothing_else(aws):
-    for _ in range(2):
-        run("sparkify_cluster_create")
-    iam = aws("iam")
-    trust = iam.get_role(RoleName="sparkify-copy")["Role"]["AssumeRolePolicyDocument"]
-    services = trust["Statement"][0]["Principal"]["Service"]
-    assert services == ["redshift.amazonaws.com", "redshift-serverless.amazonaws.com"]
-    [name] = iam.list_role_policies(RoleName="sparkify-copy")["PolicyNames"]
-    statements = iam.get_role_policy(RoleName="sparkify-copy", PolicyName=name)["PolicyDocument"]["Statement"]
-    assert {action for s in statements for action in [s["Action"]] if isinstance(action, str)} == {
-        "s3:GetObject"
-    }
-    assert {resource for s in statements for resource in s["Resource"]} == {
-        "arn:aws:s3:::lake", "arn:aws:s3:::lake/*",
-        "arn:aws:s3:::sparkify-work", "arn:aws:s3:::sparkify-work/*",
-    }  # fmt: skip
 
 
 def test_what_is_done_already_is_a_success_and_is_said(aws, caplog):
@@ -195,7 +181,8 @@ def test_a_cluster_that_is_not_there_is_named(aws, action):
 
 def test_a_state_that_passes_is_looked_at_again(aws, monkeypatch):
     task, context = PipelineRun(load_dag("sparkify_cluster_pause")).rendered("plan")
-    monkeypatch.setattr(task, "_status", lambda cluster: "modifying")
+    described = {"ClusterIdentifier": "sparkify", "ClusterStatus": "modifying", "Tags": TAG_LIST}
+    monkeypatch.setattr(task, "_find", lambda cluster: described)
     with pytest.raises(AirflowException, match="Run this DAG again later") as raised:
         task.execute(context)
     assert not isinstance(raised.value, AirflowFailException)
@@ -220,7 +207,94 @@ def test_the_password_is_masked_in_the_rendered_fields(aws, monkeypatch, passwor
     assert password not in json.dumps(_serialize_rendered_fields(task))
 
 
-@pytest.mark.parametrize("name", ['lake","arn:aws:s3:::*', "lake/*", "", "a" * 65, "${role}"])
-def test_a_name_cannot_widen_a_policy(name):
-    with pytest.raises(ValueError, match="is not a plain name"):
-        policy("copy-role-policy", bucket=name, work_bucket="work")
+def foreign_cluster(aws, **more):
+    """A cluster of the same name that somebody else made; public and unencrypted unless told otherwise."""
+    open_to_all = {"PubliclyAccessible": True, "Encrypted": False}
+    aws("redshift").create_cluster(
+        ClusterIdentifier="sparkify", NodeType="ra3.large", MasterUsername="boss",
+        MasterUserPassword="Marker-1", **{**open_to_all, **more}
+    )  # fmt: skip
+
+
+RUNS = {
+    "sparkify_cluster_create": {},
+    "sparkify_cluster_pause": {},
+    "sparkify_cluster_resume": {},
+    "sparkify_cluster_snapshot": {"snapshot_identifier": "mine"},
+    "sparkify_cluster_delete": {"confirm_delete": "sparkify"},
+}
+
+
+@pytest.mark.parametrize("dag_id", RUNS)
+def test_a_cluster_of_somebody_else_is_left_alone(aws, dag_id):
+    foreign_cluster(aws, Tags=[{"Key": "project", "Value": "payroll"}])
+    before = cluster(aws)
+    with pytest.raises(AirflowFailException) as raised:
+        run(dag_id, **RUNS[dag_id])
+    assert "Cluster sparkify is not this project's, so nothing was changed" in str(raised.value)
+    assert "Its tags are project=payroll." in str(raised.value)
+    assert (cluster(aws), snapshots(aws)) == (before, [])
+
+
+@pytest.mark.parametrize("dag_id", RUNS)
+def test_a_cluster_without_tags_is_used_once_the_guides_command_has_tagged_it(aws, dag_id, copy_role):
+    foreign_cluster(aws, Encrypted=True, PubliclyAccessible=False, IamRoles=[copy_role])
+    with pytest.raises(AirflowFailException) as raised:
+        run(dag_id, **RUNS[dag_id])
+    _, create_tags = documented("Tag what an earlier version created", AWS_REGION="us-west-2")
+    assert str(raised.value).replace("$ACCOUNT", "123456789012").endswith(f"aws {' '.join(create_tags)}")
+    run_command(aws, create_tags)
+    run(dag_id, **RUNS[dag_id])
+
+
+@pytest.mark.parametrize(
+    ("difference", "message"),
+    [
+        ({"Encrypted": False}, "encrypted: False instead of True"),
+        ({"PubliclyAccessible": True}, "publicly accessible: True instead of False"),
+        ({"IamRoles": []}, "role arn:aws:iam::123456789012:role/sparkify/sparkify-copy attached: False"),
+    ],
+    ids=["unencrypted", "public", "without the role"],
+)
+def test_a_cluster_that_is_not_what_was_asked_for_is_refused(aws, copy_role, difference, message):
+    asked_for = {"Encrypted": True, "PubliclyAccessible": False, "IamRoles": [copy_role], "Tags": TAG_LIST}
+    foreign_cluster(aws, **{**asked_for, **difference})
+    with pytest.raises(AirflowFailException) as raised:
+        run("sparkify_cluster_create")
+    assert message in str(raised.value)
+
+
+def test_a_cluster_in_another_network_is_refused(aws):
+    run("sparkify_cluster_create", subnet_group="private")
+    with pytest.raises(AirflowFailException, match="subnet group: private instead of payroll"):
+        run("sparkify_cluster_create", subnet_group="payroll")
+
+
+def test_the_report_is_of_what_is_there(aws, caplog):
+    created = run("sparkify_cluster_create")
+    aws("redshift").modify_cluster(ClusterIdentifier="sparkify", PubliclyAccessible=True)
+    with pytest.raises(AirflowFailException, match="publicly accessible: True instead of False"):
+        created.run_task("report")
+    other = "arn:aws:iam::123456789012:role/payroll"
+    foreign = {"cluster_identifier": "second", "publicly_accessible": True}
+    copy_role = created.xcoms["check_copy_role", "return_value"]
+    aws("redshift").create_cluster(
+        ClusterIdentifier="second", NodeType="ra3.large", MasterUsername="m", MasterUserPassword="Marker-1",
+        Encrypted=True, PubliclyAccessible=True, IamRoles=[copy_role, other], Tags=TAG_LIST,
+    )  # fmt: skip
+    second = run("sparkify_cluster_create", **foreign)
+    assert second.xcoms["report", "return_value"]["publicly_accessible"] is True
+    assert f"Role {other} is attached too" in caplog.text
+
+
+def test_snapshots_carry_the_tags_and_those_of_others_are_not_taken_for_ones_own(aws):
+    run("sparkify_cluster_create")
+    run("sparkify_cluster_snapshot", snapshot_identifier="mine")
+    run("sparkify_cluster_create", cluster_identifier="other")
+    [mine] = aws("redshift").describe_cluster_snapshots(SnapshotIdentifier="mine")["Snapshots"]
+    assert mine["Tags"] == TAG_LIST
+    with pytest.raises(AirflowFailException, match="Snapshot mine is one of cluster sparkify, not of other"):
+        run("sparkify_cluster_snapshot", cluster_identifier="other", snapshot_identifier="mine")
+    aws("redshift").create_cluster_snapshot(ClusterIdentifier="sparkify", SnapshotIdentifier="theirs")
+    with pytest.raises(AirflowFailException, match="Snapshot theirs of cluster sparkify is not this project"):
+        run("sparkify_cluster_snapshot", snapshot_identifier="theirs")

@@ -385,6 +385,65 @@ BEGIN
     END LOOP;
 END $do$;
 
+-- Privileges ------------------------------------------------------------------------------------------------
+
+-- The user of the stand-in makes users, and no other does: it is Redshift's superuser here.
+CREATE OR REPLACE FUNCTION redshift.is_superuser(username text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_catalog.pg_roles WHERE rolname = username AND (rolsuper OR rolcreaterole)
+    )
+$$;
+
+CREATE OR REPLACE FUNCTION pg_catalog.has_assumerole_privilege(username text, iam_role text, purpose text)
+RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+    SELECT redshift.is_superuser($1) OR EXISTS (
+        SELECT FROM redshift.role_grants AS granted
+        LEFT JOIN pg_roles AS grantee ON grantee.rolname = granted.grantee
+        WHERE granted.iam_role IN ('ALL', $2) AND granted.purpose = upper($3)
+            AND (granted.grantee = 'public' OR pg_has_role($1::name, grantee.oid, 'MEMBER'))
+    )
+$$;
+
+CREATE OR REPLACE FUNCTION pg_catalog.has_assumerole_privilege(iam_role text, purpose text) RETURNS boolean
+LANGUAGE sql STABLE AS $$ SELECT pg_catalog.has_assumerole_privilege(current_user::text, $1, $2) $$;
+
+CREATE OR REPLACE FUNCTION redshift.check_grant(grantees text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    name text;
+BEGIN
+    IF NOT redshift.is_superuser(session_user::text) THEN
+        RAISE EXCEPTION 'must be superuser to grant or revoke ASSUMEROLE' USING ERRCODE = '42501';
+    END IF;
+    FOREACH name IN ARRAY grantees LOOP
+        IF name <> 'public' AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = name) THEN
+            RAISE EXCEPTION 'user or group "%" does not exist', name USING ERRCODE = '42704';
+        END IF;
+    END LOOP;
+END $$;
+
+CREATE OR REPLACE PROCEDURE redshift.grant_assumerole(iam_roles text[], grantees text[], purposes text[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+    PERFORM redshift.check_grant(grantees);
+    INSERT INTO redshift.role_grants
+    SELECT grantee, iam_role, purpose
+    FROM unnest(grantees) AS grantee, unnest(iam_roles) AS iam_role, unnest(purposes) AS purpose
+    ON CONFLICT DO NOTHING;
+END $$;
+
+CREATE OR REPLACE PROCEDURE redshift.revoke_assumerole(iam_roles text[], grantees text[], purposes text[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+    PERFORM redshift.check_grant(grantees);
+    DELETE FROM redshift.role_grants AS granted
+    WHERE granted.grantee = ANY(grantees)
+        AND granted.purpose = ANY(purposes)
+        AND ('ALL' = ANY(iam_roles) OR granted.iam_role = ANY(iam_roles));
+END $$;
+
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA redshift TO PUBLIC;
 
 -- Tables ----------------------------------------------------------------------------------------------------

@@ -49,6 +49,22 @@ CREATE TABLE IF NOT EXISTS redshift.load_files (
     finished timestamp
 );
 
+-- Who may name which IAM roles, and for what ("GRANT", ASSUMEROLE): at first everyone every role. Redshift
+-- keeps it for the cluster, the stand-in for each database.
+DO $do$
+BEGIN
+    IF to_regclass('redshift.role_grants') IS NULL THEN
+        CREATE TABLE redshift.role_grants (
+            grantee text,
+            iam_role text,
+            purpose text,
+            PRIMARY KEY (grantee, iam_role, purpose)
+        );
+        INSERT INTO redshift.role_grants
+        SELECT 'public', 'ALL', unnest(ARRAY['COPY', 'UNLOAD', 'EXTERNAL FUNCTION', 'CREATE MODEL']);
+    END IF;
+END $do$;
+
 -- System tables are read committed on Redshift, whatever the transaction's snapshot: they are read through a
 -- connection of their own.
 CREATE EXTENSION IF NOT EXISTS dblink WITH SCHEMA redshift;

@@ -46,6 +46,7 @@ class Load:
     async def run(self) -> list[str]:
         """What to tell the client. Raises RedshiftError or BackendError; then nothing of the load stays."""
         command, backend = self.command, self.backend
+        await self._refuse_role()
         columns, table_id, was_empty = await self._columns()
         record = await self.journal.begin(
             backend.pid, self.user, command.table_name, table_id, command.source
@@ -82,6 +83,20 @@ class Load:
                 "Check 'stl_load_errors' system table for details."
             )
         return told
+
+    async def _refuse_role(self) -> None:
+        """Refuse a role that the user may not assume ("Usage notes for granting ASSUMEROLE")."""
+        role = self.command.iam_role
+        if self.command.credentials.access_key is not None:
+            return
+        [[may_assume]] = await self.backend.ask(
+            f"SELECT pg_catalog.has_assumerole_privilege({literal(role)}, 'COPY')"
+        )
+        if may_assume != "t":
+            raise RedshiftError(
+                f'User {self.user} does not have ASSUMEROLE permission on IAM role "{role}" for COPY',
+                sqlstate="42501",
+            )
 
     async def _columns(self) -> tuple[list[Column], int, bool]:
         """The columns to load, in order, the table's oid, and whether it never held a row since it was made

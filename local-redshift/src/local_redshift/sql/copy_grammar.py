@@ -83,6 +83,8 @@ class CopyCommand:
     columns: list[str] | None
     source: str
     credentials: Credentials = field(default_factory=Credentials)
+    #: `default`, an ARN or a chain of them: who reads S3 where there are no access keys.
+    iam_role: str = "default"
     region: str | None = None
     #: 'auto', 'auto ignorecase', or the S3 address of a jsonpaths file.
     json: str = "auto"
@@ -282,10 +284,12 @@ def _iam_role(parser: _Parser, command: CopyCommand) -> None:
     role = parser.string(
         "IAM_ROLE", hint="IAM_ROLE takes default (without quotes) or an ARN in single quotes."
     )
-    _check_role(role)
+    check_role(role)
+    command.iam_role = role
 
 
-def _check_role(role: str) -> None:
+def check_role(role: str) -> None:
+    """Raises RedshiftError for what is neither a role's ARN nor a chain of them."""
     arns = role.split(",")
     if not all(arn.startswith("arn:") and ":iam::" in arn and ":role/" in arn for arn in arns):
         raise RedshiftError(
@@ -320,7 +324,8 @@ def _credentials(parser: _Parser, command: CopyCommand) -> None:
     text = parser.string("CREDENTIALS")
     pairs = dict(part.partition("=")[::2] for part in text.split(";"))
     if set(pairs) == {"aws_iam_role"}:
-        _check_role(pairs["aws_iam_role"])
+        check_role(pairs["aws_iam_role"])
+        command.iam_role = pairs["aws_iam_role"]
         return
     if (
         not {"aws_access_key_id", "aws_secret_access_key"}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from local_redshift.errors import RedshiftError, syntax_error, unsupported
+from local_redshift.sql.copy_grammar import check_role
 from local_redshift.sql.edits import Edits
 from local_redshift.sql.names import literal, qualified_name, quoted
 from local_redshift.sql.plan import Plan, SessionSettings
@@ -37,6 +39,12 @@ REDSHIFT_SETTINGS = frozenset(
         "wlm_query_slot_count",
     ]
 )
+
+
+#: What a role may be assumed for, each the words of its name.
+ASSUMED_FOR = (("COPY",), ("UNLOAD",), ("EXTERNAL", "FUNCTION"), ("CREATE", "MODEL"))
+
+Item = TypeVar("Item")
 
 
 def rewrite(edits: Edits, plan: Plan) -> None:
@@ -190,9 +198,78 @@ def _explain(edits: Edits, plan: Plan) -> None:
 
 def _grant(edits: Edits, plan: Plan) -> None:
     """A role is a grantee of its own kind on Redshift, and any role is one to PostgreSQL."""
+    if edits.key(1) == "ASSUMEROLE":
+        _assume_role(edits, plan)
+        return
     for index in range(1, len(edits)):
         if edits.key(index) == "ROLE" and edits.key(index - 1) in ("GRANT", "REVOKE", "TO", "FROM", ","):
             edits.remove(index, index + 1)
+
+
+def _assume_role(edits: Edits, plan: Plan) -> None:
+    """The privilege to name an IAM role, which PostgreSQL has not: the catalog's procedures keep it."""
+    verb, to = ("grant", "TO") if edits.key(0) == "GRANT" else ("revoke", "FROM")
+    roles, index = _listed(edits, _expected(edits, 2, "ON"), _iam_role)
+    grantees, index = _listed(edits, _expected(edits, index, to), _grantee)
+    purposes, index = _listed(edits, _expected(edits, index, "FOR"), _purpose)
+    if index < len(edits):
+        raise syntax_error(edits.tokens[index].text)
+    lists = (roles, grantees, [purpose for some in purposes for purpose in some])
+    arguments = ", ".join(f"ARRAY[{', '.join(map(literal, values))}]" for values in lists)
+    plan.sql = f"CALL redshift.{verb}_assumerole({arguments})"
+
+
+def _expected(edits: Edits, index: int, key: str) -> int:
+    if edits.key(index) != key:
+        raise syntax_error(_text(edits, index))
+    return index + 1
+
+
+def _text(edits: Edits, index: int) -> str:
+    return edits.tokens[index].text if index < len(edits) else ""
+
+
+def _listed(
+    edits: Edits, index: int, read: Callable[[Edits, int], tuple[Item, int]]
+) -> tuple[list[Item], int]:
+    """What stands between commas, and the index after it."""
+    item, index = read(edits, index)
+    items = [item]
+    while edits.key(index) == ",":
+        item, index = read(edits, index + 1)
+        items.append(item)
+    return items, index
+
+
+def _iam_role(edits: Edits, index: int) -> tuple[str, int]:
+    if edits.key(index) == "ALL":
+        return "ALL", index + 1
+    if edits.key(index) == "DEFAULT":
+        return "default", index + 1
+    if index >= len(edits) or edits.tokens[index].kind != "string":
+        raise syntax_error(_text(edits, index), hint="ON takes ARNs in single quotes, default or ALL.")
+    role = edits.tokens[index].value
+    check_role(role)
+    return role, index + 1
+
+
+def _grantee(edits: Edits, index: int) -> tuple[str, int]:
+    if edits.key(index) in ("ROLE", "GROUP"):
+        index += 1
+    if index >= len(edits) or edits.tokens[index].kind not in ("word", "quoted"):
+        raise syntax_error(_text(edits, index))
+    return edits.identifier(index), index + 1
+
+
+def _purpose(edits: Edits, index: int) -> tuple[list[str], int]:
+    if edits.key(index) == "ALL":
+        return [" ".join(words) for words in ASSUMED_FOR], index + 1
+    for words in ASSUMED_FOR:
+        if edits.keys(index, *words):
+            return [" ".join(words)], index + len(words)
+    raise syntax_error(
+        _text(edits, index), hint="FOR takes ALL, COPY, UNLOAD, EXTERNAL FUNCTION or CREATE MODEL."
+    )
 
 
 def _prepare_transaction(edits: Edits, plan: Plan) -> None:
