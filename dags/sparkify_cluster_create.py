@@ -22,7 +22,16 @@ from airflow.providers.amazon.aws.sensors.redshift_cluster import RedshiftCluste
 from airflow.sdk import DAG, Param, TriggerRule
 
 from sparkify.operators.cluster import EnsureCopyRoleOperator, PlanClusterOperator, ReportClusterOperator
-from sparkify.settings import BUCKET, FILTERS, WORK, cluster_param, network_params, role_param, task_defaults
+from sparkify.settings import (
+    BUCKET,
+    FILTERS,
+    WORK,
+    cluster_param,
+    network_params,
+    role_param,
+    task_defaults,
+    whole,
+)
 
 CLUSTER = "{{ params.cluster_identifier }}"
 
@@ -38,7 +47,7 @@ with DAG(
         "node_type": Param(
             "ra3.large",
             type="string",
-            pattern=r"^[a-z0-9]+\.[a-z0-9]+$",
+            pattern=whole(r"[a-z0-9]{1,20}\.[a-z0-9]{1,20}"),
             title="Node type",
             description="ra3.large is the smallest; Amazon's documentation lists the others.",
         ),
@@ -53,6 +62,7 @@ with DAG(
         "subnet_group": Param(
             None,
             type=["null", "string"],
+            pattern=whole(r"[A-Za-z0-9_.-]{1,255}"),
             title="Subnet group",
             description="Cluster subnet group; empty for the default VPC's.",
         ),
@@ -69,22 +79,23 @@ with DAG(
         s3_bucket=BUCKET,
         work_bucket=WORK["work_bucket"],
     )
-    plan = PlanClusterOperator(
-        task_id="plan",
-        action="create",
-        arguments={
-            "node_type": "{{ params.node_type }}",
-            "default_iam_role_arn": ensure_copy_role.output,
-        },
-    )
-    create = RedshiftCreateClusterOperator.partial(
+    plan = PlanClusterOperator(task_id="plan", action="create")
+    create = RedshiftCreateClusterOperator(
         task_id="create",
-        map_index_template="{{ task.cluster_identifier }}",
+        cluster_identifier=CLUSTER,
+        node_type="{{ params.node_type }}",
+        number_of_nodes=dag.param("number_of_nodes"),
+        cluster_type="{{ 'multi-node' if params.number_of_nodes > 1 else 'single-node' }}",
+        publicly_accessible=dag.param("publicly_accessible"),
+        cluster_subnet_group_name=dag.param("subnet_group"),
+        vpc_security_group_ids=dag.param("security_group_ids"),
+        iam_roles=[ensure_copy_role.output],
+        default_iam_role_arn=ensure_copy_role.output,
         master_username="{{ conn.redshift_default.login }}",
         master_user_password="{{ conn.redshift_default.password }}",
         db_name="{{ conn.redshift_default.schema or 'dev' }}",
         encrypted=True,
-    ).expand_kwargs(plan.output)
+    )
     wait = RedshiftClusterSensor(
         task_id="wait",
         cluster_identifier=CLUSTER,
@@ -97,4 +108,4 @@ with DAG(
     )
     report = ReportClusterOperator(task_id="report", cluster_identifier=CLUSTER)
 
-    plan >> create >> wait >> report
+    ensure_copy_role >> plan >> create >> wait >> report

@@ -11,11 +11,16 @@ cluster stays as it is: read AWS's error, and run the DAG again.
 
 from datetime import datetime, timedelta
 
-from airflow.providers.amazon.aws.operators.redshift_cluster import RedshiftDeleteClusterOperator
 from airflow.sdk import DAG
 
 from sparkify.operators.cluster import PlanClusterOperator
+from sparkify.operators.deletion import DeleteClusterOperator
 from sparkify.settings import cluster_param, deletion_params, task_defaults
+
+FINAL_SNAPSHOT = (
+    "{{ params.cluster_identifier ~ dag_run.run_after.strftime('-final-%Y-%m-%d-%H-%M-%S') "
+    "if params.final_snapshot else none }}"
+)
 
 with DAG(
     dag_id="sparkify_cluster_delete",
@@ -25,21 +30,20 @@ with DAG(
     max_active_runs=1,
     default_args=task_defaults(execution_timeout=timedelta(hours=2)),
     params={**cluster_param(), **deletion_params("the cluster's identifier")},
+    # Truth values stay what they are. No secret is rendered here.
+    render_template_as_native_obj=True,
     tags=["sparkify", "redshift", "aws"],
     doc_md=__doc__,
 ) as dag:
-    plan = PlanClusterOperator(
-        task_id="plan",
-        action="delete",
-        arguments={
-            "final_cluster_snapshot_identifier": "{{ params.cluster_identifier }}"
-            "{{ dag_run.run_after.strftime('-final-%Y-%m-%d-%H-%M-%S') }}"
-        },
-    )
-    delete = RedshiftDeleteClusterOperator.partial(
+    plan = PlanClusterOperator(task_id="plan", action="delete")
+    delete = DeleteClusterOperator(
         task_id="delete",
-        map_index_template="{{ task.cluster_identifier }}",
+        cluster_identifier="{{ params.cluster_identifier }}",
+        skip_final_cluster_snapshot="{{ not params.final_snapshot }}",
+        final_cluster_snapshot_identifier=FINAL_SNAPSHOT,
         deferrable=True,
         poll_interval=30,
         max_attempts=120,
-    ).expand_kwargs(plan.output)
+    )
+
+    plan >> delete

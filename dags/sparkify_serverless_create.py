@@ -19,6 +19,7 @@ from airflow.sdk import DAG, Param
 from sparkify.operators.cluster import EnsureCopyRoleOperator
 from sparkify.operators.serverless import CreateServerlessOperator, ServerlessSensor
 from sparkify.settings import (
+    AWS_ID,
     BUCKET,
     FILTERS,
     WORK,
@@ -26,6 +27,7 @@ from sparkify.settings import (
     role_param,
     serverless_param,
     task_defaults,
+    whole,
 )
 
 NAME = "{{ params.name }}"
@@ -42,7 +44,7 @@ with DAG(
         "database": Param(
             "dev",
             type="string",
-            pattern=r"^[a-z_][a-z0-9_]{0,126}$",
+            pattern=whole(r"[a-z_][a-z0-9_]{0,126}"),
             title="Database",
             description="The namespace's first database.",
         ),
@@ -57,7 +59,7 @@ with DAG(
         "subnet_ids": Param(
             [],
             type="array",
-            items={"type": "string"},
+            items={"type": "string", "pattern": whole(f"subnet{AWS_ID}")},
             title="Subnets",
             description="Subnets of the workgroup; empty for those of the default VPC.",
         ),
