@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ReloadOperator(TriggerDagRunOperator):
-    """TriggerDagRunOperator for a run that FindChangedDaysOperator left in XCom: read strictly, never rendered.
+    """TriggerDagRunOperator for a run that another task left in XCom: read strictly, and never rendered.
 
     :param reload: one entry of its XCom.
     :param find_task_id: its task.

@@ -87,7 +87,9 @@ def test_a_pattern_is_one_of_javascript_too(dag_id, name):
     pattern = text_of(schemas(dag_id)[name])["pattern"]
     script = "const [p, ...v] = process.argv.slice(1); console.log(v.map(x => RegExp(p, 'u').test(x)).join())"
     values = [text(name), f"{text(name)}\n", MARKER]
-    done = subprocess.run(["node", "-e", script, pattern, *values], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["node", "-e", script, pattern, *values], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "true,false,false"
 
 
