@@ -142,8 +142,8 @@ class VerifyConnectionsOperator(VerifyOperator):
             return
         if self._user(PAGE) == user:
             raise AirflowFailException(
-                f"Airflow connection {PAGE!r}, which is the page's, has the pipeline's own user {user}, who can "
-                f"write.\nGive it a login that can only read, as docs/configuration.md shows."
+                f"The page's Airflow connection {PAGE!r} has the pipeline's own user {user}, who can write.\n"
+                f"Give it a login that can only read, as docs/configuration.md shows."
             )
 
 

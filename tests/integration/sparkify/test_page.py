@@ -21,9 +21,9 @@ from sparkify.analytics import PATIENCE_S, Period, questions
 from sparkify.report import report
 from sparkify.warehouse import GRACE_S, Deadline, DeadlineError, Warehouse, WarehouseError
 from sparkify.web.app import create_app, csv_file, topic_page
+from sparkify.web.login import CONNECTION_ID, IS_SHARED, page_warehouse
 from sparkify.web.page import TOPICS
 from sparkify.web.pauses import notices
-from sparkify.web.login import CONNECTION_ID, IS_SHARED, page_warehouse
 from sparkify.web.places import PLACES, QUESTIONS_AT_ONCE, Inquiry
 from tests.support.api_server import ApiServer, Readers
 from tests.support.pipeline import PipelineRun, load_dag
@@ -289,9 +289,9 @@ FOOT = "<footer>"
 def rejected(pipeline):
     """A rejected row with its text."""
     pipeline.execute(
-        "INSERT INTO sparkify.rejected_rows (run_id, window_start, window_end, source, file_name, reason, raw_line, "
-        "rejected_at) VALUES ('r', '2018-11-01', '2018-11-02', 'events', 's3://lake/marker-file', 'Marker-reason', "
-        f"'{RAW}', '2018-11-02')"
+        "INSERT INTO sparkify.rejected_rows (run_id, window_start, window_end, source, file_name, reason, "
+        "raw_line, rejected_at) VALUES ('r', '2018-11-01', '2018-11-02', 'events', 's3://lake/marker-file', "
+        f"'Marker-reason', '{RAW}', '2018-11-02')"
     )
     yield pipeline
     pipeline.execute("DELETE FROM sparkify.rejected_rows")
