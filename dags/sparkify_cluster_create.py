@@ -16,6 +16,7 @@ retries cover that.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.redshift_cluster import RedshiftCreateClusterOperator
 from airflow.providers.amazon.aws.sensors.redshift_cluster import RedshiftClusterSensor
@@ -27,6 +28,7 @@ from sparkify.settings import (
     FILTERS,
     WORK,
     cluster_param,
+    entered,
     network_params,
     role_param,
     task_defaults,
@@ -79,18 +81,19 @@ with DAG(
         s3_bucket=BUCKET,
         work_bucket=WORK["work_bucket"],
     )
+    copy_role: Any = ensure_copy_role.output
     plan = PlanClusterOperator(task_id="plan", action="create")
     create = RedshiftCreateClusterOperator(
         task_id="create",
         cluster_identifier=CLUSTER,
         node_type="{{ params.node_type }}",
-        number_of_nodes=dag.param("number_of_nodes"),
+        number_of_nodes=entered(dag, "number_of_nodes"),
         cluster_type="{{ 'multi-node' if params.number_of_nodes > 1 else 'single-node' }}",
-        publicly_accessible=dag.param("publicly_accessible"),
-        cluster_subnet_group_name=dag.param("subnet_group"),
-        vpc_security_group_ids=dag.param("security_group_ids"),
-        iam_roles=[ensure_copy_role.output],
-        default_iam_role_arn=ensure_copy_role.output,
+        publicly_accessible=entered(dag, "publicly_accessible"),
+        cluster_subnet_group_name=entered(dag, "subnet_group"),
+        vpc_security_group_ids=entered(dag, "security_group_ids"),
+        iam_roles=[copy_role],
+        default_iam_role_arn=copy_role,
         master_username="{{ conn.redshift_default.login }}",
         master_user_password="{{ conn.redshift_default.password }}",
         db_name="{{ conn.redshift_default.schema or 'dev' }}",

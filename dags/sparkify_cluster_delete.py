@@ -10,6 +10,7 @@ cluster stays as it is: read AWS's error, and run the DAG again.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG
 
@@ -17,6 +18,8 @@ from sparkify.operators.cluster import PlanClusterOperator
 from sparkify.operators.deletion import DeleteClusterOperator
 from sparkify.settings import cluster_param, deletion_params, task_defaults
 
+#: A truth value, once it is rendered.
+WITHOUT_SNAPSHOT: Any = "{{ not params.final_snapshot }}"
 FINAL_SNAPSHOT = (
     "{{ params.cluster_identifier ~ dag_run.run_after.strftime('-final-%Y-%m-%d-%H-%M-%S') "
     "if params.final_snapshot else none }}"
@@ -39,7 +42,7 @@ with DAG(
     delete = DeleteClusterOperator(
         task_id="delete",
         cluster_identifier="{{ params.cluster_identifier }}",
-        skip_final_cluster_snapshot="{{ not params.final_snapshot }}",
+        skip_final_cluster_snapshot=WITHOUT_SNAPSHOT,
         final_cluster_snapshot_identifier=FINAL_SNAPSHOT,
         deferrable=True,
         poll_interval=30,

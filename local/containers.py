@@ -18,7 +18,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-import redshift_connector
+from redshift_connector.error import InterfaceError
 from rich.console import Console
 
 from local.airflow import RunFailedError
@@ -102,7 +102,7 @@ def _make_page_login(settings: Settings) -> None:
     while True:
         try:
             return ensure_page_login(here)
-        except redshift_connector.InterfaceError as error:
+        except InterfaceError as error:
             if time.monotonic() > end:
                 raise StartupError(f"The login of the page Sparkify could not be made: {error}") from error
             time.sleep(0.2)

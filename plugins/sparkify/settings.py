@@ -13,7 +13,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
 
-from airflow.sdk import Param
+from airflow.sdk import DAG, Param
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify import alerts
@@ -249,6 +249,11 @@ STAGE = {
     "max_rejected_rows": "{{ params.max_rejected_rows }}",
     "max_window_days": variable("sparkify_max_window_days"),
 }
+
+
+def entered(dag: DAG, name: str) -> Any:
+    """A param of the run for a template field, of its own type; it is not rendered."""
+    return dag.param(name)
 
 
 def run_params() -> dict[str, Param]:
