@@ -13,10 +13,11 @@ pytestmark = pytest.mark.integration
 
 DAY = ("2018-11-01 00:00", "2018-11-02 00:00")
 LOADS = [f"load_{table}" for table in ("songs", "artists", "songplays", "users", "time")]
-#: It goes on where a name has ended, and hides what follows.
+#: It ends the statement that a name stands in, the first of include/sql/songs/publish.sql, and goes on.
 SQL = (
-    "; CREATE TABLE public.stolen AS SELECT * FROM sparkify.users; GRANT SELECT ON public.stolen TO PUBLIC; "
-    "COMMIT; SELECT 1 FROM {name}"
+    " AS songs LEFT JOIN {artists} AS artists ON songs.song_id = artists.song_id) AS a; "
+    "CREATE TABLE public.stolen AS SELECT * FROM sparkify.users; GRANT SELECT ON public.stolen TO PUBLIC; COMMIT; "
+    "SELECT 1 FROM (SELECT 1 FROM {songs}"
 )
 
 
@@ -40,12 +41,12 @@ def names_with_sql(run, task_id):
     """What the task has left, once with each of its texts forged, and once with a further name."""
     found = run.xcoms[task_id, "return_value"]
     one = found[0] if isinstance(found, list) else found
-    name = f"staging.songs_candidate__{suffix(run)}"
-    forged = [
-        {**one, field: f"{one[field]}{SQL.format(name=name)}"} for field in one if isinstance(one[field], str)
-    ]
-    forged += [{**one, field: SQL.format(name=name)} for field in one if isinstance(one[field], int)]
-    forged.append({**one, "candidate": f"{name}{SQL.format(name=name)}"})
+    songs, artists = (f"staging.{table}_candidate__{suffix(run)}" for table in ("songs", "artists"))
+    sql = SQL.format(songs=songs, artists=artists)
+    forged = [{**one, "candidate": f"{songs}{sql}"}]
+    for field, value in one.items():
+        kept = value if isinstance(value, str) else ""
+        forged.append({**one, field: f"{kept}{sql}"})
     return [[one, *found[1:]] if isinstance(found, list) else one for one in forged]
 
 

@@ -318,7 +318,7 @@ def page_login(server, redshift):
         "SELECT COUNT(*) FROM staging.source_files",
         "SELECT raw_line FROM sparkify.rejected_rows",
         "DROP TABLE sparkify.users",
-        "GRANT SELECT ON sparkify.users TO PUBLIC",
+        "ALTER TABLE sparkify.users ADD COLUMN mine INTEGER",
     ],
 )
 def test_the_pages_login_can_only_read_what_analysts_can(page_login, statement):
