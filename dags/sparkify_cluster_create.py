@@ -19,6 +19,7 @@ Fix that and run the DAG again. Redshift may not know a new role for some second
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.providers.amazon.aws.operators.redshift_cluster import RedshiftCreateClusterOperator
 from airflow.providers.amazon.aws.sensors.redshift_cluster import RedshiftClusterSensor
@@ -26,7 +27,17 @@ from airflow.sdk import DAG, Param, TriggerRule
 
 from sparkify.operators.cluster import CheckCopyRoleOperator, PlanClusterOperator, ReportClusterOperator
 from sparkify.ownership import TAG_LIST
-from sparkify.settings import BUCKET, FILTERS, WORK, cluster_param, network_params, role_param, task_defaults
+from sparkify.settings import (
+    BUCKET,
+    FILTERS,
+    WORK,
+    cluster_param,
+    entered,
+    network_params,
+    role_param,
+    task_defaults,
+    whole,
+)
 
 CLUSTER = "{{ params.cluster_identifier }}"
 
@@ -42,7 +53,7 @@ with DAG(
         "node_type": Param(
             "ra3.large",
             type="string",
-            pattern=r"^[a-z0-9]+\.[a-z0-9]+$",
+            pattern=whole(r"[a-z0-9]{1,20}\.[a-z0-9]{1,20}"),
             title="Node type",
             description="ra3.large is the smallest; Amazon's documentation lists the others.",
         ),
@@ -57,6 +68,7 @@ with DAG(
         "subnet_group": Param(
             None,
             type=["null", "string"],
+            pattern=whole(r"[A-Za-z0-9_.-]{1,255}"),
             title="Subnet group",
             description="Cluster subnet group; empty for the default VPC's.",
         ),
@@ -73,23 +85,25 @@ with DAG(
         s3_bucket=BUCKET,
         work_bucket=WORK["work_bucket"],
     )
-    plan = PlanClusterOperator(
-        task_id="plan",
-        action="create",
-        arguments={
-            "node_type": "{{ params.node_type }}",
-            "default_iam_role_arn": check_copy_role.output,
-        },
-    )
-    create = RedshiftCreateClusterOperator.partial(
+    copy_role: Any = check_copy_role.output
+    plan = PlanClusterOperator(task_id="plan", action="create")
+    create = RedshiftCreateClusterOperator(
         task_id="create",
-        map_index_template="{{ task.cluster_identifier }}",
+        cluster_identifier=CLUSTER,
+        node_type="{{ params.node_type }}",
+        number_of_nodes=entered(dag, "number_of_nodes"),
+        cluster_type="{{ 'multi-node' if params.number_of_nodes > 1 else 'single-node' }}",
+        publicly_accessible=entered(dag, "publicly_accessible"),
+        cluster_subnet_group_name=entered(dag, "subnet_group"),
+        vpc_security_group_ids=entered(dag, "security_group_ids"),
+        iam_roles=[copy_role],
+        default_iam_role_arn=copy_role,
         master_username="{{ conn.redshift_default.login }}",
         master_user_password="{{ conn.redshift_default.password }}",
         db_name="{{ conn.redshift_default.schema or 'dev' }}",
         encrypted=True,
         tags=TAG_LIST,
-    ).expand_kwargs(plan.output)
+    )
     wait = RedshiftClusterSensor(
         task_id="wait",
         cluster_identifier=CLUSTER,
@@ -104,4 +118,4 @@ with DAG(
         task_id="report", cluster_identifier=CLUSTER, role_arn=check_copy_role.output
     )
 
-    plan >> create >> wait >> report
+    check_copy_role >> plan >> create >> wait >> report

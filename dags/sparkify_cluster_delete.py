@@ -12,12 +12,20 @@ include/aws/deletion-policy.json.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from airflow.providers.amazon.aws.operators.redshift_cluster import RedshiftDeleteClusterOperator
 from airflow.sdk import DAG
 
 from sparkify.operators.cluster import PlanClusterOperator
+from sparkify.operators.deletion import DeleteClusterOperator
 from sparkify.settings import cluster_param, deletion_params, task_defaults
+
+#: A truth value, once it is rendered.
+WITHOUT_SNAPSHOT: Any = "{{ not params.final_snapshot }}"
+FINAL_SNAPSHOT = (
+    "{{ params.cluster_identifier ~ dag_run.run_after.strftime('-final-%Y-%m-%d-%H-%M-%S') "
+    "if params.final_snapshot else none }}"
+)
 
 with DAG(
     dag_id="sparkify_cluster_delete",
@@ -27,21 +35,20 @@ with DAG(
     max_active_runs=1,
     default_args=task_defaults(execution_timeout=timedelta(hours=2)),
     params={**cluster_param(), **deletion_params("the cluster's identifier")},
+    # Truth values stay what they are. No secret is rendered here.
+    render_template_as_native_obj=True,
     tags=["sparkify", "redshift", "aws"],
     doc_md=__doc__,
 ) as dag:
-    plan = PlanClusterOperator(
-        task_id="plan",
-        action="delete",
-        arguments={
-            "final_cluster_snapshot_identifier": "{{ params.cluster_identifier }}"
-            "{{ dag_run.run_after.strftime('-final-%Y-%m-%d-%H-%M-%S') }}"
-        },
-    )
-    delete = RedshiftDeleteClusterOperator.partial(
+    plan = PlanClusterOperator(task_id="plan", action="delete")
+    delete = DeleteClusterOperator(
         task_id="delete",
-        map_index_template="{{ task.cluster_identifier }}",
+        cluster_identifier="{{ params.cluster_identifier }}",
+        skip_final_cluster_snapshot=WITHOUT_SNAPSHOT,
+        final_cluster_snapshot_identifier=FINAL_SNAPSHOT,
         deferrable=True,
         poll_interval=30,
         max_attempts=120,
-    ).expand_kwargs(plan.output)
+    )
+
+    plan >> delete

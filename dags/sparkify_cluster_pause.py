@@ -18,6 +18,8 @@ from airflow.sdk import DAG, TriggerRule
 from sparkify.operators.cluster import PlanClusterOperator
 from sparkify.settings import cluster_param, task_defaults
 
+CLUSTER = "{{ params.cluster_identifier }}"
+
 with DAG(
     dag_id="sparkify_cluster_pause",
     schedule=None,
@@ -30,12 +32,10 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
     plan = PlanClusterOperator(task_id="plan", action="pause")
-    pause = RedshiftPauseClusterOperator.partial(
-        task_id="pause", map_index_template="{{ task.cluster_identifier }}"
-    ).expand_kwargs(plan.output)
+    pause = RedshiftPauseClusterOperator(task_id="pause", cluster_identifier=CLUSTER)
     wait = RedshiftClusterSensor(
         task_id="wait",
-        cluster_identifier="{{ params.cluster_identifier }}",
+        cluster_identifier=CLUSTER,
         target_status="{{ ti.xcom_pull(task_ids='plan', key='target') }}",
         deferrable=True,
         poke_interval=30,

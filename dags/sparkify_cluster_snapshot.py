@@ -15,7 +15,12 @@ from airflow.sdk import DAG, Param
 
 from sparkify.operators.cluster import PlanClusterOperator
 from sparkify.ownership import TAG_LIST
-from sparkify.settings import cluster_param, task_defaults
+from sparkify.settings import cluster_param, task_defaults, whole
+
+SNAPSHOT = (
+    "{{ params.snapshot_identifier or "
+    "params.cluster_identifier ~ dag_run.run_after.strftime('-%Y-%m-%d-%H-%M-%S') }}"
+)
 
 with DAG(
     dag_id="sparkify_cluster_snapshot",
@@ -29,7 +34,7 @@ with DAG(
         "snapshot_identifier": Param(
             "",
             type="string",
-            pattern=r"^([a-zA-Z](?!.*--)[a-zA-Z0-9-]{0,253}[a-zA-Z0-9])?$",
+            pattern=whole(r"([a-zA-Z](?!.*--)[a-zA-Z0-9-]{0,253}[a-zA-Z0-9])?"),
             title="Snapshot",
             description="Name of the snapshot; empty for the cluster's name and the time.",
         ),
@@ -37,19 +42,15 @@ with DAG(
     tags=["sparkify", "redshift", "aws"],
     doc_md=__doc__,
 ) as dag:
-    plan = PlanClusterOperator(
-        task_id="plan",
-        action="snapshot",
-        arguments={
-            "snapshot_identifier": "{{ params.snapshot_identifier or "
-            "params.cluster_identifier ~ dag_run.run_after.strftime('-%Y-%m-%d-%H-%M-%S') }}"
-        },
-    )
-    snapshot = RedshiftCreateClusterSnapshotOperator.partial(
+    plan = PlanClusterOperator(task_id="plan", action="snapshot", snapshot_identifier=SNAPSHOT)
+    snapshot = RedshiftCreateClusterSnapshotOperator(
         task_id="snapshot",
-        map_index_template="{{ task.snapshot_identifier }}",
+        cluster_identifier="{{ params.cluster_identifier }}",
+        snapshot_identifier=SNAPSHOT,
         tags=TAG_LIST,
         deferrable=True,
         poll_interval=30,
         max_attempt=120,
-    ).expand_kwargs(plan.output)
+    )
+
+    plan >> snapshot

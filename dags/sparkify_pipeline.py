@@ -39,7 +39,6 @@ from sparkify.operators import (
 from sparkify.paths import SQL
 from sparkify.settings import BUCKET, DAILY_LOG_KEY, FILTERS, STAGE, WORK, run_params, task_defaults, variable
 
-PLAY_KEY = ["start_time", "user_id", "session_id", "item_in_session"]
 #: A table before those whose publish.sql reads it.
 TABLES = ("songs", "artists", "songplays", "users", "time")
 MODE = "{{ params.dimension_mode }}"
@@ -77,25 +76,22 @@ with DAG(
         s3_prefix=variable("sparkify_song_prefix"),
         **STAGE,
     )
-    load_songplays = LoadFactOperator(task_id="load_songplays", table="songplays", key=PLAY_KEY)
-    load_users = LoadDimensionOperator(
-        task_id="load_users", table="users", key=["user_id", "valid_from"], mode=MODE
-    )
-    load_songs = LoadDimensionOperator(task_id="load_songs", table="songs", key=["song_id"], mode=MODE)
-    load_artists = LoadDimensionOperator(
-        task_id="load_artists", table="artists", key=["artist_id"], mode=MODE
-    )
-    load_time = LoadDimensionOperator(task_id="load_time", table="time", key=["start_time"], mode=MODE)
+    load_songplays = LoadFactOperator(task_id="load_songplays", table="songplays")
+    load_users = LoadDimensionOperator(task_id="load_users", table="users", mode=MODE)
+    load_songs = LoadDimensionOperator(task_id="load_songs", table="songs", mode=MODE)
+    load_artists = LoadDimensionOperator(task_id="load_artists", table="artists", mode=MODE)
+    load_time = LoadDimensionOperator(task_id="load_time", table="time", mode=MODE)
 
     run_quality_checks = DataQualityOperator(
         task_id="run_quality_checks",
         sources=["events", "songs"],
-        load_task_ids=[f"load_{table}" for table in TABLES],
+        tables=TABLES,
         max_removed_percent=variable("sparkify_max_removed_percent"),
     )
     publish = PublishOperator(
         task_id="publish",
-        candidates=run_quality_checks.output,
+        tables=TABLES,
+        checks_task_id="run_quality_checks",
         s3_bucket=BUCKET,
         outlets=[Asset(f"sparkify/{table}") for table in TABLES],
         **WORK,

@@ -22,10 +22,10 @@ fix that, then clear the task. Nothing is lost meanwhile: a day counts as change
 
 from datetime import datetime, timedelta
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
 
 from sparkify.operators import FindChangedDaysOperator, RebuildOperator, ReportChangesOperator
+from sparkify.operators.reload import ReloadOperator
 from sparkify.paths import CREATE_SQL, SQL
 from sparkify.settings import BUCKET, DAILY_LOG_KEY, FILTERS, MOST_DAYS, task_defaults, variable
 
@@ -61,9 +61,10 @@ with DAG(
         daily_key=DAILY_LOG_KEY,
         lookback_days="{{ params.lookback_days }}",
     )
-    reload_days = TriggerDagRunOperator.partial(
+    reload_days = ReloadOperator.partial(
         task_id="reload_days",
-        map_index_template="{{ task.conf.window_start }}",
+        map_index_template="{{ task.reload.conf.window_start }}",
+        find_task_id="find_changed_days",
         trigger_dag_id="sparkify",
         logical_date=None,
         reset_dag_run=True,
@@ -72,7 +73,7 @@ with DAG(
         deferrable=True,
         poke_interval=5,
         max_active_tis_per_dagrun=4,
-    ).expand_kwargs(find_changed_days.output)
+    ).expand(reload=find_changed_days.output)
     report_changes = ReportChangesOperator(
         task_id="report_changes",
         find_task_id="find_changed_days",

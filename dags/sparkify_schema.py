@@ -20,7 +20,7 @@ from airflow.sdk import DAG, Param
 
 from sparkify.operators import SchemaOperator
 from sparkify.paths import CREATE_SQL, SQL
-from sparkify.settings import FILTERS, task_defaults, variable
+from sparkify.settings import CONFIRMATION, FILTERS, task_defaults, variable
 
 with DAG(
     dag_id="sparkify_schema",
@@ -39,6 +39,7 @@ with DAG(
         "confirm_drop": Param(
             "",
             type="string",
+            pattern=CONFIRMATION,
             title="Confirmation of the drop",
             description="Enter DROP sparkify to confirm. Ignored unless tables are to be dropped.",
         ),

@@ -24,6 +24,7 @@ from airflow.sdk import DAG, Param
 from sparkify.operators.cluster import CheckCopyRoleOperator
 from sparkify.operators.serverless import CreateServerlessOperator, ServerlessSensor
 from sparkify.settings import (
+    AWS_ID,
     BUCKET,
     FILTERS,
     WORK,
@@ -31,6 +32,7 @@ from sparkify.settings import (
     role_param,
     serverless_param,
     task_defaults,
+    whole,
 )
 
 NAME = "{{ params.name }}"
@@ -47,7 +49,7 @@ with DAG(
         "database": Param(
             "dev",
             type="string",
-            pattern=r"^[a-z_][a-z0-9_]{0,126}$",
+            pattern=whole(r"[a-z_][a-z0-9_]{0,126}"),
             title="Database",
             description="The namespace's first database.",
         ),
@@ -62,7 +64,7 @@ with DAG(
         "subnet_ids": Param(
             [],
             type="array",
-            items={"type": "string"},
+            items={"type": "string", "pattern": whole(f"subnet{AWS_ID}")},
             title="Subnets",
             description="Subnets of the workgroup; empty for those of the default VPC.",
         ),

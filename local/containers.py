@@ -11,10 +11,14 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
+from dataclasses import replace
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
+from redshift_connector.error import InterfaceError
 from rich.console import Console
 
 from local.airflow import RunFailedError
@@ -23,6 +27,7 @@ from local.generator import run_until_interrupted
 from local.seed import SeedError
 from local.settings import (
     BUCKET,
+    HOST,
     ROOT,
     UI_USER,
     WORK_BUCKET,
@@ -34,11 +39,14 @@ from local.settings import (
     state_folder,
 )
 from local.steps import Steps
+from local.warehouse import ensure_page_login
 from local_redshift.__main__ import main as serve_redshift
 from local_redshift.embedded.detached import StartupError
 from local_redshift.embedded.s3 import LocalS3
 
 EVERY_INTERFACE = "0.0.0.0"
+#: The first start makes a PostgreSQL first.
+LOGIN_DEADLINE = 180
 USER_ERRORS = (SettingsError, StartupError, SeedError, RunFailedError)
 
 
@@ -75,6 +83,8 @@ def redshift(settings: Settings) -> int:
         "AWS_ACCESS_KEY_ID": secret.aws_access_key_id,
         "AWS_SECRET_ACCESS_KEY": secret.aws_secret_access_key,
     }
+    if secret.page_password:
+        Thread(target=_make_page_login, args=[settings], daemon=True).start()
     return serve_redshift(
         [
             *("--host", EVERY_INTERFACE),
@@ -83,6 +93,19 @@ def redshift(settings: Settings) -> int:
             *("--s3-endpoint", settings.s3_url),
         ]
     )
+
+
+def _make_page_login(settings: Settings) -> None:
+    """As soon as this container serves."""
+    here = replace(settings, hosts=replace(settings.hosts, redshift=HOST))
+    end = time.monotonic() + LOGIN_DEADLINE
+    while True:
+        try:
+            return ensure_page_login(here)
+        except InterfaceError as error:
+            if time.monotonic() > end:
+                raise StartupError(f"The login of the page Sparkify could not be made: {error}") from error
+            time.sleep(0.2)
 
 
 def demo(settings: Settings) -> None:
@@ -111,6 +134,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """What the local package needs to know, taken from Airflow's own connections."""
     aws = _connection(environ, "AIRFLOW_CONN_AWS_DEFAULT")
     warehouse = _connection(environ, "AIRFLOW_CONN_REDSHIFT_DEFAULT")
+    has_page = environ.get("AIRFLOW_CONN_SPARKIFY_PAGE")
+    page = _connection(environ, "AIRFLOW_CONN_SPARKIFY_PAGE") if has_page else {"password": ""}
     endpoint = urlsplit(aws.get("extra", {}).get("endpoint_url", ""))
     if not endpoint.hostname or not endpoint.port:
         raise SettingsError(
@@ -124,6 +149,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         ports=Ports(s3=endpoint.port, redshift=warehouse["port"]),
         credentials=Credentials(
             redshift_password=warehouse["password"],
+            page_password=page["password"],
             aws_access_key_id=aws["login"],
             aws_secret_access_key=aws["password"],
             ui_password=environ.get("UI_PASSWORD", ""),

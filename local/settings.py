@@ -22,6 +22,7 @@ LOG_PREFIX = "log_data"
 SONG_PREFIX = "song_data"
 WAREHOUSE = "dev"
 WAREHOUSE_USER = "awsuser"
+PAGE_USER, READERS = "sparkify_page", "analysts"
 METADATA = "airflow"
 UI_USER = "admin"
 CREDENTIALS_FILE = "credentials.json"
@@ -87,6 +88,7 @@ class Credentials:
     postgres_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     metadata_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     redshift_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    page_password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     aws_access_key_id: str = field(default_factory=lambda: "LOCAL" + secrets.token_hex(8).upper(), repr=False)
     aws_secret_access_key: str = field(default_factory=lambda: secrets.token_hex(20), repr=False)
     ui_password: str = field(default_factory=lambda: secrets.token_urlsafe(9), repr=False)
@@ -98,10 +100,10 @@ class Credentials:
 
     @classmethod
     def load_or_create(cls, path: Path) -> Credentials:
-        if path.exists():
-            return cls(**json.loads(path.read_text()))
-        credentials = cls()
-        write_private(path, json.dumps(asdict(credentials), indent=2) + "\n")
+        saved = json.loads(path.read_text()) if path.exists() else {}
+        credentials = cls(**saved)
+        if asdict(credentials) != saved:
+            write_private(path, json.dumps(asdict(credentials), indent=2) + "\n")
         return credentials
 
 
@@ -240,23 +242,16 @@ class Settings:
                     },
                 }
             ),
-            "AIRFLOW_CONN_REDSHIFT_DEFAULT": json.dumps(
-                {
-                    "conn_type": "redshift",
-                    "host": HOST,
-                    "port": self.ports.redshift,
-                    "login": WAREHOUSE_USER,
-                    "password": secret.redshift_password,
-                    "schema": WAREHOUSE,
-                    "extra": {"ssl": False},
-                }
-            ),
+            "AIRFLOW_CONN_REDSHIFT_DEFAULT": self._connection(WAREHOUSE_USER, secret.redshift_password),
+            "AIRFLOW_CONN_SPARKIFY_PAGE": self._connection(PAGE_USER, secret.page_password),
             # What this stack is. The rest of the Variables keep the DAG's defaults and can be set in the UI,
             # which a variable of the environment would silently outrank.
             "AIRFLOW_VAR_SPARKIFY_BUCKET": BUCKET,
             "AIRFLOW_VAR_SPARKIFY_WORK_BUCKET": WORK_BUCKET,
             "AIRFLOW_VAR_SPARKIFY_IAM_ROLE": "default",
             "AIRFLOW_VAR_SPARKIFY_REGION": REGION,
+            # The group of the page's login.
+            "AIRFLOW_VAR_SPARKIFY_READERS": f"GROUP {READERS}",
             # Everything here talks to loopback: a proxy of the machine must not get in between.
             **{name: _with_loopback(os.environ.get(name, "")) for name in ("NO_PROXY", "no_proxy")},
         }
@@ -264,6 +259,20 @@ class Settings:
             # macOS aborts a forked child that touches Objective-C; LocalExecutor forks its workers.
             values["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
         return values
+
+    def _connection(self, login: str, password: str) -> str:
+        """An Airflow connection to the local Redshift."""
+        return json.dumps(
+            {
+                "conn_type": "redshift",
+                "host": HOST,
+                "port": self.ports.redshift,
+                "login": login,
+                "password": password,
+                "schema": WAREHOUSE,
+                "extra": {"ssl": False},
+            }
+        )
 
     def aws_environment(self) -> dict[str, str]:
         """The variables with which AWS's own tools talk to the local S3; Airflow uses its connection."""

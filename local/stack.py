@@ -30,6 +30,7 @@ from local.settings import (
     Settings,
 )
 from local.steps import Steps
+from local.warehouse import ensure_page_login
 from local_redshift import LocalRedshift
 from local_redshift.embedded.detached import StartupError
 from local_redshift.embedded.postgres import EmbeddedPostgres
@@ -233,3 +234,4 @@ class Stack:
     def _start_redshift(self, steps: Steps) -> None:
         with steps("Start local Redshift"):
             self.redshift.start()
+            ensure_page_login(self.settings)

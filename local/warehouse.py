@@ -13,7 +13,7 @@ from redshift_connector.core import Connection
 from rich.console import Console
 from rich.table import Table
 
-from local.settings import WAREHOUSE, WAREHOUSE_USER, Settings
+from local.settings import PAGE_USER, READERS, WAREHOUSE, WAREHOUSE_USER, Settings
 
 Rows = list[tuple[Any, ...]]
 
@@ -62,6 +62,19 @@ def connect(settings: Settings) -> Iterator[Connection]:
         yield connection
     finally:
         connection.close()
+
+
+def ensure_page_login(settings: Settings) -> None:
+    """The login of the page Sparkify, in the group of readers that `sparkify_schema` grants its rights to."""
+    with connect(settings) as connection:
+        connection.autocommit = True
+        if not rows(connection, "SELECT 1 FROM pg_group WHERE groname = %s", [READERS]):
+            connection.cursor().execute(f"CREATE GROUP {READERS}")
+        password = settings.credentials.page_password.replace("'", "''")
+        if rows(connection, "SELECT 1 FROM pg_user WHERE usename = %s", [PAGE_USER]):
+            connection.cursor().execute(f"ALTER USER {PAGE_USER} PASSWORD '{password}'")
+        else:
+            connection.cursor().execute(f"CREATE USER {PAGE_USER} PASSWORD '{password}' IN GROUP {READERS}")
 
 
 def rows(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> Rows:

@@ -13,16 +13,28 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
 
-from airflow.sdk import Param
+from airflow.sdk import DAG, Param
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify import alerts
 
-# Airflow does not enforce the format date-time without a further package; the form shows a picker for it.
-WHOLE_HOUR = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:00(:00(\.0+)?)?(Z|[+-]\d{2}:?\d{2})?$"
 
+def whole(pattern: str) -> str:
+    """The `pattern` of a JSON schema that the whole value has to match.
+
+    A search in Python, where `$` alone lets a last newline through, and in JavaScript, which has no `\\Z`.
+    """
+    return rf"^(?:{pattern})$(?!\n)"
+
+
+# Airflow does not enforce the format date-time without a further package; the form shows a picker for it.
+WHOLE_HOUR = whole(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:00(:00(\.0+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?")
 #: "Cluster, namespace and workgroup names" of the Redshift Management Guide.
-AWS_NAME = r"^[a-z](?!.*--)[a-z0-9-]{1,61}[a-z0-9]$"
+AWS_NAME = whole(r"[a-z](?!.*--)[a-z0-9-]{1,61}[a-z0-9]")
+#: What AWS makes: `sg-0123456789abcdef0`.
+AWS_ID = r"-[0-9a-z]{1,32}"
+#: What is entered to confirm something: a wrong entry is told what to enter, but is no template.
+CONFIRMATION = whole(r"[A-Za-z0-9 _-]{0,63}")
 
 VARIABLES = {
     "sparkify_bucket": ("sparkify", "bucket of the log and song files"),
@@ -43,6 +55,7 @@ VARIABLES = {
         "10",
         "how many percent of its window's published plays and users, or of the songs, a run may take away",
     ),
+    "sparkify_max_window_days": ("400", "how many UTC days the window of one run may touch"),
     "sparkify_readers": (
         "",
         "who can read schema sparkify: `GROUP name` or `ROLE name`; granted by `sparkify_schema`",
@@ -105,7 +118,10 @@ FORMS = {
         "Enter the address of a JSONPaths file, such as s3://sparkify/log_json_path.json.",
     ).or_empty(),
     "sparkify_max_removed_percent": Form(
-        r"\d{1,2}|100", "Enter a whole number from 0 to 100: with 100, a run may take away everything."
+        r"[0-9]{1,2}|100", "Enter a whole number from 0 to 100: with 100, a run may take away everything."
+    ),
+    "sparkify_max_window_days": Form(
+        r"[1-9][0-9]{0,4}", "Enter a whole number of days from 1 to 99999, such as 400."
     ),
     "sparkify_readers": Form(
         f"(?i:{READERS.pattern})", "Enter GROUP or ROLE and its name, such as GROUP analysts."
@@ -231,7 +247,13 @@ STAGE = {
     **WORK,
     **COPY,
     "max_rejected_rows": "{{ params.max_rejected_rows }}",
+    "max_window_days": variable("sparkify_max_window_days"),
 }
+
+
+def entered(dag: DAG, name: str) -> Any:
+    """A param of the run for a template field, of its own type; it is not rendered."""
+    return dag.param(name)
 
 
 def run_params() -> dict[str, Param]:
@@ -305,7 +327,7 @@ def role_param() -> dict[str, Param]:
         "role_name": Param(
             "sparkify-copy",
             type="string",
-            pattern=r"^[\w+=,.@-]{1,64}$",
+            pattern=whole(r"[A-Za-z0-9_+=,.@-]{1,64}"),
             title="Role of COPY",
             description="Name of the IAM role that an administrator made for COPY; the run checks it.",
         )
@@ -324,7 +346,7 @@ def network_params() -> dict[str, Param]:
         "security_group_ids": Param(
             [],
             type="array",
-            items={"type": "string"},
+            items={"type": "string", "pattern": whole(f"sg{AWS_ID}")},
             title="Security groups",
             description="VPC security groups that allow the workers in on port 5439; empty for the default.",
         ),
@@ -346,6 +368,7 @@ def deletion_params(what: str) -> dict[str, Param]:
         "confirm_delete": Param(
             "",
             type="string",
+            pattern=CONFIRMATION,
             title="Confirmation of the deletion",
             description=f"Enter {what} again to confirm.",
         ),

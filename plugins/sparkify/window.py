@@ -76,26 +76,48 @@ class Window:
     @property
     def days_start_sql(self) -> str:
         """The start of the first day that the window touches, as `start_sql`."""
-        return f"{min(self.days()):%Y-%m-%d} 00:00:00"
+        return f"{self.start:%Y-%m-%d} 00:00:00"
 
     @property
     def days_end_sql(self) -> str:
         """The end (not included) of the last day that the window touches, as `end_sql`."""
-        return f"{max(self.days()) + DAY:%Y-%m-%d} 00:00:00"
+        return f"{self._last_day + DAY:%Y-%m-%d} 00:00:00"
+
+    @property
+    def day_count(self) -> int:
+        """How many UTC days the window touches."""
+        return (self._last_day - self.start.date()) // DAY + 1
+
+    @property
+    def _last_day(self) -> date:
+        return (self.end - HOUR).date()
 
     def days(self) -> Iterator[date]:
         """The UTC days that the window touches, in order."""
-        day = self.start.date()
-        while datetime(day.year, day.month, day.day, tzinfo=UTC) < self.end:
-            yield day
-            day += DAY
+        for number in range(self.day_count):
+            yield self.start.date() + number * DAY
 
     def hours(self) -> Iterator[datetime]:
         """The starts of the window's hours, in order."""
-        hour = self.start
-        while hour < self.end:
-            yield hour
-            hour += HOUR
+        for number in range(self.hour_count):
+            yield self.start + number * HOUR
+
+    @property
+    def hour_count(self) -> int:
+        return (self.end - self.start) // HOUR
+
+    def refuse_more_days_than(self, most: int) -> None:
+        """What asks for it: the first tasks of a run, before they list anything.
+
+        :raises WindowError: where the window touches more days.
+        """
+        if self.day_count > most:
+            raise WindowError(
+                f"The window {self} touches {self.day_count:,} days, and the Airflow Variable "
+                f"sparkify_max_window_days allows a run {most:,}. Nothing was listed or staged.\n"
+                f"Load it with several runs of at most {most:,} days each; or raise the Variable, then clear "
+                f"this task."
+            )
 
     def __str__(self) -> str:
         return f"[{self.start:%Y-%m-%d %H:%M}, {self.end:%Y-%m-%d %H:%M}) UTC"

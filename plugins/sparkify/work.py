@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sparkify.window import HOUR, Window, resolve_window
+from sparkify.window import Window, resolve_window
 
 if TYPE_CHECKING:
     from sparkify.warehouse import Transaction
@@ -51,8 +51,8 @@ class Run:
         """The run that a task context belongs to. Raises WindowError where the window cannot be resolved."""
         dag_run, window = context["dag_run"], resolve_window(context)
         digest = hashlib.sha256(f"{dag_run.dag_id}/{dag_run.run_id}".encode()).hexdigest()[:10]
-        hours = (window.end - window.start) // HOUR
-        return cls(dag_run.dag_id, dag_run.run_id, window, f"{window.start:%Y%m%d%H}_{hours}h_{digest}")
+        suffix = f"{window.start:%Y%m%d%H}_{window.hour_count}h_{digest}"
+        return cls(dag_run.dag_id, dag_run.run_id, window, suffix)
 
     @property
     def owner(self) -> str:

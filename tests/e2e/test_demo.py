@@ -126,8 +126,8 @@ def restart_api_server(demo, redshift_port):
     airflow = demo.stack.airflow
     server = airflow.services[0]
     stop_all([server])
-    connection = json.loads(server.environment["AIRFLOW_CONN_REDSHIFT_DEFAULT"]) | {"port": redshift_port}
-    server.environment = {**server.environment, "AIRFLOW_CONN_REDSHIFT_DEFAULT": json.dumps(connection)}
+    connection = json.loads(server.environment["AIRFLOW_CONN_SPARKIFY_PAGE"]) | {"port": redshift_port}
+    server.environment = {**server.environment, "AIRFLOW_CONN_SPARKIFY_PAGE": json.dumps(connection)}
     airflow.launch()
     airflow.wait_healthy()
 

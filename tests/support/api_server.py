@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 
 from local.airflow import Airflow
 from local.processes import stop_all, wait_until
-from local.settings import METADATA, Credentials, Ports, Settings, write_private
+from local.settings import METADATA, READERS, Credentials, Ports, Settings, write_private
+from local.warehouse import ensure_page_login
 from local_redshift import LocalRedshift
 from local_redshift.embedded.ports import free_port
 from local_redshift.embedded.postgres import EmbeddedPostgres
+from tests.support.pipeline import PipelineRun, load_dag
 
 #: A user without a role may log in and see nothing.
 ROLES = {"anne": "admin", "vera": "viewer", "noah": ""}
@@ -24,7 +27,7 @@ TIMEOUT = 30
 class ApiServer:
     """One process on a free port; its metadata are in a database of `postgres`.
 
-    `redshift_port` is that of a relay in front of `redshift`.
+    `redshift_port` is that of a relay in front of `redshift`, which has the schema.
     """
 
     def __init__(
@@ -43,8 +46,16 @@ class ApiServer:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": users,
         }
         self.url = self.settings.ui_url
+        self._direct = replace(self.settings, ports=replace(ports, redshift=redshift.port))
+
+    def let_the_page_read(self) -> None:
+        """As the local stack does it: a login in the group that sparkify_schema grants the tables to."""
+        ensure_page_login(self._direct)
+        variables = {"sparkify_readers": f"GROUP {READERS}"}
+        PipelineRun(load_dag("sparkify_schema"), variables=variables).run_task("create_schema")
 
     def start(self) -> None:
+        self.let_the_page_read()
         self._airflow.migrate()
         write_private(self.settings.passwords_file, json.dumps(dict.fromkeys(ROLES, PASSWORD)))
         self._service.launch()

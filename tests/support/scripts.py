@@ -9,10 +9,11 @@ from sparkify.bookkeeping import comparison, rebuild_script
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.migrations import read_migrations
 from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_SONGS
-from sparkify.operators.quality import STAGED
 from sparkify.paths import MIGRATIONS, SQL
 from sparkify.rejected import PROVISIONED, SERVERLESS
 from sparkify.warehouse import HOLDERS
+from sparkify.work import Run
+from sparkify.xcoms import STAGED, Candidate
 from tests.support.documents import sql_blocks
 from tests.support.pipeline import PipelineRun, load_dag
 
@@ -47,16 +48,16 @@ def rendered_scripts() -> dict[str, str]:
             scripts[f"staging/create_rejected.sql ({source})"] = task.create_rejected_sql
             if task.reject_sql:
                 scripts[f"staging/{source}/reject.sql"] = task.reject_sql
-            run.xcoms[f"stage_{source}", "return_value"] = dict.fromkeys(STAGED, 1)
+            figures = {"source": source, **dict.fromkeys(STAGED, 1)}
+            run.xcoms[f"stage_{source}", "return_value"] = figures
         candidates = []
         for table in ("songs", "artists", "songplays", "users", "time"):
-            task, context = run.rendered(f"load_{table}")
+            task, _ = run.rendered(f"load_{table}")
             scripts[f"{table}/load.sql"] = task.sql
-            candidate = task.sql_context(context)["candidate"]
-            candidates.append({"table": table, "candidate": candidate, "mode": mode, "rows": 1})
+            candidates.append(Candidate(table, mode, 1))
         task, context = run.rendered("run_quality_checks")
         relations = {f"staging/{source}": f"staging.{source}__1" for source in task.sources}
-        relations |= {candidate["table"]: candidate["candidate"] for candidate in candidates}
+        relations |= {one.table: one.work_table(Run.from_context(context)) for one in candidates}
         for check, query, explain in task._statements(
             task.sql_context(context), relations, task._staged(context)
         ):
@@ -65,9 +66,8 @@ def rendered_scripts() -> dict[str, str]:
             for path, script in ((check.query, query), (check.explain, explain)):
                 if path and script and path.endswith(".sql"):
                     scripts[f"{path} ({name})"] = script
-        run.xcoms["run_quality_checks", "return_value"] = candidates
         task, context = run.rendered("publish")
-        for path, sql in task._scripts(context, task.begin(context), [[mode == "append"]]):
+        for path, sql in task._scripts(context, task.begin(context), candidates, [[mode == "append"]]):
             scripts[f"{path} ({mode})"] = sql
         for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS):
             scripts[path] = task.render_template(path, task._names(context))

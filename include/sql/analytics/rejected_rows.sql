@@ -1,6 +1,7 @@
 -- Rejected rows
 -- One row per source row that could not be loaded, regardless of the period, latest first: its file and line,
--- the column that refused it, and the reason. The window is that of the last run that read the file.
+-- the column that refused it, and the reason. The window is that of the last run that read the file. The row's
+-- own text may be personal: it is in raw_line of sparkify.rejected_rows, which readers cannot select.
 SELECT
     rejected_at,
     source,
@@ -9,7 +10,6 @@ SELECT
     column_name,
     error_code,
     reason,
-    raw_line,
     window_start,
     window_end,
     run_id

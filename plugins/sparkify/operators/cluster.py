@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from sparkify.copy_role import conditions, faults, keys_of, read_role, trusted
@@ -102,28 +103,28 @@ class CheckCopyRoleOperator(AwsOperator):
         return role.arn
 
 
-class PlanClusterOperator(AwsOperator):
-    """Look at a cluster's state, and say what is left of an action.
+class PlanClusterOperator(AwsOperator, SkipMixin):
+    """Look at a cluster's state, and skip the action, which is next, where nothing is to be done.
+
+    The action's operator takes its arguments from the run's params: nothing of XCom, and each rendered once.
 
     :param action: create, pause, resume, snapshot or delete.
-    :param arguments: what the action's operator takes beside `cluster_identifier`, which comes from the
-        run's param of that name.
-    :returns: (XCom) the arguments of the action's operator in a list of one, or an empty list where nothing
-        is to be done; under the key `target`, the state that the cluster is then to be waited for in.
+    :param snapshot_identifier: the snapshot that the action takes.
+    :returns: (XCom) under the key `target`, the state that the cluster is then to be waited for in.
     :raises AirflowFailException: where the state rules the action out, where cluster or snapshot are not the
         project's, and where what is there already is not what was asked for.
     :raises AirflowException: where the state will pass: a retry may find it gone.
     """
 
     client_type = "redshift"
-    template_fields: Sequence[str] = (*AwsOperator.template_fields, "arguments")
+    template_fields: Sequence[str] = (*AwsOperator.template_fields, "snapshot_identifier")
 
-    def __init__(self, *, action: str, arguments: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, action: str, snapshot_identifier: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.action = action
-        self.arguments = arguments or {}
+        self.snapshot_identifier = snapshot_identifier
 
-    def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def execute(self, context: Mapping[str, Any]) -> None:
         params = context["params"]
         cluster = params["cluster_identifier"]
         found = self._find(cluster)
@@ -139,8 +140,7 @@ class PlanClusterOperator(AwsOperator):
             needed, target = self._change_is_needed(cluster, status)
             context["ti"].xcom_push(key="target", value=target)
         if not needed:
-            return []
-        return [{"cluster_identifier": cluster, **self.arguments, **self._typed(params)}]
+            self.skip(context["ti"], self.downstream_list)
 
     def _find(self, cluster: str) -> dict[str, Any] | None:
         try:
@@ -172,7 +172,7 @@ class PlanClusterOperator(AwsOperator):
     def _snapshot_is_needed(self, cluster: str, status: str | None) -> bool:
         if status != AVAILABLE:
             raise self._ruled_out(cluster, status)
-        name = self.arguments["snapshot_identifier"]
+        name = self.snapshot_identifier
         try:
             [found] = self.client.describe_cluster_snapshots(SnapshotIdentifier=name)["Snapshots"]
         except self.client.exceptions.ClusterSnapshotNotFoundFault:
@@ -213,27 +213,6 @@ class PlanClusterOperator(AwsOperator):
         if status == PAUSED:
             return AirflowFailException(f"{what} Run sparkify_cluster_resume first.")
         return AirflowException(f"{what} Run this DAG again later.")
-
-    def _typed(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments that are no text, which a template would make of them."""
-        if self.action == "create":
-            nodes = params["number_of_nodes"]
-            return {
-                "number_of_nodes": nodes,
-                "cluster_type": "multi-node" if nodes > 1 else "single-node",
-                "publicly_accessible": params["publicly_accessible"],
-                "iam_roles": [self.arguments["default_iam_role_arn"]],
-                "vpc_security_group_ids": params["security_group_ids"],
-                "cluster_subnet_group_name": params["subnet_group"],
-            }
-        if self.action == "delete":
-            keep = params["final_snapshot"]
-            name = self.arguments["final_cluster_snapshot_identifier"]
-            return {
-                "skip_final_cluster_snapshot": not keep,
-                "final_cluster_snapshot_identifier": name if keep else None,
-            }
-        return {}
 
 
 class ReportClusterOperator(AwsOperator):

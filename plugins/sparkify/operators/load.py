@@ -9,8 +9,7 @@ from typing import Any
 from sparkify.lineage import Lineage, Table
 from sparkify.operators.base import SparkifyOperator
 from sparkify.work import STAGING, Run
-
-MODES = ("append", "truncate")
+from sparkify.xcoms import MODES, Candidate, candidate_table
 
 
 class LoadOperator(SparkifyOperator):
@@ -20,17 +19,16 @@ class LoadOperator(SparkifyOperator):
     is touched. A retry builds the candidate again.
 
     :param table: the published table, in schema `sparkify`.
-    :returns: (XCom) the candidate's description: table, candidate, key, mode, rows.
+    :returns: (XCom) the candidate's description: table, mode, rows.
     """
 
     template_fields: Sequence[str] = (*SparkifyOperator.template_fields, "sql")
     template_fields_renderers = {"sql": "sql"}  # noqa: RUF012 Airflow's own form
     ui_color = "#fdf3dc"
 
-    def __init__(self, *, table: str, key: Sequence[str], sql: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, table: str, sql: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.table = table
-        self.key = key
         self.sql = sql or f"{table}/load.sql"
 
     def sql_context(self, context: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,13 +45,7 @@ class LoadOperator(SparkifyOperator):
             [(rows, *rows_in)] = transaction.execute(f"SELECT {counts}", name=f"count {', '.join(tables)}")
         self.lineage = Lineage(list(map(Table, tables[1:], rows_in)), [Table(candidate, rows)])
         self.done(rows_in=sum(rows_in), rows_out=rows, table=candidate, mode=mode)
-        return {
-            "table": self.table,
-            "candidate": candidate,
-            "key": list(self.key),
-            "mode": mode,
-            "rows": rows,
-        }
+        return Candidate(self.table, mode, rows).xcom()
 
     def validated_mode(self) -> str:
         """How publish applies the candidate."""
@@ -65,14 +57,13 @@ class LoadOperator(SparkifyOperator):
         return sorted(set(named) - {self._candidate(run)})
 
     def _candidate(self, run: Run) -> str:
-        return run.table(f"{self.table}_candidate")
+        return candidate_table(run, self.table)
 
 
 class LoadFactOperator(LoadOperator):
     """Build the candidate of a fact table: the window's facts, which replace those published for it.
 
     :param table: the fact table, in schema `sparkify`.
-    :param key: its natural key.
     """
 
     ui_color = "#f9d9a8"
@@ -82,7 +73,6 @@ class LoadDimensionOperator(LoadOperator):
     """Build the candidate of a dimension, or of the observations that it is derived from.
 
     :param table: the dimension, in schema `sparkify`.
-    :param key: its natural key.
     :param mode: `append` publishes only the keys that this window touches, `truncate` rebuilds the dimension
         whole. Both give the same rows; truncate also mends rows that were changed by hand.
     :raises ValueError: (in execute) for another mode.

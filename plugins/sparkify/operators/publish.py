@@ -15,6 +15,7 @@ from sparkify.lineage import Lineage, Table
 from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.warehouse import CommitUnknownError, Transaction, TransientError, WarehouseError
 from sparkify.work import Run
+from sparkify.xcoms import Candidate
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ DROP_TIMEOUT_MS = 60_000
 class PublishOperator(SparkifyOperator):
     """Apply the candidates, the ledger of files and the window's row in load_history, all or nothing.
 
-    Takes the publish lock first, then runs each table's `publish.sql` in the order of `candidates`: readers
+    Takes the publish lock first, then runs each table's `publish.sql` in the order of `tables`: readers
     see all of the window or nothing of it, and are never blocked. Afterwards the run's work tables and
     objects are dropped; a retry that finds none learns from `staging.publish_log` that nothing is left to do.
 
@@ -49,17 +50,17 @@ class PublishOperator(SparkifyOperator):
     and are not the same, nothing is published; where others have published songs since from a later listing,
     or from files that this run did not see, the run's songs are left to the next run.
 
-    :param candidates: the descriptions that the checks let pass, a table before those that read it, or the
-        XComArg of them.
+    :param tables: the published tables, one before those that read it.
+    :param checks_task_id: the task whose XCom describes the candidates that the checks let pass.
     :param s3_bucket: the bucket that the ledger's object keys belong to.
     :returns: (XCom) the window's row of load_history; empty where another run's row has taken its place.
     :raises AirflowFailException: where others published a part of the window from files listed later, or
         where the work tables are missing.
+    :raises XComError: where the XCom describes anything else than one candidate of each table.
     """
 
     template_fields: Sequence[str] = (
         *SparkifyOperator.template_fields,
-        "candidates",
         "s3_bucket",
         "work_bucket",
         "work_prefix",
@@ -70,7 +71,8 @@ class PublishOperator(SparkifyOperator):
     def __init__(
         self,
         *,
-        candidates: Any,
+        tables: Sequence[str],
+        checks_task_id: str,
         s3_bucket: str,
         work_bucket: str,
         work_prefix: str = "",
@@ -78,7 +80,8 @@ class PublishOperator(SparkifyOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.candidates: Sequence[Mapping[str, Any]] = candidates
+        self.tables = tables
+        self.checks_task_id = checks_task_id
         self.s3_bucket = s3_bucket
         self.work_bucket = work_bucket
         self.work_prefix = work_prefix
@@ -86,31 +89,34 @@ class PublishOperator(SparkifyOperator):
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         run = self.begin(context)
+        found = context["ti"].xcom_pull(task_ids=self.checks_task_id)
+        candidates = Candidate.all_of(found, self.tables, self.checks_task_id)
         #: Whether the run has published its window; None where that cannot be told.
         self.is_published = None if context["ti"].try_number > 1 else False
         try:
-            published = self._try_to_publish(context, run)
+            published = self._try_to_publish(context, run, candidates)
             self._clean_up(run)
         except (WarehouseError, AirflowTaskTimeout) as error:
             # The type stays, for it decides whether Airflow tries again.
             error.args = (f"{error}{self._outcome(run)}",)
             raise
-        tables = [f"sparkify.{candidate['table']}" for candidate in self.candidates]
         self.lineage = Lineage(
-            [Table(candidate["candidate"], candidate["rows"]) for candidate in self.candidates],
-            list(map(Table, tables)),
+            [Table(candidate.work_table(run), candidate.rows) for candidate in candidates],
+            [Table(f"sparkify.{candidate.table}") for candidate in candidates],
         )
-        self.done(rows_in=sum(candidate["rows"] for candidate in self.candidates), **published)
+        self.done(rows_in=sum(candidate.rows for candidate in candidates), **published)
         return published
 
-    def _try_to_publish(self, context: Mapping[str, Any], run: Run) -> dict[str, Any]:
+    def _try_to_publish(
+        self, context: Mapping[str, Any], run: Run, candidates: Sequence[Candidate]
+    ) -> dict[str, Any]:
         unanswered: set[str] = set()
         attempt = 0
         while True:
             attempt += 1
             publish_id = uuid.uuid4().hex
             try:
-                return self._publish(context, run, publish_id, unanswered)
+                return self._publish(context, run, candidates, publish_id, unanswered)
             except TransientError as error:
                 is_unknown = isinstance(error, CommitUnknownError)
                 if is_unknown:
@@ -122,7 +128,12 @@ class PublishOperator(SparkifyOperator):
                 time.sleep(attempt)
 
     def _publish(
-        self, context: Mapping[str, Any], run: Run, publish_id: str, unanswered: Set[str]
+        self,
+        context: Mapping[str, Any],
+        run: Run,
+        candidates: Sequence[Candidate],
+        publish_id: str,
+        unanswered: Set[str],
     ) -> dict[str, Any]:
         """One attempt, one transaction.
 
@@ -145,7 +156,7 @@ class PublishOperator(SparkifyOperator):
                         f"SELECT is_whole FROM {run.table('songs_catalogue')}",
                         name="see whether all songs were staged",
                     )
-                    for path, script in self._scripts(context, run, seen):
+                    for path, script in self._scripts(context, run, candidates, seen):
                         transaction.run_script(script, path)
                 transaction.execute(LOG_PUBLISH, [publish_id, run.run_id], name="enter staging.publish_log")
                 row = self._history(run, transaction)
@@ -171,7 +182,11 @@ class PublishOperator(SparkifyOperator):
         return ""
 
     def _scripts(
-        self, context: Mapping[str, Any], run: Run, seen: Sequence[Sequence[bool]]
+        self,
+        context: Mapping[str, Any],
+        run: Run,
+        candidates: Sequence[Candidate],
+        seen: Sequence[Sequence[bool]],
     ) -> list[tuple[str, str]]:
         """The path and rendered statements of each step.
 
@@ -179,19 +194,21 @@ class PublishOperator(SparkifyOperator):
         """
         names = {
             **self._names(context),
-            "rows": {candidate["table"]: candidate["rows"] for candidate in self.candidates},
-            "modes": {candidate["table"]: candidate["mode"] for candidate in self.candidates},
+            "rows": {candidate.table: candidate.rows for candidate in candidates},
+            "modes": {candidate.table: candidate.mode for candidate in candidates},
             "run_id": run.run_id,
             "sources": SOURCES,
             "is_final": True,
             "with_songs": bool(seen),
             "whole": any(is_whole for (is_whole,) in seen),
         }
-        files = [(f"{candidate['table']}/publish.sql", candidate) for candidate in self.candidates]
-        files += [(path, {"candidate": None, "mode": None}) for path in LEDGERS]
+        files = [
+            (f"{candidate.table}/publish.sql", candidate.work_table(run), candidate.mode)
+            for candidate in candidates
+        ]
         return [
-            (path, rendered(self, path, {**names, "candidate": of["candidate"], "mode": of["mode"]}))
-            for path, of in files
+            (path, rendered(self, path, {**names, "candidate": table, "mode": mode}))
+            for path, table, mode in [*files, *((path, None, None) for path in LEDGERS)]
         ]
 
     def _names(self, context: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,7 +228,7 @@ class PublishOperator(SparkifyOperator):
             f"{len(hours)} hour(s) of window {run.window} were published from other files after this run "
             f"listed its own: the first, {hours[0][0]}, by run {hours[0][1]}"
         )
-        if len(hours) < len(list(run.window.hours())):
+        if len(hours) < run.window.hour_count:
             raise AirflowFailException(
                 f"{what}. Nothing was published or lost.\nClear the whole run to stage the files as they are "
                 f"now."

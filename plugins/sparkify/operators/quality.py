@@ -17,6 +17,7 @@ from sparkify.paths import SQL
 from sparkify.text import fit, visible
 from sparkify.warehouse import Transaction, TransientError, WarehouseError
 from sparkify.work import Run
+from sparkify.xcoms import Candidate, read_staged
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,6 @@ RESULT_COLUMNS = (
     *("run_id", "window_start", "window_end", "table_name", "check_name", "severity", "status"),
     *("observed", "rows_checked", "warn_if", "error_if", "detail"),
 )
-#: What checks may ask of a stage task.
-STAGED = ("files", "bytes", "bytes_looked_at", "values", "objects", "copied", "rejected", "rows")
 DETAIL_BYTES = 1000
 EXPLAINED_ROWS = 5
 
@@ -42,17 +41,18 @@ class DataQualityOperator(SparkifyOperator):
     Results go to `sparkify.quality_results` and, as a table, to the log.
 
     :param sources: the sources whose landing tables are checked.
-    :param load_task_ids: the load tasks whose candidates are checked, in the order to publish them in.
+    :param tables: the tables whose candidates, of the tasks `load_<table>`, are checked.
     :param max_removed_percent: how many percent of what is published the run may take away; 0 to 100.
     :returns: (XCom) the descriptions of the candidates that passed; under the key `quality`, how many checks
         passed, warned, failed and were skipped, and the sentences of those that warned or failed.
     :raises AirflowFailException: where a check of severity `error` failed: a retry would find the same rows.
+    :raises XComError: where a stage or load task left anything else than it leaves.
     """
 
     template_fields: Sequence[str] = (
         *SparkifyOperator.template_fields,
         "sources",
-        "load_task_ids",
+        "tables",
         "max_removed_percent",
     )
     ui_color = "#f3e1f4"
@@ -61,20 +61,20 @@ class DataQualityOperator(SparkifyOperator):
         self,
         *,
         sources: Sequence[str],
-        load_task_ids: Sequence[str],
+        tables: Sequence[str],
         max_removed_percent: int | str = 10,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.sources = sources
-        self.load_task_ids = load_task_ids
+        self.tables = tables
         self.max_removed_percent = max_removed_percent
 
     def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
         run = self.begin(context)
         candidates = self._candidates(context)
         relations = {f"staging/{source}": run.table(source) for source in self.sources}
-        relations |= {candidate["table"]: candidate["candidate"] for candidate in candidates}
+        relations |= {candidate.table: candidate.work_table(run) for candidate in candidates}
         results = self._judge(self._statements(self.sql_context(context), relations, self._staged(context)))
         self._store(run, results)
         log.info("Quality of window %s:\n%s", run.window, results_table(results))
@@ -98,35 +98,23 @@ class DataQualityOperator(SparkifyOperator):
                 f"tasks on."
             )
         self.done(**summary(results))
-        return candidates
+        return [candidate.xcom() for candidate in candidates]
 
     def sql_context(self, context: Mapping[str, Any]) -> dict[str, Any]:
         return {**super().sql_context(context), "max_removed_percent": self.max_removed_percent}
 
-    def _candidates(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
-        candidates = [context["ti"].xcom_pull(task_ids=task_id) for task_id in self.load_task_ids]
-        missing = [task for task, found in zip(self.load_task_ids, candidates, strict=True) if found is None]
-        if missing:
-            raise AirflowFailException(
-                f"{', '.join(missing)} left no candidate in XCom.\nClear that and all downstream tasks."
-            )
-        return candidates
+    def _candidates(self, context: Mapping[str, Any]) -> list[Candidate]:
+        return [
+            Candidate.of(context["ti"].xcom_pull(task_ids=task_id), table, task_id)
+            for table, task_id in ((table, f"load_{table}") for table in self.tables)
+        ]
 
     def _staged(self, context: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-        """For each source's folder the figures of its stage task.
-
-        :raises AirflowFailException: where there are none: no check may take nothing for zero.
-        """
-        figures = {}
-        for source in self.sources:
-            found = context["ti"].xcom_pull(task_ids=f"stage_{source}")
-            if found is None or not found.keys() >= set(STAGED):
-                raise AirflowFailException(
-                    f"stage_{source} did not leave all its figures in XCom, so {source} cannot be checked.\n"
-                    f"Clear stage_{source} and its downstream tasks."
-                )
-            figures[f"staging/{source}"] = {name: int(found[name]) for name in STAGED}
-        return figures
+        """For each source's folder the figures of its stage task."""
+        return {
+            f"staging/{source}": read_staged(context["ti"].xcom_pull(task_ids=task_id), source, task_id)
+            for source, task_id in ((source, f"stage_{source}") for source in self.sources)
+        }
 
     def _statements(
         self,

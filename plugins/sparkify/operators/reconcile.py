@@ -14,8 +14,10 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.bookkeeping import Differences, differences
 from sparkify.lake import Lake, SourceFile, day_keys, files_digest
+from sparkify.text import visible
 from sparkify.warehouse import Transaction, Warehouse
 from sparkify.window import DAY, HOUR
+from sparkify.xcoms import read_changes
 
 log = logging.getLogger(__name__)
 
@@ -160,6 +162,7 @@ class ReportChangesOperator(BaseOperator):
     :param redshift_conn_id: an Airflow connection of type `redshift`.
     :returns: (XCom) for each day: day, files, songplays_before, songplays_after.
     :raises AirflowFailException: where tables still differ from what they were published with.
+    :raises XComError: where the task left anything else than it leaves.
     """
 
     template_fields: Sequence[str] = ("redshift_conn_id", "find_task_id")
@@ -173,7 +176,8 @@ class ReportChangesOperator(BaseOperator):
         self.redshift_conn_id = redshift_conn_id
 
     def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
-        changes = context["ti"].xcom_pull(task_ids=self.find_task_id, key=CHANGES) or []
+        found = context["ti"].xcom_pull(task_ids=self.find_task_id, key=CHANGES)
+        changes = read_changes(found, self.find_task_id)
         with Warehouse(self.redshift_conn_id).reading() as transaction:
             report = [
                 {**change, "songplays_after": songplays(transaction, date.fromisoformat(change["day"]))}
@@ -183,7 +187,7 @@ class ReportChangesOperator(BaseOperator):
         for line in report:
             before, after = line["songplays_before"], line["songplays_after"]
             log.info("%s: %d play(s), before %d (%+d): %s", line["day"], after, before, after - before,
-                     line["files"])  # fmt: skip
+                     visible(line["files"]))  # fmt: skip
         if not report:
             log.info("No published day has changed")
         if left:

@@ -85,12 +85,14 @@ class StageToRedshiftOperator(SparkifyOperator):
     :param reject_sql: file under include/sql that moves rows which COPY took and the model cannot hold from
         the landing table to the rejected rows.
     :param max_rejected_rows: how many rows may be rejected, 0 to 99,999; COPY's MAXERROR is one more.
+    :param max_window_days: how many UTC days the run's window may touch; no more are listed.
     :param copy_options: appended to COPY as they are, for example `TIMEFORMAT 'epochmillisecs'`, `GZIP`.
     :param iam_role: `default`, or the ARN of the role that COPY reads S3 with.
     :param region: the buckets' AWS region.
-    :returns: (XCom) source, table, files, bytes; bytes_looked_at, and the values and objects in these; and
+    :returns: (XCom) source, files, bytes; bytes_looked_at, and the values and objects in these; and
         rows: copied (by COPY), rejected, rows (left to load).
     :raises AirflowFailException: over the budget of rejected rows; a retry would find the same rows.
+    :raises WindowError: for a window of too many days.
     """
 
     template_fields: Sequence[str] = (
@@ -104,6 +106,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         "iam_role",
         "region",
         "max_rejected_rows",
+        "max_window_days",
         "create_sql",
         "create_rejected_sql",
         "copy_sql",
@@ -132,6 +135,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         jsonpaths_uri: str = "",
         reject_sql: str | None = None,
         max_rejected_rows: int | str = 0,
+        max_window_days: int | str = 400,
         copy_options: Sequence[str] = (),
         iam_role: str = "default",
         region: str = "us-west-2",
@@ -152,6 +156,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         self.jsonpaths_uri = jsonpaths_uri
         self.reject_sql = reject_sql
         self.max_rejected_rows = max_rejected_rows
+        self.max_window_days = max_window_days
         self.copy_options = copy_options
         self.iam_role = iam_role
         self.region = region
@@ -183,6 +188,7 @@ class StageToRedshiftOperator(SparkifyOperator):
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         run = self.begin(context)
+        run.window.refuse_more_days_than(int(self.max_window_days))
         budget = self.max_errors - 1
         listed_at = datetime.now(UTC)
         catalogue = None
@@ -225,7 +231,6 @@ class StageToRedshiftOperator(SparkifyOperator):
         )  # fmt: skip
         return {
             "source": self.source,
-            "table": table,
             "files": len(files),
             "bytes": size,
             "bytes_looked_at": looked_at,

@@ -25,6 +25,7 @@ from sparkify.paths import MIGRATIONS
 from sparkify.schedules import SCHEDULES, Schedule
 from sparkify.settings import refuse_unknown_variables
 from sparkify.warehouse import Warehouse, WarehouseError, quote
+from sparkify.web.login import CONNECTION_ID as PAGE
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class VerifyVariablesOperator(BaseOperator):
 
 
 class VerifyConnectionsOperator(VerifyOperator):
-    """Both connections are there, hold credentials, and Redshift lets the user in.
+    """Both connections are there, hold credentials, and Redshift lets the user in; so it does the page's own.
 
     :returns: (XCom) the user's name in Redshift.
     """
@@ -118,10 +119,32 @@ class VerifyConnectionsOperator(VerifyOperator):
                 f"worker. Give the worker a role, or enter an access key as login and its secret as password."
             )
         log.info("Connection %s: credentials from %s", self.aws_conn_id, credentials.method)
-        with self.warehouse.reading() as transaction:
+        user = self._user(self.redshift_conn_id)
+        self._look_at_the_pages(user)
+        return user
+
+    def _user(self, conn_id: str) -> str:
+        with Warehouse(conn_id).reading() as transaction:
             [(user, version)] = transaction.execute("SELECT CURRENT_USER, VERSION()", name="ask who we are")
-        log.info("Connection %s: user %s of %s", self.redshift_conn_id, user, version)
+        log.info("Connection %s: user %s of %s", conn_id, user, version)
         return str(user)
+
+    def _look_at_the_pages(self, user: str) -> None:
+        try:
+            BaseHook.get_connection(PAGE)
+        except AirflowNotFoundException:
+            log.warning(
+                "There is no Airflow connection %s, so the page Sparkify reads with the pipeline's own login "
+                "(user %s).\nGive it a login that can only read, as docs/configuration.md shows.",
+                PAGE,
+                user,
+            )
+            return
+        if self._user(PAGE) == user:
+            raise AirflowFailException(
+                f"The page's Airflow connection {PAGE!r} has the pipeline's own user {user}, who can write.\n"
+                f"Give it a login that can only read, as docs/configuration.md shows."
+            )
 
 
 class VerifyBucketsOperator(VerifyOperator):

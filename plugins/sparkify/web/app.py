@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from sparkify.analytics import MOST_ROWS, Period, PeriodError, Question, questions
 from sparkify.warehouse import WarehouseError
+from sparkify.web.login import IS_SHARED
 from sparkify.web.page import (
     ASSETS,
     DEFAULT_DAYS,
@@ -102,16 +103,17 @@ def csv_file(question: Question, start: str, end: str, inquiry: Inquiry) -> Resp
 
 def topic_page(topic: Topic, start: str, end: str, inquiry: Inquiry) -> Response:
     """A topic's page; a problem is told on the page, with the status that fits it."""
-    told = notices()
+    told, foot = notices(), IS_SHARED if inquiry.shares_a_login else ""
     try:
         asked = Period.parse(start, end) if start or end else None
         fresh = freshness(inquiry)
         content = collect(inquiry, [topic], asked or fresh.last_days(DEFAULT_DAYS), fresh)
     except PeriodError as error:
-        return _html(topic, start, end, told, problem=str(error), status=400)
+        return _html(topic, start, end, told, foot, problem=str(error), status=400)
     except WarehouseError as error:
-        return _html(topic, start, end, told, problem=explain(error), status=503)
-    return _html(topic, content.period.start.isoformat(), content.period.end.isoformat(), told, content)
+        return _html(topic, start, end, told, foot, problem=explain(error), status=503)
+    period = content.period
+    return _html(topic, period.start.isoformat(), period.end.isoformat(), told, foot, content)
 
 
 def _places(request: Request) -> Places:
@@ -123,7 +125,7 @@ async def _show(request: Request, topic: Topic, start: str, end: str) -> Respons
     try:
         return await _places(request).answer(request, partial(topic_page, topic, start, end))
     except NoPlaceError as error:
-        return _html(topic, start, end, [], problem=str(error), status=503)
+        return _html(topic, start, end, [], "", problem=str(error), status=503)
 
 
 def _html(
@@ -131,6 +133,7 @@ def _html(
     start: str,
     end: str,
     told: list[str],
+    foot: str,
     content: Content | None = None,
     problem: str = "",
     status: int = 200,
@@ -140,6 +143,7 @@ def _html(
         topic=topic,
         topics=TOPICS,
         notices=told,
+        foot=foot,
         content=content,
         problem=problem,
         query=urlencode({"start": start, "end": end}) if start and end else "",

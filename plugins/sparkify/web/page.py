@@ -38,7 +38,7 @@ ASSETS = {"page.css": "text/css", "page.js": "text/javascript"}
 
 DEFAULT_DAYS = 30
 PRESETS = (7, 30, 90, 365)
-QUERY_CANCELED = "57014"
+QUERY_CANCELED, DENIED = "57014", "42501"
 MOMENT = timedelta(microseconds=1)
 NOTHING = "\N{EN DASH}"
 #: What a spreadsheet takes for the beginning of a formula, in any width (OWASP, "CSV Injection").
@@ -249,6 +249,11 @@ def explain(error: WarehouseError) -> str:
         )
     if isinstance(error, DeadlineError) or error.sqlstate == QUERY_CANCELED:
         return "The answer took too long and was cancelled. Choose a shorter period."
+    if error.sqlstate == DENIED:
+        return (
+            "The page's login may not read this. Name its group or role in the Airflow Variable "
+            "sparkify_readers, then run the DAG sparkify_schema."
+        )
     return "The warehouse could not answer. The API server's log has its error message."
 
 

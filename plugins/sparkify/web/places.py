@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkify.analytics import PATIENCE_S, Answer, Period, Question, ask
 from sparkify.warehouse import GRACE_S, Deadline, Warehouse, WarehouseError
+from sparkify.web.login import CONNECTION_ID, page_warehouse
 
 if TYPE_CHECKING:
     from fastapi import Request, Response
@@ -43,6 +44,11 @@ class Inquiry:
         self._warehouse = warehouse
         self._deadline = deadline
         self._threads = ThreadPoolExecutor(QUESTIONS_AT_ONCE, thread_name_prefix="sparkify-question")
+
+    @property
+    def shares_a_login(self) -> bool:
+        """Whether it asks with the pipeline's login, and not with the page's own."""
+        return self._warehouse.redshift_conn_id != CONNECTION_ID
 
     def __enter__(self) -> Inquiry:
         return self
@@ -111,7 +117,7 @@ class Places:
 
     def _work(self, work: Callable[[Inquiry], Response], deadline: Deadline, made: Future[Response]) -> None:
         try:
-            with Inquiry(Warehouse(), deadline) as inquiry:
+            with Inquiry(page_warehouse(), deadline) as inquiry:
                 try:
                     made.set_result(work(inquiry))
                 except Exception as error:

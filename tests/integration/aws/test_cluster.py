@@ -6,7 +6,12 @@ import asyncio
 import json
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    DownstreamTasksSkipped,
+    TaskDeferred,
+)
 
 from sparkify.ownership import TAG_LIST
 from tests.integration.aws.conftest import PASSWORD
@@ -36,16 +41,18 @@ def resume(task, context, deferred):
 
 
 def run(dag_id: str, **params) -> PipelineRun:
-    """Run every task of the DAG; a mapped one for each of the arguments that the plan gave."""
+    """Run every task of the DAG but those that another one skips."""
     run = PipelineRun(load_dag(dag_id), params, variables={"sparkify_bucket": "lake"})
+    skipped: list[str] = []
     for task in run.dag.topological_sort():
-        if task.is_mapped:
-            for arguments in run.xcoms["plan", "return_value"]:
-                operator = task.unmap(arguments)
-                execute(operator, with_connections(run.context(operator)))
-        else:
-            operator = task.prepare_for_execution()
-            run.xcoms[task.task_id, "return_value"] = execute(operator, run.context(operator))
+        if task.task_id in skipped:
+            continue
+        operator = task.prepare_for_execution()
+        try:
+            result = execute(operator, with_connections(run.context(operator)))
+            run.xcoms[task.task_id, "return_value"] = result
+        except DownstreamTasksSkipped as skip:
+            skipped += skip.tasks
     return run
 
 
@@ -87,23 +94,42 @@ def test_a_cluster_is_encrypted_private_and_has_the_role_of_copy_as_its_default(
 def test_the_default_role_and_the_nodes_are_passed_on(aws):
     group = aws("ec2").create_security_group(GroupName="workers", Description="Airflow's")["GroupId"]
     run("sparkify_cluster_create", number_of_nodes=2, security_group_ids=[group], subnet_group="private")
-    created = PipelineRun(
-        load_dag("sparkify_cluster_create"), {"cluster_identifier": "other", "number_of_nodes": 2}
-    )
-    created.xcoms["check_copy_role", "return_value"] = "arn:aws:iam::123456789012:role/sparkify-copy"
-    [arguments] = created.run_task("plan")
-    assert arguments == {
-        "cluster_identifier": "other",
-        "node_type": "ra3.large",
-        "number_of_nodes": 2,
-        "cluster_type": "multi-node",
-        "publicly_accessible": False,
-        "iam_roles": ["arn:aws:iam::123456789012:role/sparkify-copy"],
-        "default_iam_role_arn": "arn:aws:iam::123456789012:role/sparkify-copy",
-        "vpc_security_group_ids": [],
-        "cluster_subnet_group_name": None,
-    }
-    assert cluster(aws)["NumberOfNodes"] == 2
+    found = cluster(aws)
+    assert (found["NumberOfNodes"], found["ClusterSubnetGroupName"]) == (2, "private")
+    assert [one["VpcSecurityGroupId"] for one in found["VpcSecurityGroups"]] == [group]
+    for params, kind, subnet in (({"number_of_nodes": 2}, "multi-node", None), ({}, "single-node", None)):
+        created = PipelineRun(load_dag("sparkify_cluster_create"), {"cluster_identifier": "other", **params})
+        created.xcoms["check_copy_role", "return_value"] = arn = (
+            "arn:aws:iam::123456789012:role/sparkify-copy"
+        )
+        create = created.dag.get_task("create").prepare_for_execution()
+        create.render_template_fields(with_connections(created.context(create)))
+        assert (create.cluster_identifier, create.node_type) == ("other", "ra3.large")
+        assert (create.cluster_type, create.publicly_accessible) == (kind, False)
+        assert (create.iam_roles, create.default_iam_role_arn) == ([arn], arn)
+        assert (create.vpc_security_group_ids, create.cluster_subnet_group_name) == ([], subnet)
+
+
+@pytest.mark.parametrize("param", ["subnet_group", "security_group_ids", "snapshot_identifier"])
+def test_a_template_in_a_param_reaches_no_log_no_xcom_and_no_cluster(aws, caplog, param):
+    marker, rendered = "{{ conn.redshift_default.password[::-1] }}", PASSWORD[::-1]
+    value = [marker] if param == "security_group_ids" else marker
+    if param == "snapshot_identifier":
+        run("sparkify_cluster_create")
+        made = run("sparkify_cluster_snapshot", snapshot_identifier=value)
+    else:
+        made = run("sparkify_cluster_create", **{param: value})
+    assert rendered not in f"{caplog.text}{made.xcoms}{cluster(aws)}{snapshots(aws)}"
+
+
+def test_an_xcom_of_the_plan_decides_nothing(aws):
+    run("sparkify_cluster_create", cluster_identifier="victim")
+    run("sparkify_cluster_create")
+    deletion = PipelineRun(load_dag("sparkify_cluster_delete"), {"confirm_delete": "sparkify"})
+    deletion.xcoms["plan", "return_value"] = [{"cluster_identifier": "victim"}]
+    delete = deletion.dag.get_task("delete").prepare_for_execution()
+    execute(delete, deletion.context(delete))
+    assert cluster(aws, "victim")["ClusterStatus"] == "available"
 
 
 def test_what_is_done_already_is_a_success_and_is_said(aws, caplog):
@@ -201,7 +227,8 @@ def test_the_password_is_masked_in_the_rendered_fields(aws, monkeypatch, passwor
     connection = {"conn_type": "redshift", "login": "awsuser", "password": password}
     monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps(connection))
     created = PipelineRun(load_dag("sparkify_cluster_create"))
-    task = created.dag.get_task("create").unmap({"cluster_identifier": "sparkify", "node_type": "ra3.large"})
+    created.xcoms["check_copy_role", "return_value"] = "arn"
+    task = created.dag.get_task("create").prepare_for_execution()
     task.render_template_fields(with_connections(created.context(task)))
     assert task.master_user_password == password
     assert password not in json.dumps(_serialize_rendered_fields(task))

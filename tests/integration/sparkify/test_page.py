@@ -15,15 +15,16 @@ import psycopg
 import pytest
 import redshift_connector
 
-from local.settings import METADATA
+from local.settings import METADATA, PAGE_USER, READERS
 from local_redshift.embedded.ports import free_port
 from sparkify.analytics import PATIENCE_S, Period, questions
 from sparkify.report import report
 from sparkify.warehouse import GRACE_S, Deadline, DeadlineError, Warehouse, WarehouseError
 from sparkify.web.app import create_app, csv_file, topic_page
+from sparkify.web.login import CONNECTION_ID, IS_SHARED, page_warehouse
 from sparkify.web.page import TOPICS
 from sparkify.web.pauses import notices
-from sparkify.web.places import PLACES, Inquiry
+from sparkify.web.places import PLACES, QUESTIONS_AT_ONCE, Inquiry
 from tests.support.api_server import ApiServer, Readers
 from tests.support.pipeline import PipelineRun, load_dag
 from tests.support.relay import HangingRelay
@@ -280,6 +281,95 @@ def test_the_served_page_shows_what_the_warehouse_holds(server):
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
+RAW = "Marker-text-of-a-row"
+FOOT = "<footer>"
+
+
+@pytest.fixture
+def rejected(pipeline):
+    """A rejected row with its text."""
+    pipeline.execute(
+        "INSERT INTO sparkify.rejected_rows (run_id, window_start, window_end, source, file_name, reason, "
+        "raw_line, rejected_at) VALUES ('r', '2018-11-01', '2018-11-02', 'events', 's3://lake/marker-file', "
+        f"'Marker-reason', '{RAW}', '2018-11-02')"
+    )
+    yield pipeline
+    pipeline.execute("DELETE FROM sparkify.rejected_rows")
+
+
+@pytest.fixture
+def page_login(server, redshift):
+    """A connection with the page's own login."""
+    connection = redshift_connector.connect(
+        host="127.0.0.1", port=redshift.port, database=redshift.database, user=PAGE_USER,
+        password=server.settings.credentials.page_password, ssl=False,
+    )  # fmt: skip
+    with contextlib.closing(connection):
+        connection.autocommit = True
+        yield connection.cursor()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM sparkify.songplays",
+        "CREATE TABLE sparkify.mine (id INTEGER)",
+        "CREATE TABLE staging.mine (id INTEGER)",
+        "SELECT COUNT(*) FROM staging.source_files",
+        "SELECT raw_line FROM sparkify.rejected_rows",
+        "DROP TABLE sparkify.users",
+        "ALTER TABLE sparkify.users ADD COLUMN mine INTEGER",
+    ],
+)
+def test_the_pages_login_can_only_read_what_analysts_can(page_login, statement):
+    page_login.execute("SELECT COUNT(*) FROM sparkify.songplays")
+    assert page_login.fetchall() == ([3],)
+    with pytest.raises(redshift_connector.ProgrammingError, match=r"permission denied|must be owner"):
+        page_login.execute(statement)
+
+
+@pytest.mark.parametrize("topic", [topic.name for topic in TOPICS])
+def test_the_pages_login_answers_every_question(server, topic):
+    with server.client("vera") as client:
+        answer = client.get(f"/sparkify/{topic}?{NOVEMBER}")
+    assert answer.status_code == 200
+    assert 'class="problem"' not in answer.text
+    assert FOOT not in answer.text
+
+
+def test_the_page_asks_with_its_own_login_and_says_what_it_may_not(server, pipeline):
+    pipeline.execute(f"REVOKE SELECT ON sparkify.songplays FROM GROUP {READERS}")
+    try:
+        with server.client("vera") as client:
+            answer = client.get(PAGE)
+        assert "The page&#39;s login may not read this." in answer.text
+        assert "sparkify_readers" in answer.text
+    finally:
+        server.let_the_page_read()
+
+
+def test_without_a_login_of_its_own_the_page_says_so(pipeline, redshift, monkeypatch):
+    assert page_warehouse().redshift_conn_id == "redshift_default"
+    _, html = page()
+    assert IS_SHARED.replace("'", "&#39;") in html[html.index(FOOT) :]
+    connection = redshift_connection(redshift) | {"login": PAGE_USER}
+    monkeypatch.setenv(f"AIRFLOW_CONN_{CONNECTION_ID.upper()}", json.dumps(connection))
+    assert page_warehouse().redshift_conn_id == CONNECTION_ID
+
+
+def test_nobody_sees_the_text_of_a_rejected_row(server, rejected):
+    with server.client("anne") as client:
+        shown = [
+            client.get(f"/sparkify/data?{NOVEMBER}").text,
+            client.get(f"/sparkify/answers/rejected_rows.csv?{NOVEMBER}").text,
+            report(Warehouse()),
+        ]
+    for text in shown:
+        assert "marker-file" in text
+        assert "Marker-reason" in text
+        assert RAW not in text
+
+
 HOURLY_IS_PAUSED = (
     "The hourly schedule is paused: no new hours are loaded until someone unpauses the DAG sparkify."
 )
@@ -443,17 +533,32 @@ def test_a_reader_without_a_place_is_told_so_at_once(server, readers, warehouse,
         assert f"This page serves {PLACES} readers at a time" in answer.text
 
 
+@pytest.mark.parametrize("path", [PAGE, CSV])
 @pytest.mark.parametrize("hang", HANGS.values(), ids=HANGS)
-def test_airflow_answers_while_readers_flood_the_page(server, readers, warehouse, hang):
+def test_airflow_answers_while_readers_flood_the_page(server, readers, warehouse, hang, path):
     warehouse.hang(**hang)
     with server.client("vera") as client:
         for _ in range(3):
-            readers.ask(PAGE, FLOOD)
+            readers.ask(path, FLOOD)
             eventually(lambda: warehouse.held >= PLACES, "the warehouse is asked")
             began = time.monotonic()
             assert client.get("/api/v2/dags").status_code == 200
             assert time.monotonic() - began < AT_ONCE_S
             readers.leave()
+
+
+@pytest.mark.parametrize("path", [PAGE, CSV])
+def test_airflow_answers_while_downloads_wait_behind_a_lock(server, readers, redshift, waiting, path):
+    with locked(redshift, "sparkify.songplays"), server.client("vera") as client:
+        readers.ask(path, 2 * FLOOD)
+        eventually(lambda: waiting() >= PLACES, "the questions wait")
+        for _ in range(5):
+            began = time.monotonic()
+            assert client.get("/api/v2/dags").status_code == 200
+            assert time.monotonic() - began < AT_ONCE_S
+        assert waiting() <= PLACES * QUESTIONS_AT_ONCE
+        readers.leave()
+        eventually(lambda: waiting() == 0, "the statements are ended")
 
 
 @pytest.mark.parametrize("path", [PAGE, CSV])

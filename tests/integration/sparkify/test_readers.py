@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 import redshift_connector
 from airflow.sdk.exceptions import AirflowFailException
 
+from sparkify.paths import SQL
 from tests.support.pipeline import PipelineRun, load_dag
 
 pytestmark = pytest.mark.integration
@@ -33,7 +35,7 @@ def analysts(request, empty_pipeline) -> tuple[str, str]:
     return f"{request.param} {name}", user
 
 
-def read(redshift, user: str, table: str) -> list:
+def read(redshift, user: str, table: str, columns: str = "COUNT(*)") -> list:
     connection = redshift_connector.connect(
         host="127.0.0.1",
         port=redshift.port,
@@ -44,7 +46,7 @@ def read(redshift, user: str, table: str) -> list:
     )
     try:
         cursor = connection.cursor()
-        cursor.execute(f"SELECT COUNT(*) FROM {table}")
+        cursor.execute(f"SELECT {columns} FROM {table}")
         return list(cursor.fetchall())
     finally:
         connection.close()
@@ -61,6 +63,34 @@ def test_readers_see_published_tables_and_views_and_nothing_else(redshift, empty
         assert read(redshift, user, f"sparkify.{table}") == [[0]]
     with pytest.raises(redshift_connector.ProgrammingError, match="permission denied"):
         read(redshift, user, "staging.source_files")
+
+
+def test_readers_see_where_a_rejected_row_is_and_not_its_text(redshift, pipeline, analysts):
+    readers, user = analysts
+    group = readers.removeprefix("GROUP ").removeprefix("ROLE ")
+    kind = readers.split()[0]
+    # What an earlier version has granted.
+    pipeline.execute(
+        f"GRANT USAGE ON SCHEMA sparkify TO {kind} {group}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA sparkify TO {kind} {group}",
+    )
+    assert read(redshift, user, "sparkify.rejected_rows", "raw_line") == []
+    for _ in range(2):
+        create_schema(readers)
+        for columns in ("raw_line", "*", "LEN(raw_line)"):
+            with pytest.raises(redshift_connector.ProgrammingError, match="permission denied"):
+                read(redshift, user, "sparkify.rejected_rows", columns)
+        assert read(redshift, user, "sparkify.rejected_rows", "file_name, line_number, reason") == []
+        assert read(redshift, user, "sparkify.rejected_rows") == [[0]]
+
+
+def test_readers_are_granted_every_other_column_of_rejected_rows(pipeline):
+    rows = pipeline.query(
+        "SELECT column_name FROM information_schema.columns "
+        "WHERE table_schema = 'sparkify' AND table_name = 'rejected_rows'"
+    )
+    [granted] = re.findall(r"GRANT SELECT \(([^)]*)\)", (SQL / "grant.sql").read_text())
+    assert set(re.findall(r"\w+", granted)) == {name for (name,) in rows} - {"raw_line"}
 
 
 def test_readers_still_read_after_a_drop(redshift, pipeline, analysts):

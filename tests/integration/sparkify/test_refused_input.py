@@ -77,6 +77,8 @@ WRONG = {
     "sparkify_region": ["", "us-west-2a", "US-WEST-2", "Oregon", "us-west-2 "],
     "sparkify_iam_role": ["", " default", "Default", "sparkify-copy", "arn:aws:iam::1:role/x"],
     "sparkify_log_json_path": [" ", "log_json_path.json", "s3://lake", "https://lake/x.json", "s3://lake/ "],
+    "sparkify_max_removed_percent": ["", "-1", "101", "10 %", "1e1"],
+    "sparkify_max_window_days": ["", "0", "-1", "1e3", "400 days", "100000", "400\n", "\u0664\u0660\u0660"],
     "sparkify_readers": [" ", "PUBLIC", "analysts", "GROUP a, GROUP b"],
 }  # fmt: skip
 WRONG["sparkify_work_bucket"] = WRONG["sparkify_bucket"]
@@ -106,8 +108,9 @@ def test_verify_names_a_wrong_variable_its_value_and_what_to_enter(name, value):
     [
         ("sparkify", "stage_events", ["sparkify_bucket", "sparkify_log_prefix", "sparkify_work_bucket",
                                       "sparkify_work_prefix", "sparkify_iam_role", "sparkify_region",
-                                      "sparkify_log_json_path"]),
-        ("sparkify", "stage_songs", ["sparkify_song_prefix"]),
+                                      "sparkify_log_json_path", "sparkify_max_window_days"]),
+        ("sparkify", "stage_songs", ["sparkify_song_prefix", "sparkify_max_window_days"]),
+        ("sparkify", "run_quality_checks", ["sparkify_max_removed_percent"]),
         ("sparkify", "publish", ["sparkify_bucket", "sparkify_work_bucket", "sparkify_work_prefix"]),
         ("sparkify_reconcile", "find_changed_days", ["sparkify_bucket", "sparkify_log_prefix"]),
         ("sparkify_maintenance", "drop_old_work", ["sparkify_work_bucket", "sparkify_work_prefix"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -44,6 +45,22 @@ def test_a_good_installation_passes_and_nothing_is_left(pipeline):
 def test_a_missing_connection_is_to_be_created(pipeline, monkeypatch):
     monkeypatch.delenv("AIRFLOW_CONN_REDSHIFT_DEFAULT")
     fails(pipeline, "connections", r"no Airflow connection 'redshift_default'.*docs/aws.md")
+
+
+def test_a_page_without_a_login_of_its_own_is_told(pipeline, caplog):
+    run(pipeline).run_task("connections")
+    assert "no Airflow connection sparkify_page" in caplog.text
+
+
+def test_a_page_with_the_pipelines_login_is_refused(pipeline, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SPARKIFY_PAGE", os.environ["AIRFLOW_CONN_REDSHIFT_DEFAULT"])
+    fails(pipeline, "connections", r"'sparkify_page'.*own user awsuser.*\n.*docs/configuration.md")
+
+
+def test_a_page_that_redshift_does_not_let_in_is_named(pipeline, monkeypatch):
+    connection = json.loads(os.environ["AIRFLOW_CONN_REDSHIFT_DEFAULT"]) | {"login": "nobody"}
+    monkeypatch.setenv("AIRFLOW_CONN_SPARKIFY_PAGE", json.dumps(connection))
+    fails(pipeline, "connections", "sparkify_page", WarehouseError)
 
 
 def test_a_connection_of_another_type_is_named(pipeline, monkeypatch):

@@ -287,7 +287,7 @@ def test_waiting_for_a_cluster_takes_no_worker():
     for dag_id, task_id in (("create", "wait"), ("pause", "wait"), ("resume", "wait")):
         assert load_dag(f"sparkify_cluster_{dag_id}").get_task(task_id).deferrable
     for action in ("snapshot", "delete"):
-        assert load_dag(f"sparkify_cluster_{action}").get_task(action).partial_kwargs["deferrable"]
+        assert load_dag(f"sparkify_cluster_{action}").get_task(action).deferrable
 
 
 def test_airflow_changes_no_list_of_the_project_when_it_reads_template_files():

@@ -23,6 +23,7 @@ EXAMPLE = dict(
     if line and not line.startswith("#")
 )
 SECRETS = {name for name in EXAMPLE if re.search(r"PASSWORD|SECRET|_KEY$", name)}
+CONNECTIONS = ("AIRFLOW_CONN_AWS_DEFAULT", "AIRFLOW_CONN_REDSHIFT_DEFAULT", "AIRFLOW_CONN_SPARKIFY_PAGE")
 ONE_SHOTS = {"migrate", "demo"}
 #: ${NAME}, ${NAME:-default} or ${NAME:?message}; a $$ is a dollar of the container's shell.
 REFERENCES = set(re.findall(r"(?<!\$)\$\{(\w+)(?:(:[-?])([^}]*))?\}", COMPOSE_FILE))
@@ -61,7 +62,7 @@ def test_a_default_of_the_compose_file_is_the_one_of_the_example():
 def test_no_secret_has_a_default():
     assert {name: EXAMPLE[name] for name in SECRETS} == dict.fromkeys(SECRETS, "")
     assert {(name, operator) for name, operator, _ in REFERENCES if name in SECRETS} == {
-        (name, ":?") for name in SECRETS - {"S3_PASSWORD", "REDSHIFT_PASSWORD"}
+        (name, ":?") for name in SECRETS - {"S3_PASSWORD", "REDSHIFT_PASSWORD", "PAGE_PASSWORD"}
     }, "the stand-ins refuse to start without theirs: AWS needs none"
 
 
@@ -125,12 +126,15 @@ def test_the_containers_are_where_the_connections_lead(environ, services):
     assert settings.ui_url == "http://api-server:8080"
     assert settings.s3_url == "http://s3:9000"
     assert settings.credentials.redshift_password == "pw-REDSHIFT_PASSWORD"
+    assert settings.credentials.page_password == "pw-PAGE_PASSWORD"
+    assert read_settings({**environ, "AIRFLOW_CONN_SPARKIFY_PAGE": ""}).credentials.page_password == ""
     assert settings.credentials.aws_secret_access_key == "pw-S3_PASSWORD"
 
 
 def test_the_connections_are_those_of_the_laptop_but_for_hosts_and_passwords(environ, tmp_path):
     laptop = Settings.load({"SPARKIFY_STATE": str(tmp_path)}).environment()
-    for name in ("AIRFLOW_CONN_AWS_DEFAULT", "AIRFLOW_CONN_REDSHIFT_DEFAULT"):
+    assert environ["AIRFLOW_VAR_SPARKIFY_READERS"] == laptop["AIRFLOW_VAR_SPARKIFY_READERS"]
+    for name in CONNECTIONS:
         here, there = json.loads(environ[name]), json.loads(laptop[name])
         for connection in (here, there):
             for part in ("host", "login", "password"):

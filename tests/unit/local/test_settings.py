@@ -42,6 +42,17 @@ def test_credentials_are_made_once_and_only_their_owner_reads_them(environ):
     assert len(first.credentials.jwt_secret) >= 64
 
 
+def test_credentials_of_an_earlier_version_are_completed_once(environ):
+    settings = Settings.load(environ)
+    saved = json.loads(settings.credentials_file.read_text())
+    del saved["page_password"]
+    settings.credentials_file.write_text(json.dumps(saved))
+    completed = Settings.load(environ).credentials
+    assert completed.redshift_password == settings.credentials.redshift_password
+    assert Settings.load(environ).credentials == completed
+    assert stat.S_IMODE(settings.credentials_file.stat().st_mode) == 0o600
+
+
 def test_credentials_do_not_show_in_a_representation(environ):
     settings = Settings.load(environ)
     assert settings.credentials.redshift_password not in repr(settings)
@@ -60,6 +71,9 @@ def test_connections_lead_to_the_stand_ins(environ):
     redshift = json.loads(values["AIRFLOW_CONN_REDSHIFT_DEFAULT"])
     assert (redshift["conn_type"], redshift["host"], redshift["port"]) == ("redshift", "127.0.0.1", 6000)
     assert redshift["extra"] == {"ssl": False}
+    page = json.loads(values["AIRFLOW_CONN_SPARKIFY_PAGE"])
+    assert page == {**redshift, "login": "sparkify_page", "password": page["password"]}
+    assert page["password"] != redshift["password"]
     aws = json.loads(values["AIRFLOW_CONN_AWS_DEFAULT"])
     assert aws["extra"]["endpoint_url"] == "http://127.0.0.1:9000"
     assert values["AIRFLOW__API__HOST"] == "127.0.0.1"

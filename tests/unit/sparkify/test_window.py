@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sparkify.window import Window, WindowError, resolve_window
 from sparkify.work import Run
+from tests.support.pipeline import PipelineRun, load_dag
 
 pytestmark = pytest.mark.unit
 
@@ -344,3 +345,58 @@ def test_the_last_complete_hour_is_complete_and_last(run_after):
     window = resolve_window(context(run_after=run_after))
     assert window.end <= run_after < window.end + timedelta(hours=1)
     assert window.end - window.start == timedelta(hours=1)
+
+
+CENTURIES = Window(datetime(1970, 1, 1, tzinfo=UTC), datetime(2026, 11, 27, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "days"),
+    [
+        (hour(1, 0), hour(2, 0), 1),
+        (hour(1, 23), hour(2, 1), 2),
+        (hour(1, 5), hour(1, 6), 1),
+        (CENTURIES.start, CENTURIES.end, 20_785),
+    ],
+)
+def test_a_window_knows_how_many_days_it_touches(start, end, days):
+    window = Window(start, end)
+    assert window.day_count == days == len(list(window.days()))
+    assert window.hour_count == len(list(window.hours()))
+    assert (window.days_start_sql[:10], window.days_end_sql[:10]) == (
+        str(min(window.days())),
+        str(max(window.days()) + timedelta(days=1)),
+    )
+
+
+def test_a_window_of_too_many_days_is_refused_with_what_to_do():
+    window = Window(hour(1, 0), hour(5, 0))
+    window.refuse_more_days_than(4)
+    with pytest.raises(
+        WindowError, match=r"touches 4 days.*sparkify_max_window_days.* 3\..*\n.*several runs"
+    ):
+        window.refuse_more_days_than(3)
+
+
+@pytest.mark.parametrize("task_id", ["stage_events", "stage_songs"])
+@pytest.mark.parametrize(
+    ("variables", "most"), [({}, "400"), ({"sparkify_max_window_days": "20000"}, "20,000")]
+)
+def test_the_first_tasks_refuse_it_before_they_list_anything(monkeypatch, task_id, variables, most):
+    def listed(self):
+        raise AssertionError("the days are listed")
+
+    monkeypatch.setattr(Window, "days", listed)
+    monkeypatch.setattr(Window, "hours", listed)
+    params = {"window_start": "1970-01-01T00:00:00Z", "window_end": "2026-11-27T01:00:00Z"}
+    run = PipelineRun(load_dag("sparkify"), params, variables=variables)
+    with pytest.raises(WindowError, match=rf"20,785 days.*allows a run {most}\."):
+        run.run_task(task_id)
+
+
+@pytest.mark.parametrize("task_id", ["load_songplays", "run_quality_checks", "publish"])
+def test_a_run_that_is_staged_goes_on_where_the_maximum_changes(task_id):
+    params = {"window_start": "2018-11-01T00:00:00Z", "window_end": "2018-12-01T00:00:00Z"}
+    run = PipelineRun(load_dag("sparkify"), params, variables={"sparkify_max_window_days": "1"})
+    task, context = run.rendered(task_id)
+    assert task.begin(context).window.day_count == 30
