@@ -14,7 +14,7 @@ pytest_plugins = ["local_redshift.pytest_plugin"]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Several processes share the tests by file; those that need Airflow's own processes, by two groups of files.
+    """Several processes share the tests by file; those that need Airflow's own processes, by two groups.
 
     These wait more than they compute: two stacks beside the other tests fill two cores, more would be slow.
     """

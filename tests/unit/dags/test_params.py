@@ -100,7 +100,7 @@ def test_no_task_renders_the_value_of_a_param(dag_id, name, monkeypatch):
     from airflow.sdk.execution_time.context import ConnectionAccessor
 
     run = PipelineRun(load_dag(dag_id), {name: entered(name, MARKER)})
-    run.xcoms |= {("ensure_copy_role", "return_value"): "arn", ("plan", "target"): "available"}
+    run.xcoms |= {("check_copy_role", "return_value"): "arn", ("plan", "target"): "available"}
     found = []
     for task in run.dag.tasks:
         if task.is_mapped:
