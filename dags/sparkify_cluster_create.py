@@ -1,10 +1,9 @@
 """
 # sparkify_cluster_create: a Redshift cluster for the pipeline
 
-Checks the IAM role with which COPY reads the two buckets, and creates a cluster with that role as its
-default. An administrator makes the role once (docs/aws.md, "The role of COPY"). The cluster is encrypted, and
-not reachable from the internet unless you ask for it. The DAG waits until the cluster is available, then
-reports what it is and its address.
+Checks the IAM role with which COPY reads the two buckets, and creates a cluster with that role as its default. An
+administrator makes the role once (docs/aws.md, "The role of COPY"). The cluster is encrypted, and not reachable from
+the internet unless you ask for it. The DAG waits until it is available, then reports what it is and its address.
 
 A cluster that exists is left as it is, and the log says so. One that is not this project's (it lacks the tags
 `project=sparkify` and `managed-by=sparkify-airflow`), or not as open as you ask for, fails `plan`.

@@ -34,11 +34,11 @@ LEFT JOIN of_files
         files.source = of_files.source
         AND 's3://' || files.bucket || '/' || files.object_key = of_files.file_name
 LEFT JOIN (
-    SELECT DISTINCT source
-    FROM of_files
+    SELECT DISTINCT nameless.source
+    FROM of_files AS nameless
     WHERE
-        file_name IS NULL
-        OR file_name LIKE '%…'
+        nameless.file_name IS NULL
+        OR nameless.file_name LIKE '%…'
 ) AS unknown
     ON files.source = unknown.source
 WHERE

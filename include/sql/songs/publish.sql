@@ -68,9 +68,9 @@ FROM (
     SELECT song_id
     FROM sparkify.songs
 ) AS observed
-LEFT JOIN {{ candidate }} AS songs
-    ON observed.song_id = songs.song_id
-WHERE songs.song_id IS NULL
+LEFT JOIN {{ candidate }} AS staged
+    ON observed.song_id = staged.song_id
+WHERE staged.song_id IS NULL
 {%- endif %};
 
 DELETE FROM staging.song_observations
