@@ -96,8 +96,18 @@ def test_the_default_role_and_the_nodes_are_passed_on(aws):
     run("sparkify_cluster_create", number_of_nodes=2, security_group_ids=[group], subnet_group="private")
     found = cluster(aws)
     assert (found["NumberOfNodes"], found["ClusterSubnetGroupName"]) == (2, "private")
+<<<<<<< HEAD
     assert [one["VpcSecurityGroupId"] for one in found["VpcSecurityGroups"]] == [group]
     for params, kind, subnet in (({"number_of_nodes": 2}, "multi-node", None), ({}, "single-node", None)):
+=======
+    for params, kind, groups, subnet in (
+        ({}, "single-node", [], None),
+        (
+            {"number_of_nodes": 2, "security_group_ids": ["sg-1"], "subnet_group": "private"},
+            *("multi-node", ["sg-1"], "private"),
+        ),
+    ):
+>>>>>>> item-d
         created = PipelineRun(load_dag("sparkify_cluster_create"), {"cluster_identifier": "other", **params})
         created.xcoms["check_copy_role", "return_value"] = arn = (
             "arn:aws:iam::123456789012:role/sparkify-copy"
@@ -107,7 +117,8 @@ def test_the_default_role_and_the_nodes_are_passed_on(aws):
         assert (create.cluster_identifier, create.node_type) == ("other", "ra3.large")
         assert (create.cluster_type, create.publicly_accessible) == (kind, False)
         assert (create.iam_roles, create.default_iam_role_arn) == ([arn], arn)
-        assert (create.vpc_security_group_ids, create.cluster_subnet_group_name) == ([], subnet)
+        assert create.number_of_nodes == len(groups) + 1
+        assert (create.vpc_security_group_ids, create.cluster_subnet_group_name) == (groups, subnet)
 
 
 @pytest.mark.parametrize("param", ["subnet_group", "security_group_ids", "snapshot_identifier"])

@@ -16,9 +16,8 @@ LOADS = [f"load_{table}" for table in ("songs", "artists", "songplays", "users",
 #: It ends the statement that a name stands in, the first of include/sql/songs/publish.sql, and goes on.
 SQL = (
     " AS songs LEFT JOIN {artists} AS artists ON songs.song_id = artists.song_id) AS a; "
-    "CREATE TABLE public.stolen AS SELECT * FROM sparkify.users; "
-    "GRANT SELECT ON public.stolen TO PUBLIC; COMMIT; "
-    "SELECT 1 FROM (SELECT 1 FROM {songs}"
+    "CREATE TABLE public.stolen AS SELECT * FROM sparkify.users; GRANT SELECT ON public.stolen TO PUBLIC; "
+    "COMMIT; SELECT 1 FROM (SELECT 1 FROM {songs}"
 )
 
 
