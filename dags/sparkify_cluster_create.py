@@ -1,9 +1,9 @@
 """
 # sparkify_cluster_create: a Redshift cluster for the pipeline
 
-Checks the IAM role with which COPY reads the two buckets, and creates a cluster with that role as its default. An
-administrator makes the role once (docs/aws.md, "The role of COPY"). The cluster is encrypted, and not reachable from
-the internet unless you ask for it. The DAG waits until it is available, then reports what it is and its address.
+Checks the IAM role with which COPY reads the two buckets, and creates a cluster with that role as its
+default. An administrator makes the role once (docs/aws.md, "The role of COPY"). The cluster is encrypted, and
+not reachable from the internet unless you ask for it. The DAG waits for it and reports what and where it is.
 
 A cluster that exists is left as it is, and the log says so. One that is not this project's (it lacks the tags
 `project=sparkify` and `managed-by=sparkify-airflow`), or not as open as you ask for, fails `plan`.
@@ -85,7 +85,7 @@ with DAG(
         work_bucket=WORK["work_bucket"],
     )
     copy_role: Any = check_copy_role.output
-    plan = PlanClusterOperator(task_id="plan", action="create")
+    plan = PlanClusterOperator(task_id="plan", action="create", role_arn=copy_role)
     create = RedshiftCreateClusterOperator(
         task_id="create",
         cluster_identifier=CLUSTER,
@@ -113,8 +113,6 @@ with DAG(
         # Also where there was nothing to create.
         trigger_rule=TriggerRule.NONE_FAILED,
     )
-    report = ReportClusterOperator(
-        task_id="report", cluster_identifier=CLUSTER, role_arn=check_copy_role.output
-    )
+    report = ReportClusterOperator(task_id="report", cluster_identifier=CLUSTER, role_arn=copy_role)
 
     check_copy_role >> plan >> create >> wait >> report

@@ -110,6 +110,7 @@ class PlanClusterOperator(AwsOperator, SkipMixin):
 
     :param action: create, pause, resume, snapshot or delete.
     :param snapshot_identifier: the snapshot that the action takes.
+    :param role_arn: the role of COPY that a cluster is to have that is there already.
     :returns: (XCom) under the key `target`, the state that the cluster is then to be waited for in.
     :raises AirflowFailException: where the state rules the action out, where cluster or snapshot are not the
         project's, and where what is there already is not what was asked for.
@@ -117,12 +118,15 @@ class PlanClusterOperator(AwsOperator, SkipMixin):
     """
 
     client_type = "redshift"
-    template_fields: Sequence[str] = (*AwsOperator.template_fields, "snapshot_identifier")
+    template_fields: Sequence[str] = (*AwsOperator.template_fields, "snapshot_identifier", "role_arn")
 
-    def __init__(self, *, action: str, snapshot_identifier: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self, *, action: str, snapshot_identifier: str = "", role_arn: Any = "", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.action = action
         self.snapshot_identifier = snapshot_identifier
+        self.role_arn = role_arn
 
     def execute(self, context: Mapping[str, Any]) -> None:
         params = context["params"]
@@ -153,7 +157,7 @@ class PlanClusterOperator(AwsOperator, SkipMixin):
         """Refuse a cluster that is not the project's, or not the one that the run would create."""
         refuse_foreign_cluster(self.client, found)
         if self.action == "create":
-            refuse_differences(found, params, self.arguments["default_iam_role_arn"])
+            refuse_differences(found, params, self.role_arn)
 
     def _change_is_needed(self, cluster: str, status: str | None) -> tuple[bool, str]:
         """Whether to act, and the state to wait for."""

@@ -96,10 +96,7 @@ def test_the_default_role_and_the_nodes_are_passed_on(aws):
     run("sparkify_cluster_create", number_of_nodes=2, security_group_ids=[group], subnet_group="private")
     found = cluster(aws)
     assert (found["NumberOfNodes"], found["ClusterSubnetGroupName"]) == (2, "private")
-<<<<<<< HEAD
     assert [one["VpcSecurityGroupId"] for one in found["VpcSecurityGroups"]] == [group]
-    for params, kind, subnet in (({"number_of_nodes": 2}, "multi-node", None), ({}, "single-node", None)):
-=======
     for params, kind, groups, subnet in (
         ({}, "single-node", [], None),
         (
@@ -107,7 +104,6 @@ def test_the_default_role_and_the_nodes_are_passed_on(aws):
             *("multi-node", ["sg-1"], "private"),
         ),
     ):
->>>>>>> item-d
         created = PipelineRun(load_dag("sparkify_cluster_create"), {"cluster_identifier": "other", **params})
         created.xcoms["check_copy_role", "return_value"] = arn = (
             "arn:aws:iam::123456789012:role/sparkify-copy"
@@ -125,12 +121,18 @@ def test_the_default_role_and_the_nodes_are_passed_on(aws):
 def test_a_template_in_a_param_reaches_no_log_no_xcom_and_no_cluster(aws, caplog, param):
     marker, rendered = "{{ conn.redshift_default.password[::-1] }}", PASSWORD[::-1]
     value = [marker] if param == "security_group_ids" else marker
+    said = ""
     if param == "snapshot_identifier":
         run("sparkify_cluster_create")
-        made = run("sparkify_cluster_snapshot", snapshot_identifier=value)
+        said = str(run("sparkify_cluster_snapshot", snapshot_identifier=value).xcoms)
+    elif param == "subnet_group":
+        said = str(run("sparkify_cluster_create", subnet_group=value).xcoms)
     else:
-        made = run("sparkify_cluster_create", **{param: value})
-    assert rendered not in f"{caplog.text}{made.xcoms}{cluster(aws)}{snapshots(aws)}"
+        # AWS has no such group: the cluster differs from what was asked for.
+        with pytest.raises(AirflowFailException, match="security groups") as refused:
+            run("sparkify_cluster_create", security_group_ids=value)
+        said = str(refused.value)
+    assert rendered not in f"{said}{caplog.text}{cluster(aws)}{snapshots(aws)}"
 
 
 def test_an_xcom_of_the_plan_decides_nothing(aws):
