@@ -34,6 +34,9 @@ def connections(tmp_path):
         "SPARKIFY_STATE": str(tmp_path),
         "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(aws),
         "AIRFLOW_CONN_REDSHIFT_DEFAULT": json.dumps(redshift),
+        "AIRFLOW_CONN_SPARKIFY_PAGE": json.dumps(
+            {**redshift, "login": "sparkify_page", "password": "page-pw"}
+        ),
     }
 
 
@@ -63,16 +66,19 @@ def eventually(attempt, errors, deadline=60):
 
 
 def test_redshift_and_s3_serve_what_airflows_connections_ask_for(start, connections, tmp_path):
-    aws, redshift = (json.loads(connections[f"AIRFLOW_CONN_{name}_DEFAULT"]) for name in ("AWS", "REDSHIFT"))
+    aws, redshift, page = (
+        json.loads(connections[f"AIRFLOW_CONN_{name}"])
+        for name in ("AWS_DEFAULT", "REDSHIFT_DEFAULT", "SPARKIFY_PAGE")
+    )
     start("s3")
     start("redshift")
 
-    def connect():
+    def connect(login=redshift):
         return redshift_connector.connect(
-            host=redshift["host"],
-            port=redshift["port"],
-            user=redshift["login"],
-            password=redshift["password"],
+            host=login["host"],
+            port=login["port"],
+            user=login["login"],
+            password=login["password"],
             database="dev",
             ssl=False,
         )
@@ -88,6 +94,12 @@ def test_redshift_and_s3_serve_what_airflows_connections_ask_for(start, connecti
         )
         cursor.execute("SELECT n FROM t")
         assert cursor.fetchall() == ([1],)
+    errors = (redshift_connector.InterfaceError, redshift_connector.ProgrammingError)
+    with eventually(lambda: connect(page), errors) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT groname FROM pg_group WHERE groname = 'analysts'")
+        assert cursor.fetchall() == (["analysts"],)
+        with pytest.raises(redshift_connector.ProgrammingError, match="permission denied"):
+            cursor.execute("CREATE SCHEMA mine")
 
 
 @pytest.mark.parametrize("part", ["s3", "redshift"])
