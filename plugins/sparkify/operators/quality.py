@@ -29,7 +29,10 @@ RESULT_COLUMNS = (
     *("observed", "rows_checked", "warn_if", "error_if", "detail"),
 )
 #: What checks may ask of a stage task.
-STAGED = ("files", "bytes", "bytes_looked_at", "values", "objects", "copied", "rejected", "rows")
+STAGED = (
+    *("files", "bytes", "bytes_looked_at", "bytes_of_keys"),
+    *("values", "objects", "copied", "rejected", "rows"),
+)
 DETAIL_BYTES = 1000
 EXPLAINED_ROWS = 5
 
