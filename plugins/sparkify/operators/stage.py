@@ -378,8 +378,8 @@ class StageToRedshiftOperator(SparkifyOperator):
                 log.warning("%s is not examined: %s", self._uri(file), error)
             except OutOfTimeError:
                 shapes.given_up = (
-                    f"{LOOK_SECONDS} s were enough for {number} of {len(some)} file(s) looked at, "
-                    f"and not for {fit(self._uri(file), 256)}"
+                    f"looking at the files was given up after {LOOK_SECONDS} s: {number} of {len(some)} were "
+                    f"looked at, the next was {fit(self._uri(file), 256)}"
                 )
                 break
             text_bytes += part.text_bytes
