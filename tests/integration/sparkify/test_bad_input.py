@@ -238,13 +238,6 @@ def test_a_row_that_is_nested_too_deeply_is_rejected(pipeline):
     assert (number, code) == (2, 1216)
 
 
-def test_a_number_of_many_digits_in_a_key_that_is_not_loaded_is_no_error(pipeline):
-    pipeline.put({KEY: line(mood=0).replace(b'"mood": 0', b'"mood": ' + b"9" * 10_000)})
-    pipeline.load(*DAY)
-    assert len(pipeline.table("songplays")) == 1
-    assert results(pipeline)["keys_are_known"][0] == "warned"
-
-
 def test_what_cannot_be_decompressed_here_does_not_pass(pipeline, monkeypatch):
     """The local Redshift takes GZIP alone: COPY reads it as that, the worker is told another kind."""
     pipeline.put({KEY: gzip.compress(line() + b"\n{x}", mtime=0)})
