@@ -1,7 +1,7 @@
 # Airflow with the pipeline; docs/docker.md tells how it is run. The version is that of requirements.in.
-ARG AIRFLOW_VERSION=3.3.2
+ARG AIRFLOW_IMAGE=apache/airflow:3.3.2
 
-FROM apache/airflow:${AIRFLOW_VERSION} AS airflow
+FROM ${AIRFLOW_IMAGE} AS airflow
 COPY --chown=airflow:0 requirements.txt ./
 RUN pip install --no-cache-dir --require-hashes -r requirements.txt
 COPY --chown=airflow:0 config config

@@ -3,7 +3,6 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-UV_VERSION := 0.13.8
 STAMP := $(VENV)/.installed
 STARTED := $(shell date +%s)
 # Where nothing was ever started, `make stop` need not install anything first.
@@ -126,6 +125,23 @@ lock: $(VENV)/bin/uv ## Pin the dependencies of the .in files again
 	  --custom-compile-command "make lock" requirements.in -o requirements.txt
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" -c requirements.txt requirements-dev.in -o requirements-dev.txt
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" requirements-uv.in -o requirements-uv.txt
+
+# A tag can be moved to another image, a digest cannot. Needs Docker with buildx, and the registry of the images.
+.PHONY: lock-images
+lock-images: ## Pin the base images of the Docker files by the digests that their tags have now
+	@set -e; for image in $$(sed -n 's/^ARG AIRFLOW_IMAGE=//p' Dockerfile) \
+	    $$(sed -n 's/^    image: \(.*:.*\)$$/\1/p' docker-compose.yaml); do \
+	  tag=$${image%@*}; \
+	  digest=$$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' "$$tag"); \
+	  echo "$$digest" | grep -Eqx 'sha256:[0-9a-f]{64}' || { \
+	    echo "error: the registry's digest of $$tag is '$$digest', which is none." >&2; exit 1; }; \
+	  for file in Dockerfile docker-compose.yaml; do \
+	    sed "s|$$image\$$|$$tag@$$digest|" "$$file" > "$$file.new"; cat "$$file.new" > "$$file"; rm "$$file.new"; \
+	  done; \
+	  echo "$$tag@$$digest"; \
+	done
 
 # Bytecode is compiled here because Airflow's first start is three times slower without it.
 $(STAMP): requirements-dev.txt | $(VENV)/bin/uv
@@ -149,4 +165,4 @@ $(VENV)/bin/uv:
 	  exit 1; }
 	@echo "Creating $(VENV) with $$($(PYTHON) -V) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt

@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("part", choices=parts)
     part = parts[parser.parse_args(arguments).part]
     try:
-        return part(read_settings(os.environ)) or 0
+        return part(read_settings(os.environ, part in (s3, generator))) or 0
     except USER_ERRORS as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -71,7 +71,7 @@ def s3(settings: Settings) -> None:
     for bucket in (BUCKET, WORK_BUCKET):
         (lake.root / bucket).mkdir(parents=True, exist_ok=True)
     command = lake.command(EVERY_INTERFACE)
-    os.execv(command[0], command)
+    os.execve(command[0], command, {**os.environ, **lake.secrets()})
 
 
 def redshift(settings: Settings) -> int:
@@ -130,28 +130,39 @@ def generator(settings: Settings) -> None:
     run_until_interrupted(settings, alive=state_folder() / "generator")
 
 
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """What the local package needs to know, taken from Airflow's own connections."""
+def read_settings(environ: Mapping[str, str], lake_alone: bool = False) -> Settings:
+    """What the local package needs to know, taken from Airflow's own connections.
+
+    :param lake_alone: the part does not talk to the warehouse, and its container has no connection to it.
+    """
     aws = _connection(environ, "AIRFLOW_CONN_AWS_DEFAULT")
-    warehouse = _connection(environ, "AIRFLOW_CONN_REDSHIFT_DEFAULT")
-    has_page = environ.get("AIRFLOW_CONN_SPARKIFY_PAGE")
-    page = _connection(environ, "AIRFLOW_CONN_SPARKIFY_PAGE") if has_page else {"password": ""}
     endpoint = urlsplit(aws.get("extra", {}).get("endpoint_url", ""))
     if not endpoint.hostname or not endpoint.port:
         raise SettingsError(
             "AIRFLOW_CONN_AWS_DEFAULT has no endpoint_url with a port, so it points to AWS. The stand-ins "
             "and the demo do not work with AWS.\nSet COMPOSE_PROFILES=aws in .env."
         )
-    return Settings(
+    lake = Credentials(aws_access_key_id=aws["login"], aws_secret_access_key=aws["password"])
+    settings = Settings(
         # Airflow's home in the image is the project's folder, and Settings puts it into the state folder.
         state=ROOT.parent,
-        hosts=Hosts(ui="api-server", s3=endpoint.hostname, redshift=warehouse["host"]),
-        ports=Ports(s3=endpoint.port, redshift=warehouse["port"]),
-        credentials=Credentials(
+        hosts=Hosts(ui="api-server", s3=endpoint.hostname),
+        ports=Ports(s3=endpoint.port),
+        credentials=lake,
+    )
+    if lake_alone:
+        return settings
+    warehouse = _connection(environ, "AIRFLOW_CONN_REDSHIFT_DEFAULT")
+    has_page = environ.get("AIRFLOW_CONN_SPARKIFY_PAGE")
+    page = _connection(environ, "AIRFLOW_CONN_SPARKIFY_PAGE") if has_page else {"password": ""}
+    return replace(
+        settings,
+        hosts=replace(settings.hosts, redshift=warehouse["host"]),
+        ports=replace(settings.ports, redshift=warehouse["port"]),
+        credentials=replace(
+            lake,
             redshift_password=warehouse["password"],
             page_password=page["password"],
-            aws_access_key_id=aws["login"],
-            aws_secret_access_key=aws["password"],
             ui_password=environ.get("UI_PASSWORD", ""),
         ),
     )

@@ -117,6 +117,25 @@ def write_private(path: Path, text: str) -> None:
     partial.replace(path)
 
 
+def make_private(state: Path) -> None:
+    """Make the state folder, which only its owner can enter; take a former one from everyone else.
+
+    :raises SettingsError: where others can enter it, and it is not, or not only, this stack's.
+    """
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    found = state.stat()
+    if found.st_uid == os.geteuid() and not found.st_mode & 0o077:
+        return
+    is_ours = (state / CREDENTIALS_FILE).exists() or not any(state.iterdir())
+    if found.st_uid != os.geteuid() or not is_ours:
+        raise SettingsError(
+            f"Other users can enter {state} (mode {found.st_mode & 0o7777:04o}, owner {found.st_uid}), and "
+            "it is not this project's alone: they could read the passwords and the data.\n"
+            f"Choose a folder of your own with SPARKIFY_STATE, or run: chmod 700 {state}"
+        )
+    state.chmod(0o700)
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the local stack needs to know; `load()` reads it from the environment and the state folder."""
@@ -132,6 +151,7 @@ class Settings:
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         state = state_folder(environ)
+        make_private(state)
         saved_file = state / "ports.json"
         saved = json.loads(saved_file.read_text()) if saved_file.exists() else {}
         ports = Ports.resolve(environ, saved)

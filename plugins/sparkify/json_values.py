@@ -11,8 +11,10 @@ import codecs
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, NamedTuple
 
 #: Redshift's limit of one JSON object, "COPY from JSON format": what is longer is no row.
@@ -24,10 +26,16 @@ DEEP, LEAST_EFFORT = 10_000, 512
 #: A row is tried in a part of the text that is as long as most are. Of a text that ends within a token the
 #: decoder may say that it is wrong there.
 USUAL_CHARACTERS, LONGEST_TOKEN = 16 * 1024, 16
+#: A long value takes many times its length of memory while it is decoded: one at a time, of all threads.
+LONG_VALUE = Lock()
 SPACE = re.compile(r"[ \t\r\n]*")
 JUNK = re.compile(r"[^{\[\n]*")
 IN_STRING = re.compile(r'["\\]')
 OUTSIDE_STRING = re.compile(r'["{}\[\]]')
+NO_KEYS: frozenset[str | Twice] = frozenset()
+
+#: Of a text, what the JSON value at its beginning is to the reader, and where it ends.
+Reading = Callable[[str], tuple[Any, int]]
 
 
 class Twice(NamedTuple):
@@ -43,7 +51,7 @@ class Value:
     :param keys: the first-level keys of an object, those that stand twice also as `Twice`; None of anything
         else, or of what is no JSON.
     :param line: the number of its last line, from 1.
-    :param hidden: how many rows are inside of what is none; None where it cannot be told.
+    :param hidden: how many rows are inside of what is none; None where it cannot be told, or was not asked.
     """
 
     keys: frozenset[str | Twice] | None
@@ -51,24 +59,29 @@ class Value:
     hidden: int | None = 0
 
 
-def values(chunks: Iterable[bytes], known: frozenset[str] | None = None) -> Iterator[Value]:
+def values(
+    chunks: Iterable[bytes], known: frozenset[str] | None = None, *, search: bool = True
+) -> Iterator[Value]:
     """The values of a file, or of the part of it from some line on, in order.
 
     :param chunks: its bytes; invalid UTF-8 is passed over.
     :param known: the keys of a row: an object without any of them is a part of another one. None: all are
         rows.
+    :param search: whether to look for rows inside of what is none.
     """
-    return _Reader(chunks, known).values()
+    return _Reader(chunks, known, search).values()
 
 
 class _Reader:
     """A file's text, of which at least the longest value is in memory from `position` on."""
 
-    def __init__(self, chunks: Iterable[bytes], known: frozenset[str] | None) -> None:
+    def __init__(self, chunks: Iterable[bytes], known: frozenset[str] | None, search: bool) -> None:
         self.chunks = iter(chunks)
         self.known = known
+        self.search = search
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self.raw_decode = json.JSONDecoder(object_pairs_hook=_names).raw_decode
+        self.keys = _reading(_names, lambda value: value if isinstance(value, frozenset) else None)
+        self.rows = _reading(self._rows, _count)
         self.text = ""
         self.position = 0
         self.line = 1
@@ -85,29 +98,41 @@ class _Reader:
                 yield Value(None, self._line())
 
     def _value(self) -> Value:
-        decoded = self._decode(self.position)
+        decoded = self._decode(self.position, self.keys)
         if decoded is None:
             hidden = self._pass_over()
             return Value(None, self._line(), hidden)
-        value, end = decoded
-        is_object = isinstance(value, frozenset)
-        hidden = 0
-        if self.known is not None and not (is_object and value & self.known):
-            # An array of rows, or an object around them, is one value: COPY refuses it and sees none of them.
-            hidden, _ = self._whole_objects(self.position + 1, end)
-        is_row = is_object and end - self.position <= MOST_CHARACTERS
+        keys, end = decoded
+        is_whole = keys is not None and (self.known is None or not self.known.isdisjoint(keys))
+        hidden = 0 if is_whole else self._inside(self.position)
+        is_row = end - self.position <= MOST_CHARACTERS
         self.position = end
-        return Value(value if is_row else None, self._line(), hidden)
+        return Value(keys if is_row else None, self._line(), hidden)
 
-    def _decode(self, start: int) -> tuple[Any, int] | None:
-        """The value that begins there and where it ends; None of what is no JSON.
+    def _inside(self, start: int) -> int | None:
+        """How many rows are in the value that begins there, which is none.
+
+        COPY refuses an array of rows, or an object around them, as one value, and sees none of them.
+        """
+        decoded = self._decode(start, self.rows) if self.search else None
+        return None if decoded is None else decoded[0]
+
+    def _rows(self, pairs: list[tuple[str, object]]) -> _Rows:
+        """What the decoder makes of an object in search of rows."""
+        if self.known is None or any(key in self.known for key, _ in pairs):
+            return _Rows(1)
+        return _Rows(sum(_count(value) for _, value in pairs))
+
+    def _decode(self, start: int, read: Reading) -> tuple[Any, int] | None:
+        """What is read of the value that begins there, and where it ends; None of what is no JSON.
 
         Tried in a part of the text, because the decoder's error counts all lines before it.
         """
         for size in (USUAL_CHARACTERS, MOST_CHARACTERS + 1):
             part = self.text[start : start + size]
             try:
-                value, end = self.raw_decode(part)
+                with LONG_VALUE if size > USUAL_CHARACTERS else nullcontext():
+                    found, end = read(part)
             except RecursionError:
                 self.effort -= DEEP
                 return None
@@ -118,13 +143,13 @@ class _Reader:
                     return None
             else:
                 self.effort -= end
-                return value, start + end
+                return found, start + end
         return None
 
     def _pass_over(self) -> int | None:
-        """To the end of what is no JSON, as COPY finds it; how many whole objects are inside."""
+        """To the end of what is no JSON, as COPY finds it; how many rows are inside."""
         frame = _Frame()
-        hidden: int | None = 0
+        hidden: int | None = 0 if self.search else None
         seek = self.position + 1
         while True:
             limit = len(self.text) if self.ended else len(self.text) - MOST_CHARACTERS
@@ -140,17 +165,18 @@ class _Reader:
             self._fill()
 
     def _whole_objects(self, start: int, stop: int) -> tuple[int | None, int]:
-        """How many rows begin between the two, and where the last one ends; None for too much to try."""
+        """How many rows are in the objects that begin between the two, and where the last one ends; None for
+        too much to try."""
         count = 0
         while (start := self.text.find("{", start, stop)) >= 0:
             if self.effort < 0:
                 return None, stop
-            decoded = self._decode(start)
+            decoded = self._decode(start, self.rows)
             if decoded is None:
                 start += 1
             else:
-                value, start = decoded
-                count += self.known is None or not self.known.isdisjoint(value)
+                rows, start = decoded
+                count += rows
         return count, stop if start < 0 else start
 
     def _skip(self, pattern: re.Pattern[str]) -> bool:
@@ -186,8 +212,46 @@ class _Reader:
         self.text = "".join(parts)
 
 
+class _Rows(int):
+    """An object, by how many rows it is or holds."""
+
+
+def _count(value: object) -> int:
+    """The rows in what was decoded in search of them."""
+    count = 0
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case _Rows() as rows:
+                count += rows
+            case list() as items:
+                waiting += items
+    return count
+
+
+def _nothing(_: str) -> None:
+    """What the decoder makes of a number: Python's own are slow, and refuse one of many digits."""
+
+
+def _reading(
+    of_object: Callable[[list[tuple[str, object]]], object], of_value: Callable[[object], object]
+) -> Reading:
+    """A decoder that keeps of each object, and then of the value, no more than is asked."""
+    decode = json.JSONDecoder(
+        object_pairs_hook=of_object, parse_int=_nothing, parse_float=_nothing
+    ).raw_decode
+
+    def read(text: str) -> tuple[Any, int]:
+        value, end = decode(text)
+        return of_value(value), end
+
+    return read
+
+
 def _names(pairs: list[tuple[str, object]]) -> frozenset[str | Twice]:
     """What the decoder makes of an object: its keys."""
+    if not pairs:
+        return NO_KEYS
     keys = frozenset(key for key, _ in pairs)
     if len(keys) == len(pairs):
         return keys

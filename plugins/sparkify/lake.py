@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: How much of an object is in memory where it is read in parts.
 CHUNK_BYTES = 1024 * 1024
+#: How much a decompressor is given at once: what it does not take is copied each time.
+FEED_BYTES = 4 * 1024
 
 
 class LakeError(AirflowException):
@@ -106,13 +108,15 @@ class Lake:
             for day, key in keys.items()
         }
 
-    def read(self, bucket: str, key: str) -> bytes:
-        """An object's bytes.
+    def read(self, bucket: str, key: str, size: int) -> bytes:
+        """An object's first bytes.
 
+        :param size: at most so many.
         :raises LakeError: where the object is missing or access is denied.
         """
         try:
-            body: bytes = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            with closing(self.client.get_object(Bucket=bucket, Key=key)["Body"]) as stream:
+                body: bytes = stream.read(size)
         except Exception as error:
             raise self._explained(error, f"read s3://{bucket}/{key}") from error
         return body
@@ -220,14 +224,15 @@ def decompressed(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
     member: Decompressor | None = None
     try:
         for chunk in chunks:
-            rest = chunk
-            while rest:
-                if member is None or member.eof:
-                    member = makers[compression]()
-                yield member.decompress(rest, CHUNK_BYTES)
-                while not member.eof and (waiting := _waiting(member)) is not None:
-                    yield member.decompress(waiting, CHUNK_BYTES)
-                rest = member.unused_data if member.eof else b""
+            for start in range(0, len(chunk), FEED_BYTES):
+                rest = chunk[start : start + FEED_BYTES]
+                while rest:
+                    if member is None or member.eof:
+                        member = makers[compression]()
+                    yield member.decompress(rest, CHUNK_BYTES)
+                    while not member.eof and (waiting := _waiting(member)) is not None:
+                        yield member.decompress(waiting, CHUNK_BYTES)
+                    rest = member.unused_data if member.eof else b""
     except (zlib.error, OSError) as error:
         raise CompressionError(f"the file is not {compression}: {error}") from error
     if member is not None and not member.eof:

@@ -26,7 +26,8 @@ def fit(text: str, size: int, length: int | None = None) -> str:
     :param size: bytes of UTF-8, at least 32.
     :param length: the bytes of which `text` is the beginning; by default it is whole.
     """
-    shown = visible(text).encode()
+    # A character has at least one byte: more of them than this do not fit, whatever they are.
+    shown = visible(text[: size + 1]).encode()
     length = len(text.encode(errors="surrogatepass")) if length is None else length
     if len(shown) <= size and length <= size:
         return shown.decode()

@@ -19,7 +19,10 @@ from sparkify.work import Run
 
 MODES = ("append", "truncate")
 #: What checks may ask of a stage task.
-STAGED = ("files", "bytes", "bytes_looked_at", "values", "objects", "copied", "rejected", "rows")
+STAGED = (
+    *("files", "bytes", "bytes_looked_at", "bytes_of_keys"),
+    *("values", "objects", "copied", "rejected", "rows"),
+)
 #: As much as a column of counts holds.
 MOST = 2**63 - 1
 HOUR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:00:00Z")

@@ -166,6 +166,12 @@ CASES = [
     *WRONG_TYPES,
     BadInput("a missing key", "loaded as NULL; warns known_keys_are_there", without("song"), plays=1),
     BadInput("an unknown key", LOADED_WITHOUT, line(mood="happy"), plays=1),
+    BadInput(
+        "an unknown key with a number of 10,000 digits",
+        LOADED_WITHOUT,
+        line(mood="MOOD").replace(b'"MOOD"', b"9" * 10_000),
+        plays=1,
+    ),
     *[
         BadInput("an unknown key " + name, LOADED_WITHOUT + how, line(**{key: "happy"}), plays=1)
         for name, key, how in [

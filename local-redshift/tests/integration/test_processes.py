@@ -2,6 +2,7 @@
 
 import socket
 
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 
@@ -51,6 +52,28 @@ def test_s3_serves_folders_and_refuses_a_wrong_secret(s3, s3_client):
     stranger = LocalS3(s3.root, s3.port, s3.access_key, "wrong-secret").client()
     with pytest.raises(ClientError, match=r"403|Signature|InvalidAccessKeyId|AccessDenied"):
         stranger.list_buckets()
+
+
+def test_no_process_has_a_secret_among_its_arguments(redshift_cluster):
+    """Everyone on the machine can read these."""
+    cluster = redshift_cluster
+    secrets = [cluster.postgres.password, cluster.redshift.password, cluster.s3.secret_key]
+    here = psutil.Process()
+    lines = [" ".join(process.cmdline()) for process in here.children(recursive=True)]
+    for program in ("rclone", "local_redshift", "postgres"):
+        assert any(program in line for line in lines)
+    assert [line for line in lines if any(secret in line for secret in secrets)] == []
+
+
+def test_s3_takes_a_secret_with_quotes(tmp_path):
+    server = LocalS3(tmp_path / "s3", free_port(), "key", 'a"b" d')
+    server.start()
+    try:
+        server.client().create_bucket(Bucket="bucket")
+        with pytest.raises(ClientError):
+            LocalS3(server.root, server.port, "key", "a").client().list_buckets()
+    finally:
+        server.remove()
 
 
 def test_s3_names_the_port_that_is_taken(tmp_path):

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from sparkify.drift import BYTES_PER_FILE, BYTES_PER_RUN, Shapes, jsonpaths_keys, sampled
+from sparkify.drift import (
+    BYTES_PER_FILE,
+    BYTES_PER_RUN,
+    JSONPATHS_BYTES,
+    LOOK_SECONDS,
+    Shapes,
+    jsonpaths_keys,
+    sampled,
+)
 from sparkify.json_values import values
 from sparkify.lake import (
     CompressionError,
@@ -43,6 +52,7 @@ from sparkify.rejected import (
     store,
 )
 from sparkify.tables import text_table
+from sparkify.text import fit
 from sparkify.warehouse import Transaction, WarehouseError
 from sparkify.work import Run
 
@@ -51,10 +61,13 @@ log = logging.getLogger(__name__)
 #: COPY's options for compressed files ("COPY from Amazon S3").
 COMPRESSIONS = ("GZIP", "BZIP2", "ZSTD", "LZOP")
 READERS = 8
+#: How long files with refused rows are read for rows that these may hide; a task may take an hour.
+SEARCH_SECONDS = 20 * 60
 TORN_COLUMNS = ("file_name", "line_number", "hidden_rows", "reason")
 CATALOGUE_COLUMNS = ("listed_at", "version", "is_whole")
 KEY_COLUMNS = ("problem", "key_name", "row_count", "key_count", "first_file")
 PUBLISH_REJECTED = "rejected_rows/publish.sql"
+Item = TypeVar("Item")
 
 
 class StageToRedshiftOperator(SparkifyOperator):
@@ -89,8 +102,9 @@ class StageToRedshiftOperator(SparkifyOperator):
     :param copy_options: appended to COPY as they are, for example `TIMEFORMAT 'epochmillisecs'`, `GZIP`.
     :param iam_role: `default`, or the ARN of the role that COPY reads S3 with.
     :param region: the buckets' AWS region.
-    :returns: (XCom) source, files, bytes; bytes_looked_at, and the values and objects in these; and
-        rows: copied (by COPY), rejected, rows (left to load).
+    :returns: (XCom) source, files, bytes; bytes_looked_at, and the values and objects in these;
+        bytes_of_keys, those of files all of whose keys are known; and rows: copied (by COPY), rejected, rows
+        (left to load).
     :raises AirflowFailException: over the budget of rejected rows; a retry would find the same rows.
     :raises WindowError: for a window of too many days.
     """
@@ -205,7 +219,7 @@ class StageToRedshiftOperator(SparkifyOperator):
                  self.s3_prefix)  # fmt: skip
         for file in files[:10]:
             log.info("  %s, %d byte(s), ETag %s", file.object_key, file.size_bytes, file.etag)
-        shapes, looked_at = self._look_at(files)
+        shapes, looked_at, keys_looked_at = self._look_at(files)
         self._write_work_objects(run, files, rows)
 
         try:
@@ -234,6 +248,7 @@ class StageToRedshiftOperator(SparkifyOperator):
             "files": len(files),
             "bytes": size,
             "bytes_looked_at": looked_at,
+            "bytes_of_keys": 0 if known is None else keys_looked_at,
             "values": shapes.values,
             "objects": shapes.objects,
             "copied": copied,
@@ -263,7 +278,8 @@ class StageToRedshiftOperator(SparkifyOperator):
             if files:
                 copied, refused = self._copy(transaction, rejects, files)
             known = self._known_keys(run, transaction)
-            if known is not None and (drift := shapes.drift(known)):
+            drift = [*shapes.limits(), *([] if known is None else shapes.drift(known))]
+            if drift:
                 log.warning("Keys that the landing table does not know, or that objects lack or have twice, "
                             "in %d value(s):\n%s", shapes.values, text_table(KEY_COLUMNS, drift))  # fmt: skip
                 transaction.insert(run.table(f"{self.source}_keys"), KEY_COLUMNS, drift)
@@ -347,20 +363,32 @@ class StageToRedshiftOperator(SparkifyOperator):
             f"Fix the file and clear this task, or start a run that allows more."
         ) from cause
 
-    def _look_at(self, files: list[SourceFile]) -> tuple[Shapes, int]:
-        """The keys of the files' objects, and how many of the files' bytes were looked at."""
+    def _look_at(self, files: list[SourceFile]) -> tuple[Shapes, int, int]:
+        """The keys of the files' objects, how many of the files' bytes were looked at, and how many of these
+        are of files all of whose keys are known."""
         shapes = Shapes()
-        looked_at = 0
-        for file in sampled(files):
-            if looked_at >= BYTES_PER_RUN:
+        looked_at = keys_looked_at = text_bytes = 0
+        end = time.monotonic() + LOOK_SECONDS
+        some = sampled(files)
+        for number, file in enumerate(some):
+            if text_bytes >= BYTES_PER_RUN:
                 break
             part = Part(self.lake, self.s3_bucket, file, self.compression)
+            others = shapes.others.rows
             try:
-                shapes.look_at(self._uri(file), values(part))
+                shapes.look_at(self._uri(file), until(end, values(until(end, part), search=False)))
                 looked_at += part.bytes_read
+                keys_looked_at += part.bytes_read if shapes.others.rows == others else 0
             except CompressionError as error:
                 log.warning("%s is not examined: %s", self._uri(file), error)
-        return shapes, looked_at
+            except OutOfTimeError:
+                shapes.given_up = (
+                    f"looking at the files was given up after {LOOK_SECONDS} s: {number} of {len(some)} were "
+                    f"looked at, the next was {fit(self._uri(file), 256)}"
+                )
+                break
+            text_bytes += part.text_bytes
+        return shapes, looked_at, keys_looked_at
 
     def _find_hidden(self, run: Run, files: list[SourceFile], known: frozenset[str] | None) -> None:
         """Read files of which COPY refused rows to their end, for rows inside of these."""
@@ -368,20 +396,24 @@ class StageToRedshiftOperator(SparkifyOperator):
             return
         log.info("Reading %d file(s) with rows that COPY refused, %d byte(s): these may hide other rows",
                  len(files), sum(file.size_bytes for file in files))  # fmt: skip
+        end = time.monotonic() + SEARCH_SECONDS
         with ThreadPoolExecutor(READERS) as readers:
-            torn = [row for row in readers.map(lambda file: self._hidden(file, known), files) if row]
+            torn = [row for row in readers.map(lambda file: self._hidden(file, known, end), files) if row]
         if torn:
             log.error("Files with rows that COPY did not see:\n%s", text_table(TORN_COLUMNS, torn))
             with self.warehouse.transaction() as transaction:
                 transaction.insert(run.table(f"{self.source}_torn"), TORN_COLUMNS, torn)
 
-    def _hidden(self, file: SourceFile, known: frozenset[str] | None) -> tuple[Any, ...] | None:
-        """A file's row of the work table of torn files; None where it hides nothing."""
+    def _hidden(self, file: SourceFile, known: frozenset[str] | None, end: float) -> tuple[Any, ...] | None:
+        """A file's row of the work table of torn files; None where it hides nothing.
+
+        :param end: when to give up, by the monotonic clock.
+        """
         hidden: int | None = 0
         line, reason = None, None
         chunks = self.lake.chunks(self.s3_bucket, file.object_key)
         try:
-            for value in values(decompressed(chunks, self.compression), known):
+            for value in until(end, values(until(end, decompressed(chunks, self.compression)), known)):
                 if value.hidden != 0:
                     line = line or value.line
                     hidden = None if hidden is None or value.hidden is None else hidden + value.hidden
@@ -389,6 +421,8 @@ class StageToRedshiftOperator(SparkifyOperator):
                 reason = "too many places look like the beginning of a row and are not"
         except CompressionError as error:
             hidden, reason = None, str(error)
+        except OutOfTimeError:
+            hidden, reason = None, f"it could not be read to its end within {SEARCH_SECONDS} s"
         return None if hidden == 0 else (self._uri(file), line, hidden, reason)
 
     def _named(self, files: list[SourceFile], keys: set[str | None]) -> list[SourceFile]:
@@ -409,7 +443,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         """The keys that COPY takes: those that the JSONPaths name, or else the columns."""
         if self.jsonpaths_uri:
             bucket, _, key = self.jsonpaths_uri.removeprefix("s3://").partition("/")
-            return jsonpaths_keys(self.lake.read(bucket, key))
+            return jsonpaths_keys(self.lake.read(bucket, key, JSONPATHS_BYTES))
         if self.jsonpaths:
             return jsonpaths_keys((JSONPATHS / self.jsonpaths).read_bytes())
         schema, _, table = run.table(self.source).partition(".")
@@ -465,27 +499,45 @@ class StageToRedshiftOperator(SparkifyOperator):
             self.lake.write(self.work_bucket, run.object_key(self.work_prefix, name), body)
 
 
+class OutOfTimeError(Exception):
+    """What was looked at took longer than it may."""
+
+
+def until(end: float, items: Iterable[Item]) -> Iterator[Item]:
+    """The items, as long as they come by `end` of the monotonic clock.
+
+    :raises OutOfTimeError: after that, also before the first one.
+    """
+    if time.monotonic() > end:
+        raise OutOfTimeError
+    for item in items:
+        if time.monotonic() > end:
+            raise OutOfTimeError
+        yield item
+
+
 class Part:
     """What is looked at of a file, decompressed: its last whole lines; of a compressed one its beginning.
 
-    :ivar bytes_read: how many bytes of the object that took so far.
+    :ivar bytes_read: how many bytes of the object are looked at, of those that all came.
+    :ivar text_bytes: how many bytes of text came of them.
     """
 
     def __init__(self, lake: Lake, bucket: str, file: SourceFile, compression: str) -> None:
         self.compression = compression
         start = 0 if compression else max(0, file.size_bytes - BYTES_PER_FILE)
         self.chunks = lake.chunks(bucket, file.object_key, start)
-        self.bytes_read = 0
+        self.bytes_read = self.text_bytes = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        size = 0
         for text in decompressed(self._counted(), self.compression):
             yield text
-            size += len(text)
-            if size >= BYTES_PER_FILE:
+            self.text_bytes += len(text)
+            if self.text_bytes > BYTES_PER_FILE:
                 break
 
     def _counted(self) -> Iterator[bytes]:
         for chunk in self.chunks:
-            self.bytes_read += len(chunk)
             yield chunk
+            # Only now: a chunk may hold a thousand times its bytes of text, most of which nobody looked at.
+            self.bytes_read += len(chunk)

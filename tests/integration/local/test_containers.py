@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 import redshift_connector
 
@@ -47,6 +48,7 @@ def start(connections, tmp_path):
     def run(part):
         command = [sys.executable, "-m", "local.containers", part]
         started.append(subprocess.Popen(command, cwd=ROOT, env=connections))
+        return started[-1].pid
 
     yield run
     for process in started:
@@ -65,13 +67,21 @@ def eventually(attempt, errors, deadline=60):
             time.sleep(0.1)
 
 
+def arguments_with(pids, secrets):
+    """The arguments of these processes and all that they started, where a secret is in them."""
+    roots = [psutil.Process(pid) for pid in pids]
+    processes = [*roots, *(child for root in roots for child in root.children(recursive=True))]
+    lines = [" ".join(process.cmdline()) for process in processes if process.is_running()]
+    assert len(lines) >= len(roots)
+    return [line for line in lines if any(secret in line for secret in secrets)]
+
+
 def test_redshift_and_s3_serve_what_airflows_connections_ask_for(start, connections, tmp_path):
     aws, redshift, page = (
         json.loads(connections[f"AIRFLOW_CONN_{name}"])
         for name in ("AWS_DEFAULT", "REDSHIFT_DEFAULT", "SPARKIFY_PAGE")
     )
-    start("s3")
-    start("redshift")
+    started = [start("s3"), start("redshift")]
 
     def connect(login=redshift):
         return redshift_connector.connect(
@@ -84,6 +94,7 @@ def test_redshift_and_s3_serve_what_airflows_connections_ask_for(start, connecti
         )
 
     connection = eventually(connect, redshift_connector.InterfaceError)
+    assert arguments_with(started, [aws["password"], redshift["password"]]) == []
     port = int(aws["extra"]["endpoint_url"].rpartition(":")[2])
     client = LocalS3(tmp_path / "s3", port, aws["login"], aws["password"]).client()
     client.put_object(Bucket="sparkify", Key="log_data/a.json", Body=b'{"n": 1}')
@@ -102,9 +113,12 @@ def test_redshift_and_s3_serve_what_airflows_connections_ask_for(start, connecti
             cursor.execute("CREATE SCHEMA mine")
 
 
-@pytest.mark.parametrize("part", ["s3", "redshift"])
-def test_a_part_without_a_password_ends_with_the_reason(connections, part):
-    connections["AIRFLOW_CONN_REDSHIFT_DEFAULT"] = '{"host": "redshift", "port": 5439, "login": "awsuser"}'
+@pytest.mark.parametrize(
+    ("part", "connection"), [("s3", "AWS"), ("redshift", "AWS"), ("redshift", "REDSHIFT")]
+)
+def test_a_part_without_a_password_ends_with_the_reason(connections, part, connection):
+    variable = f"AIRFLOW_CONN_{connection}_DEFAULT"
+    connections[variable] = json.dumps({**json.loads(connections[variable]), "password": ""})
     result = subprocess.run(
         [sys.executable, "-m", "local.containers", part],
         cwd=ROOT,
@@ -114,4 +128,4 @@ def test_a_part_without_a_password_ends_with_the_reason(connections, part):
         timeout=60,
     )
     assert result.returncode == 1
-    assert result.stderr.startswith("error: AIRFLOW_CONN_REDSHIFT_DEFAULT has no password")
+    assert result.stderr.startswith(f"error: {variable} has no password")

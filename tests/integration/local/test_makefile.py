@@ -1,12 +1,15 @@
 """What a newcomer meets before there is a virtual environment."""
 
 import base64
+import os
+import re
 import shutil
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.integration
 
@@ -16,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def make(tmp_path):
     """Run make in a folder that holds nothing but the Makefile and the lock."""
-    for name in ("Makefile", "requirements-dev.txt"):
+    for name in ("Makefile", "requirements-dev.txt", "requirements-uv.txt"):
         shutil.copy(ROOT / name, tmp_path)
 
     def run(*arguments):
@@ -108,3 +111,58 @@ def test_docker_env_makes_private_settings_with_new_secrets_and_keeps_them(make,
     (tmp_path / ".env").unlink()
     make("docker-env")
     assert (tmp_path / ".env").read_text() != first
+
+
+DIGEST, OTHER_DIGEST = f"sha256:{'0123456789abcdef' * 4}", f"sha256:{'f' * 64}"
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    """A stand-in for docker, whose answer is `says`, in a folder with the Docker files."""
+    for name in ("Dockerfile", "docker-compose.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    program = tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+
+    def answers(says):
+        program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\necho "{says}"\n')
+        program.chmod(0o755)
+
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return answers
+
+
+def base_images(folder):
+    compose = yaml.safe_load((folder / "docker-compose.yaml").read_text())
+    own = [service["image"] for service in compose["services"].values() if "build" not in service]
+    dockerfile = (folder / "Dockerfile").read_text()
+    return {*own, *re.findall(r"^ARG AIRFLOW_IMAGE=(.*)$", dockerfile, re.MULTILINE)}
+
+
+def test_the_base_images_are_pinned_by_digest_and_again_once_a_tag_has_moved(make, registry, tmp_path):
+    tags = base_images(ROOT)
+    for digest in (DIGEST, OTHER_DIGEST):
+        registry(digest)
+        assert make("lock-images").returncode == 0
+        assert base_images(tmp_path) == {f"{tag.partition('@')[0]}@{digest}" for tag in tags}
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert len(asked) == 2 * len(tags)
+    assert not any("@" in line for line in asked)
+
+
+def test_what_is_no_digest_pins_nothing(make, registry, tmp_path):
+    registry("error: no such image")
+    result = make("lock-images")
+    assert result.returncode != 0
+    assert "which is none" in result.stderr
+    assert base_images(tmp_path) == base_images(ROOT)
+
+
+def test_what_installs_everything_else_is_installed_with_its_hash():
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.findall(r"pip install .*", makefile.replace("\\\n", "")) != []
+    for command in re.findall(r"pip install .*", makefile.replace("\\\n", "")):
+        assert "--require-hashes" in command
+    pinned = (ROOT / "requirements-uv.txt").read_text()
+    assert (ROOT / "requirements-uv.in").read_text().splitlines()[-1] + " " in pinned
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", pinned)) > 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.operators import StageToRedshiftOperator
 from tests.support.corpus import CASES, HOME, PLAY, line
-from tests.support.source import event
+from tests.support.source import event, song
 from tests.support.warehouse import Pipeline, new_buckets
 
 pytestmark = pytest.mark.integration
@@ -180,6 +181,61 @@ def test_a_refused_row_that_hides_nothing_stays_within_the_budget_of_a_large_fil
         status, detail = results[name]
         assert status == "skipped"
         assert re.fullmatch(r"only \d+ of \d+ bytes \([6-9]\d(\.\d)? %\) were looked at", detail)
+
+
+CHECKS_OF_FILES = ("every_value_is_read", "keys_are_known", "known_keys_are_there")
+
+
+def results(pipeline, source: str = "staging/events") -> dict[str, tuple[str, str]]:
+    """Of the checks that look at the files of a source: status and detail."""
+    rows = pipeline.query(
+        "SELECT check_name, status, NVL(detail, '') FROM sparkify.quality_results "
+        f"WHERE table_name = '{source}'"
+    )
+    return {name: (status, detail) for name, status, detail in rows if name in CHECKS_OF_FILES}
+
+
+@pytest.mark.parametrize("source", ["staging/events", "staging/songs"])
+def test_when_there_is_no_time_to_look_at_files_no_check_of_them_passes(pipeline, monkeypatch, source):
+    monkeypatch.setattr("sparkify.operators.stage.LOOK_SECONDS", -1)
+    pipeline.put({KEY: line(), "song_data/A/TR1.json": json.dumps(song()).encode()})
+    pipeline.load(*DAY)
+    found = results(pipeline, source)
+    assert set(found) == set(CHECKS_OF_FILES)
+    for status, detail in found.values():
+        assert status == "skipped"
+        assert "looking at the files was given up after -1 s: 0 of " in detail
+
+
+def test_when_there_is_no_time_to_search_for_hidden_rows_the_window_is_not_published(pipeline, monkeypatch):
+    monkeypatch.setattr("sparkify.operators.stage.SEARCH_SECONDS", -1)
+    pipeline.put({KEY: b"\n".join([line(), line(ts="noon")])})
+    with pytest.raises(AirflowFailException, match="it could not be read to its end within -1 s"):
+        pipeline.load(*DAY, max_rejected_rows=1)
+    assert pipeline.table("songplays") == []
+
+
+def test_keys_beyond_the_budget_are_not_called_known(pipeline, monkeypatch):
+    monkeypatch.setattr("sparkify.drift.MOST_SHAPES", 1)
+    pipeline.put({KEY: b"\n".join([line(), line(sessionId=3, mood=1), line(sessionId=4, tempo=1)])})
+    pipeline.load(*DAY)
+    found = results(pipeline)
+    assert found["every_value_is_read"] == ("passed", "")
+    for name in ("keys_are_known", "known_keys_are_there"):
+        status, detail = found[name]
+        assert status == "skipped"
+        assert re.match(r"only 0 of \d+ bytes \(0 %\) were looked at; the keys of 2 object\(s\)", detail)
+
+
+def test_a_row_that_is_nested_too_deeply_is_rejected(pipeline):
+    deep = line(mood=0).replace(b'"mood": 0', b'"mood": ' + b'{"a":' * 100_000 + b"0" + b"}" * 100_000)
+    pipeline.put({KEY: b"\n".join([line(), deep])})
+    run = pipeline.new_run(*DAY, max_rejected_rows=1)
+    # Whether it hides rows cannot be told either, where it is too deep to be read.
+    with pytest.raises(AirflowFailException, match="every_value_is_read"):
+        run.run()
+    [(number, code)] = pipeline.query("SELECT line_number, error_code FROM sparkify.rejected_rows")
+    assert (number, code) == (2, 1216)
 
 
 def test_what_cannot_be_decompressed_here_does_not_pass(pipeline, monkeypatch):

@@ -73,6 +73,7 @@ def test_only_the_windows_days_are_staged(pipeline):
         "files": 1,
         "bytes": size,
         "bytes_looked_at": size,
+        "bytes_of_keys": size,
     }
 
 

@@ -79,6 +79,7 @@ def test_a_command_that_hangs_does_not_keep_everything_from_being_ended(monkeypa
 
 
 def test_clean_says_which_data_it_deletes(state, capsys):
+    state.mkdir(mode=0o700)
     song = state / "s3" / "sparkify" / "song_data" / "A" / "TRAAAAA.json"
     song.parent.mkdir(parents=True)
     song.write_text("{}")

@@ -66,6 +66,59 @@ def test_no_secret_has_a_default():
     }, "the stand-ins refuse to start without theirs: AWS needs none"
 
 
+#: Which container has which secret; those of the stand-ins are in the connections.
+LAKE, WAREHOUSE = "S3_PASSWORD", "REDSHIFT_PASSWORD"
+FERNET, JWT, SESSIONS = (
+    "AIRFLOW__CORE__FERNET_KEY",
+    "AIRFLOW__API_AUTH__JWT_SECRET",
+    "AIRFLOW__API__SECRET_KEY",
+)
+HELD = {
+    "postgres": {"POSTGRES_PASSWORD"},
+    "redis": {"REDIS_PASSWORD"},
+    "migrate": {"POSTGRES_PASSWORD"},
+    "api-server": {"POSTGRES_PASSWORD", "UI_PASSWORD", FERNET, JWT, SESSIONS, LAKE, WAREHOUSE},
+    "scheduler": {"POSTGRES_PASSWORD", "REDIS_PASSWORD", FERNET, JWT, LAKE, WAREHOUSE},
+    "dag-processor": {"POSTGRES_PASSWORD", FERNET},
+    "triggerer": {"POSTGRES_PASSWORD", FERNET, LAKE, WAREHOUSE},
+    "worker": {"POSTGRES_PASSWORD", "REDIS_PASSWORD", SESSIONS, LAKE, WAREHOUSE},
+    "s3": {LAKE},
+    "redshift": {LAKE, WAREHOUSE},
+    "generator": {LAKE},
+    "demo": {LAKE, WAREHOUSE, "UI_PASSWORD"},
+}
+
+
+def resolved(text: str, environ: dict[str, str]) -> str:
+    """As Compose does, but for defaults."""
+    return re.sub(r"(?<!\$)\$\{(\w+)[^}]*\}", lambda match: environ[match[1]], text)
+
+
+def secrets_in(text: str) -> set[str]:
+    return {name for name in SECRETS if re.search(rf"pw-{name}\b", text)}
+
+
+def test_each_container_has_only_its_own_secrets(services, environ):
+    held = {}
+    for name, service in services.items():
+        values = {**environ} if "env_file" in service else {}
+        values |= {key: resolved(value, environ) for key, value in service.get("environment", {}).items()}
+        held[name] = secrets_in(json.dumps(values))
+    assert held == HELD
+
+
+def test_every_secret_is_taken_back_from_those_who_read_all_of_the_file(compose):
+    assert compose["x-no-secrets"].keys() == SECRETS | {
+        "AIRFLOW_CONN_AWS_DEFAULT", "AIRFLOW_CONN_REDSHIFT_DEFAULT"
+    }  # fmt: skip
+
+
+def test_no_command_holds_a_secret(services, environ):
+    for name, service in services.items():
+        told = json.dumps([service.get("command", ""), service.get("healthcheck", {})])
+        assert secrets_in(resolved(told, environ)) == set(), name
+
+
 def test_ports_are_published_on_loopback_alone(services):
     ports = {port for service in services.values() for port in service.get("ports", [])}
     assert len(ports) == 3
@@ -100,7 +153,11 @@ def test_nothing_waits_for_a_part_that_its_profile_leaves_out(services):
 
 
 def test_the_image_has_the_airflow_of_the_requirements():
-    (version,) = re.findall(r"^ARG AIRFLOW_VERSION=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    (version,) = re.findall(
+        r"^ARG AIRFLOW_IMAGE=apache/airflow:([^@\n]+)(?:@sha256:[0-9a-f]{64})?$",
+        (ROOT / "Dockerfile").read_text(),
+        re.MULTILINE,
+    )
     assert f"apache-airflow=={version}\n" in (ROOT / "requirements.in").read_text()
 
 
@@ -141,6 +198,12 @@ def test_the_connections_are_those_of_the_laptop_but_for_hosts_and_passwords(env
                 connection.pop(part, None)
             connection["extra"].pop("endpoint_url", None)
         assert here == there
+
+
+def test_the_lake_needs_no_connection_to_the_warehouse(environ):
+    settings = read_settings(environ | {"AIRFLOW_CONN_REDSHIFT_DEFAULT": ""}, lake_alone=True)
+    assert settings.s3_url == "http://s3:9000"
+    assert settings.credentials.aws_secret_access_key == "pw-S3_PASSWORD"
 
 
 @pytest.mark.parametrize("missing", ["S3_PASSWORD", "REDSHIFT_PASSWORD"])

@@ -1,5 +1,7 @@
 import json
+import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +53,51 @@ def test_credentials_of_an_earlier_version_are_completed_once(environ):
     assert completed.redshift_password == settings.credentials.redshift_password
     assert Settings.load(environ).credentials == completed
     assert stat.S_IMODE(settings.credentials_file.stat().st_mode) == 0o600
+
+
+@pytest.fixture
+def loose(environ):
+    """A umask that takes no right away, and the state folder."""
+    before = os.umask(0)
+    yield Path(environ["SPARKIFY_STATE"])
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_only_its_owner_enters_the_state_folder(environ, loose):
+    Settings.load(environ)
+    assert mode(loose) == 0o700
+
+
+@pytest.mark.parametrize("rights", [0o755, 0o770, 0o701])
+def test_a_state_folder_that_others_could_enter_is_closed(environ, loose, rights):
+    loose.mkdir(mode=rights)
+    credentials = Settings.load(environ).credentials
+    assert mode(loose) == 0o700
+    loose.chmod(rights)
+    assert Settings.load(environ).credentials == credentials
+    assert mode(loose) == 0o700
+
+
+def test_a_folder_of_something_else_is_not_closed_but_refused(environ, loose):
+    loose.mkdir(mode=0o755)
+    (loose / "notes.txt").touch()
+    with pytest.raises(SettingsError, match=r"Other users can enter .*\n.*chmod 700"):
+        Settings.load(environ)
+    assert mode(loose) == 0o755
+    loose.chmod(0o700)
+    Settings.load(environ)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder away")
+def test_a_folder_of_another_user_is_refused(environ, loose):
+    loose.mkdir(mode=0o700)
+    os.chown(loose, 65534, -1)
+    with pytest.raises(SettingsError, match="owner 65534"):
+        Settings.load(environ)
 
 
 def test_credentials_do_not_show_in_a_representation(environ):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from collections import Counter
 from collections.abc import Iterator
 from unittest.mock import patch
 
@@ -72,10 +74,24 @@ def test_what_is_no_object_has_no_keys():
         (b'{"Records": [' + ROW + b",\n" + ROW + b'], "count": 2}\n' + ROW, 2),
         (b'{"ts": 1, "context": {"ts": 2, "page": "a"}}\n[1, {"a": 1}]\n"text"\n{}', 0),
         (b"[" + ROW + b"\n" + ROW + b"]\n" + ROW, 2),
+        (b'{"page of": {"Records": [' + ROW + b",\n" + ROW + b"]}}\n" + ROW, 2),
+        (b'[[[{"a": {"b": ' + ROW + b'}}]], {"a": 1}, ' + ROW + b"]", 2),
+        (b'{"a": {"b": [' + ROW + b"]}, " + ROW, 2),
+        (b"[" * 500 + ROW + b"]" * 500, 1),
     ],
 )
 def test_whole_objects_inside_a_torn_row_are_hidden(text, expected):
     assert sum(hidden(text)) == expected
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "-" + "9" * 50_000, "0." + "9" * 5_000, "1e" + "9" * 5_000])
+def test_a_number_may_have_any_number_of_digits(number):
+    assert read(f'{{"ts": {number}}}'.encode()) == [Value(frozenset({"ts"}), 1)]
+    assert hidden(f'[{{"ts": {number}}}]'.encode()) == [1]
+
+
+def test_where_the_keys_of_a_row_are_unknown_every_object_may_be_one():
+    assert [value.hidden for value in read(b"[" + ROW + b"]\n" + ROW, None)] == [1, 0]
 
 
 def test_a_value_that_is_longer_than_a_row_may_be_hides_nothing_of_its_own():
@@ -123,6 +139,68 @@ def test_the_search_takes_no_more_than_its_share_of_effort(text):
 def test_what_cannot_be_told_is_not_called_zero():
     with patch.object(json_values, "MOST_CHARACTERS", 10), patch.object(json_values, "DEEP", 10**9):
         assert None in hidden(b'{"a":' * 20_000 + b"\n" + ROW)
+
+
+@pytest.mark.parametrize(
+    "text", [b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000]
+)
+def test_what_is_nested_too_deeply_is_no_row(text):
+    assert [value.keys for value in read(text + b"\n" + ROW)] == [None, frozenset({"ts", "page", "song"})]
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "times"),
+    [(b"", b"[\n", 100_000), (b"", b'{"a":', 40_000), (b"", b'{"', 50_000), (b'{"a": "', b'\\"', 100_000),
+     (b'["', b"{", 100_000), (b"", b"{x}\n", 3_000), (b"", b"{}", 3_000), (b"", b"x\n", 3_000)],
+    ids=["lines", "nested", "names", "escapes", "in a string", "no JSON", "empty objects", "words"],
+)  # fmt: skip
+@pytest.mark.parametrize("search", [False, True], ids=["keys", "hidden rows"])
+def test_twice_the_text_is_twice_the_work(head, body, times, search, monkeypatch):
+    """In calls of the decoder and of the search for brackets and quotes."""
+    work = Counter()
+
+    class Counting:
+        def __init__(self, pattern):
+            self.pattern = pattern
+
+        def search(self, *where):
+            work["steps"] += 1
+            return self.pattern.search(*where)
+
+    class CountingDecoder(json.JSONDecoder):
+        def raw_decode(self, part: str, position: int = 0):
+            work["decoded"] += 1
+            return super().raw_decode(part, position)
+
+    for name in ("IN_STRING", "OUTSIDE_STRING"):
+        monkeypatch.setattr(json_values, name, Counting(getattr(json_values, name)))
+    monkeypatch.setattr(json_values.json, "JSONDecoder", CountingDecoder)
+    # A short text does not use up the effort that a file may take beyond its length.
+    monkeypatch.setattr(json_values, "MOST_CHARACTERS", 20_000)
+    done = []
+    for text in (head + body * times, head + body * 2 * times):
+        work.clear()
+        list(values([text], KNOWN, search=search))
+        done.append(work.copy())
+    for of in ("steps", "decoded"):
+        assert done[1][of] <= 2.5 * done[0][of] + 100
+
+
+@pytest.mark.parametrize("known", [None, KNOWN])
+@pytest.mark.parametrize(
+    "text",
+    [b"[" + b"{}," * 300_000 + b"{}]", b'{"a": [' + b"[]," * 300_000 + b"[]]}",
+     b"{" + b",".join(b'"k%d":0' % number for number in range(100_000)) + b"}"],
+    ids=["objects", "arrays", "keys"],
+)  # fmt: skip
+def test_a_value_takes_a_bounded_multiple_of_its_length_of_memory(text, known):
+    tracemalloc.start()
+    try:
+        assert len(read(text, known)) == 1
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * len(text)
 
 
 rows = st.builds(

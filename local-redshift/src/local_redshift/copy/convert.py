@@ -26,6 +26,8 @@ from local_redshift.sql.copy_grammar import CopyCommand
 
 #: Redshift's limit for one JSON object, in bytes.
 MAX_OBJECT = 4 * 1024 * 1024
+#: How much of a row, a value and a reason STL_LOAD_ERRORS shows at most.
+KEPT = 1024
 
 Members = dict[str, msgspec.Raw] | list[msgspec.Raw]
 
@@ -49,19 +51,19 @@ class _File:
     url: str
     #: What follows the last newline that was seen: the beginning of a line.
     rest: bytes = b""
-    #: The beginning of an object that goes on over the lines to come.
+    #: The beginning of a value that goes on over the lines to come; empty of one that is too big to be kept.
     unfinished: bytes = b""
     #: Newlines before `unfinished`, and its place in the file.
     lines: int = 0
     offset: int = 0
     within_line: bool = False
-    #: The value that was too big to be kept, while its end has not come.
-    skipped: _Skipped | None = None
+    #: How far that value is read, while its end has not come.
+    frame: _Frame | None = None
 
     @property
     def at_value(self) -> bool:
         """Whether what comes next begins no later than a value does."""
-        return not self.unfinished and self.skipped is None
+        return self.frame is None
 
     def advance(self, text: bytes) -> None:
         """What was converted last."""
@@ -72,8 +74,9 @@ class _File:
 
 
 @dataclass
-class _Skipped:
-    """A root-level object or array that is passed over, part after part."""
+class _Frame:
+    """Where a root-level object or array ends, found part after part: brackets are counted, those in strings
+    are not."""
 
     depth: int = 0
     in_string: bool = False
@@ -105,8 +108,6 @@ class _Skipped:
 #: What is converted at once: it stays in a processor's cache.
 UNIT_BYTES = 1 << 17
 
-#: What delimits a value inside JSON text: strings are skipped whole, brackets are counted.
-STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 IN_STRING = re.compile(rb'["\\]')
 OUTSIDE_STRING = re.compile(rb'["{}\[\]]')
 SPACE = re.compile(rb"[ \t\r\n]*")
@@ -198,32 +199,38 @@ class Converter:
 
     def _careful(self, file: _File, text: bytes, last: bool, out: list[str]) -> None:
         """Convert what is complete, value by value; an object that goes on stays with the file."""
+        seek = len(file.unfinished)
         text = file.unfinished + text
+        frame, file.frame = file.frame, None
         position = 0
-        if file.skipped is not None:
-            end = file.skipped.end(text)
-            if end is not None:
-                file.skipped = None
+        if frame is not None and not seek:
+            end = frame.end(text)
+            file.frame, frame = (frame if end is None else None), None
             position = len(text) if end is None else end
         line = file.lines
         counted = 0
         while True:
-            blank = SPACE.match(text, position)
-            start = blank.end() if blank else position
-            if start == len(text):
-                position = start
-                break
-            end = _value_end(text, start)
-            if end is None and not last and len(text) - start <= MAX_OBJECT:
-                position = start
-                break
+            if frame is None:
+                blank = SPACE.match(text, position)
+                position = seek = blank.end() if blank else position
+                if position == len(text):
+                    break
+            if text[position : position + 1] in b"{[":
+                frame = frame or _Frame()
+                end = frame.end(text, seek)
+            else:
+                # An error on its own: it ends with its line, or where a value begins.
+                junk = JUNK.match(text, position)
+                end = max(junk.end() if junk else position, position + 1)
             if end is None:
+                file.frame = frame
+                if not last and len(text) - position <= MAX_OBJECT:
+                    break
                 end = len(text)
-                file.skipped = _Skipped()
-                file.skipped.end(text, start)
             line += text.count(b"\n", counted, end)
             counted = end
-            self._row(file, text[start:end], line + 1, file.offset + start, out)
+            self._row(file, text[position:end], line + 1, file.offset + position, out)
+            frame = None
             position = end
         file.advance(text[:position])
         file.unfinished = text[position:]
@@ -246,9 +253,9 @@ class Converter:
                     line,
                     column,
                     error.code,
-                    error.reason,
-                    value[:1024].decode(errors="replace"),
-                    error.value,
+                    error.reason[:KEPT],
+                    value[:KEPT].decode(errors="replace"),
+                    error.value[:KEPT],
                     offset,
                 )
             )
@@ -288,6 +295,8 @@ class Converter:
                 members = self._decode_array(value)
             else:
                 raise FieldError(1216, "Invalid value.")
+        except RecursionError as error:
+            raise FieldError(1216, "Invalid value: it is nested too deeply.") from error
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FieldError(1216, "Invalid value.") from error
         return [self._follow(value, members, path) for path in self.mapping.paths]
@@ -318,28 +327,3 @@ class Converter:
             else:
                 raise FieldError(1216, NOT_AN_OBJECT if isinstance(path[depth + 1], str) else NOT_AN_ARRAY)
         return None
-
-
-def _value_end(text: bytes, start: int) -> int | None:
-    """Where the root-level value at `start` ends; None when the text ends first.
-
-    What is no object and no array ends with its line or where one begins: it is an error on its own.
-    """
-    if text[start : start + 1] not in b"{[":
-        junk = JUNK.match(text, start)
-        return max(junk.end() if junk else start, start + 1)
-    depth = 0
-    position = start
-    for match in STRUCTURE.finditer(text, start):
-        bracket = match.group()
-        # An unclosed string: what follows it is not structure.
-        if b'"' in text[position : match.start()]:
-            return None
-        position = match.end()
-        if bracket in (b"{", b"["):
-            depth += 1
-        elif bracket in (b"}", b"]"):
-            depth -= 1
-            if depth == 0:
-                return position
-    return None

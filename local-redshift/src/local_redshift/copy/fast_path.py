@@ -84,7 +84,7 @@ class FastPath:
                     return None
                 self.as_text[member] = False
                 self._build()
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return None
 
     def _tokens(self, item: Field, values: Sequence[msgspec.Raw]) -> Sequence[str]:

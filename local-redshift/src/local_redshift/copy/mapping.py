@@ -37,7 +37,7 @@ class Mapping:
             document = json.loads(text.decode())
             if not isinstance(document, dict):
                 raise TypeError("the file holds no JSON object")
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise RedshiftError(
                 f"Invalid JSONPath file '{address}'", detail=f"The file is not one JSON object: {error}"
             ) from error

@@ -7,7 +7,7 @@ import json
 import re
 import zlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Objects asked for at once. More does not help a server on the same two cores.
 CONCURRENT_GETS = 16
 CHUNK = 1 << 17
+#: What is decompressed at once: what a member leaves over is copied each time.
+FEED = 1 << 12
 
 S3_ADDRESS = re.compile(r"s3://([^/]+)/?(.*)", re.DOTALL)
 
@@ -140,7 +142,7 @@ class S3Source:
             listed = [
                 (*split_address(entry["url"]), bool(entry.get("mandatory", False))) for entry in entries
             ]
-        except (ValueError, KeyError, TypeError, AttributeError, RedshiftError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, RedshiftError) as error:
             raise s3_error("Manifest file is not in correct json format", address, self.query) from error
         if not listed:
             raise self._no_files(address)
@@ -182,8 +184,8 @@ class S3Source:
                 if body is None:
                     continue
                 found = True
-                if isinstance(body, bytes):
-                    yield item, self._gunzip_all(item, body) if gzip else body, True
+                if isinstance(body, bytes) and not gzip:
+                    yield item, body, True
                     continue
                 async for chunk, last in self._stream(item, body, gzip):
                     yield item, chunk, last
@@ -210,25 +212,16 @@ class S3Source:
             raise self._failure(error, context) from error
 
     async def _stream(
-        self, item: S3Object, response: GetResult, gzip: bool
+        self, item: S3Object, body: GetResult | bytes, gzip: bool
     ) -> AsyncIterator[tuple[bytes, bool]]:
-        inflate = zlib.decompressobj(31) if gzip else None
+        members = GzipMembers()
         try:
-            async for chunk in response.stream(min_chunk_size=CHUNK):
-                data = bytes(chunk)
-                if inflate is None:
-                    yield data, False
+            async for chunk in _chunks(body):
+                if not gzip:
+                    yield chunk, False
                     continue
-                while data:
-                    piece = inflate.decompress(data, CHUNK)
-                    data = inflate.unconsumed_tail
-                    if piece:
-                        yield piece, False
-                    if inflate.eof:
-                        data = inflate.unused_data
-                        if not data:
-                            break
-                        inflate = zlib.decompressobj(31)
+                for piece in members.feed(chunk):
+                    yield piece, False
         except zlib.error as error:
             raise self._not_gzip(item) from error
         except RedshiftError:
@@ -237,23 +230,9 @@ class S3Source:
             raise
         except Exception as error:
             raise self._failure(error, f"S3 key being read : {item.url}") from error
-        if inflate is not None and not inflate.eof:
+        if not members.are_whole:
             raise self._not_gzip(item)
         yield b"", True
-
-    def _gunzip_all(self, item: S3Object, body: bytes) -> bytes:
-        """All members of a gzip file; an empty object is an empty file."""
-        parts = []
-        try:
-            while body:
-                inflate = zlib.decompressobj(31)
-                parts.append(inflate.decompress(body))
-                if not inflate.eof:
-                    raise self._not_gzip(item)
-                body = inflate.unused_data
-        except zlib.error as error:
-            raise self._not_gzip(item) from error
-        return b"".join(parts)
 
     def _not_gzip(self, item: S3Object) -> RedshiftError:
         return s3_error("zlib error code: -3, Failed to decompress file as GZIP", item.url, self.query)
@@ -280,6 +259,36 @@ class S3Source:
             )
         summary = " ".join(text.split())[:300]
         return s3_error(f"S3ServiceException:{summary}", context, self.query)
+
+
+class GzipMembers:
+    """The text of a gzip file's members, in parts, however much a part of the file holds of it."""
+
+    def __init__(self) -> None:
+        self._member: zlib._Decompress | None = None
+
+    @property
+    def are_whole(self) -> bool:
+        """Whether the file may end here; an empty one has no member at all."""
+        return self._member is None or self._member.eof
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), FEED):
+            rest = data[start : start + FEED]
+            while rest:
+                if self._member is None or self._member.eof:
+                    self._member = zlib.decompressobj(31)
+                if piece := self._member.decompress(rest, CHUNK):
+                    yield piece
+                rest = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+
+
+async def _chunks(body: GetResult | bytes) -> AsyncIterator[bytes]:
+    if isinstance(body, bytes):
+        yield body
+        return
+    async for chunk in body.stream(min_chunk_size=CHUNK):
+        yield bytes(chunk)
 
 
 S3_ERRORS = (

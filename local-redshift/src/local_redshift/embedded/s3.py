@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import urllib.error
@@ -57,23 +58,32 @@ class LocalS3:
         self._process.start(
             self.command("127.0.0.1"),
             ready=self._answers,
+            env={**os.environ, **self.secrets()},
             remedy=f"Is port {self.port} on 127.0.0.1 free?",
         )
 
     def command(self, host: str) -> list[str]:
-        """What serves `root` on that address of this machine, in the foreground."""
+        """What serves `root` on that address of this machine, in the foreground, with `secrets()` in its
+        environment."""
         return [
             rclone(),
             "serve",
             "s3",
             *("--addr", f"{host}:{self.port}"),
-            *("--auth-key", f"{self.access_key},{self.secret_key}"),
             *("--dir-cache-time", "1s"),
             "--no-checksum",
             *("--buffer-size", "1M"),
             *("--config", "/dev/null"),
             str(self.root),
         ]
+
+    def secrets(self) -> dict[str, str]:
+        """The keys, for the environment of `command`: everyone on the machine can read its arguments.
+
+        rclone takes a list of pairs in CSV, in which a pair with its comma stands in quotes.
+        """
+        pair = f"{self.access_key},{self.secret_key}".replace('"', '""')
+        return {"RCLONE_AUTH_KEY": f'"{pair}"'}
 
     def stop(self) -> None:
         self._process.stop()
