@@ -143,6 +143,7 @@ def test_the_script_shows_buttons_that_copy_sql(browser, server, cookies):
 
 def test_the_page_over_the_public_dataset(browser, server, cookies, redshift, s3_client, dataset):
     server.pipeline = published(redshift, s3_client, dataset_month(dataset))
+    server.let_the_page_read()
     browser.open(f"{server.url}/sparkify/", cookies)
     assert browser.evaluate(FIGURES.format("totals")) == ["6,820", "333", "96", "30"]
     for topic, question in FIRST_COLUMNS:
