@@ -67,7 +67,7 @@ def test_no_secret_has_a_default():
 
 
 #: Which container has which secret; those of the stand-ins are in the connections.
-LAKE, WAREHOUSE = "S3_PASSWORD", "REDSHIFT_PASSWORD"
+LAKE, WAREHOUSE, PAGE = "S3_PASSWORD", "REDSHIFT_PASSWORD", "PAGE_PASSWORD"
 FERNET, JWT, SESSIONS = (
     "AIRFLOW__CORE__FERNET_KEY",
     "AIRFLOW__API_AUTH__JWT_SECRET",
@@ -77,15 +77,15 @@ HELD = {
     "postgres": {"POSTGRES_PASSWORD"},
     "redis": {"REDIS_PASSWORD"},
     "migrate": {"POSTGRES_PASSWORD"},
-    "api-server": {"POSTGRES_PASSWORD", "UI_PASSWORD", FERNET, JWT, SESSIONS, LAKE, WAREHOUSE},
-    "scheduler": {"POSTGRES_PASSWORD", "REDIS_PASSWORD", FERNET, JWT, LAKE, WAREHOUSE},
+    "api-server": {"POSTGRES_PASSWORD", "UI_PASSWORD", FERNET, JWT, SESSIONS, LAKE, WAREHOUSE, PAGE},
+    "scheduler": {"POSTGRES_PASSWORD", "REDIS_PASSWORD", FERNET, JWT, LAKE, WAREHOUSE, PAGE},
     "dag-processor": {"POSTGRES_PASSWORD", FERNET},
-    "triggerer": {"POSTGRES_PASSWORD", FERNET, LAKE, WAREHOUSE},
-    "worker": {"POSTGRES_PASSWORD", "REDIS_PASSWORD", SESSIONS, LAKE, WAREHOUSE},
+    "triggerer": {"POSTGRES_PASSWORD", FERNET, LAKE, WAREHOUSE, PAGE},
+    "worker": {"POSTGRES_PASSWORD", "REDIS_PASSWORD", SESSIONS, LAKE, WAREHOUSE, PAGE},
     "s3": {LAKE},
-    "redshift": {LAKE, WAREHOUSE},
+    "redshift": {LAKE, WAREHOUSE, PAGE},
     "generator": {LAKE},
-    "demo": {LAKE, WAREHOUSE, "UI_PASSWORD"},
+    "demo": {LAKE, WAREHOUSE, PAGE, "UI_PASSWORD"},
 }
 
 
