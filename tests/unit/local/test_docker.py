@@ -109,7 +109,7 @@ def test_each_container_has_only_its_own_secrets(services, environ):
 
 def test_every_secret_is_taken_back_from_those_who_read_all_of_the_file(compose):
     assert compose["x-no-secrets"].keys() == SECRETS | {
-        "AIRFLOW_CONN_AWS_DEFAULT", "AIRFLOW_CONN_REDSHIFT_DEFAULT"
+        "AIRFLOW_CONN_AWS_DEFAULT", "AIRFLOW_CONN_REDSHIFT_DEFAULT", "AIRFLOW_CONN_SPARKIFY_PAGE"
     }  # fmt: skip
 
 
