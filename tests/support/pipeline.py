@@ -116,6 +116,12 @@ class PipelineRun:
     xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
     airflow: Airflow = field(default_factory=Airflow)
 
+    def work_table(self, name: str) -> str:
+        """The run's work table of that name, with its schema."""
+        from sparkify.work import Run
+
+        return Run.from_context(self.context(self.dag.tasks[0])).table(name)
+
     @cached_property
     def _defaults(self) -> dict[str, Any]:
         return self.dag.params.dump()

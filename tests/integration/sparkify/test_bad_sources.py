@@ -160,10 +160,11 @@ def test_on_serverless_the_rows_come_from_its_own_table(pipeline, caplog):
 def test_of_a_large_file_the_end_is_looked_at_from_its_first_whole_line_on(pipeline):
     rows = [line(sessionId=number, userAgent="x" * 1000) for number in range(7000)]
     pipeline.put({KEY: b"\n".join([*rows, line(mood="happy")])})
-    row = stage(pipeline)
+    run = pipeline.new_run(*DAY)
+    row = run.run_task("stage_events")
     assert row["rows"] == 7001
     assert 0 < row["objects"] == row["values"] < 7001
     assert row["bytes"] // 2 < row["bytes_looked_at"] <= row["bytes"]
-    assert pipeline.query(
-        f"SELECT problem, key_name, row_count FROM {row['table'].replace('__', '_keys__', 1)}"
-    ) == [("unknown", "mood", 1)]
+    assert pipeline.query(f"SELECT problem, key_name, row_count FROM {run.work_table('events_keys')}") == [
+        ("unknown", "mood", 1)
+    ]

@@ -50,7 +50,10 @@ def test_schema_is_dropped_only_when_confirmed(pipeline):
 @pytest.mark.parametrize("task_id", ["stage_songs", "publish"])
 def test_without_a_schema_the_error_names_the_dag_to_run(empty_pipeline, task_id):
     run = empty_pipeline.new_run(*DAY)
-    run.xcoms["run_quality_checks", "return_value"] = []
+    run.xcoms["run_quality_checks", "return_value"] = [
+        {"table": table, "mode": "append", "rows": 0}
+        for table in ("songs", "artists", "songplays", "users", "time")
+    ]
     with pytest.raises(SchemaMissingError, match="Run the DAG sparkify_schema"):
         run.run_task(task_id)
 
@@ -62,9 +65,8 @@ def test_only_the_windows_days_are_staged(pipeline):
     size = pipeline.s3.head_object(Bucket=pipeline.bucket, Key="log_data/2018/11/2018-11-01-events.json")[
         "ContentLength"
     ]
-    assert run.run_task("stage_events") | {"table": ""} == {
+    assert run.run_task("stage_events") == {
         "source": "events",
-        "table": "",
         "rows": 1,
         "values": 1,
         "objects": 1,

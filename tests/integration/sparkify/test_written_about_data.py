@@ -29,7 +29,7 @@ def either(request, pipeline):
 
 
 def keys(run, pipeline, source="events"):
-    table = run.xcoms[f"stage_{source}", "return_value"]["table"].replace("__", "_keys__", 1)
+    table = run.work_table(f"{source}_keys")
     return pipeline.query(f"SELECT problem, key_name, row_count, key_count, first_file FROM {table}")
 
 
