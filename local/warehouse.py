@@ -41,7 +41,10 @@ CHECKS = """
     ORDER BY status ASC
 """
 WINDOW = """
-    SELECT events_staged, songplays, duplicate_plays, other_pages, rejected_events, log_files, song_files
+    SELECT
+        events_staged, songplays, duplicate_plays, other_pages, rejected_events, log_files,
+        -- Also those that an hourly run of the schedule has published meanwhile.
+        (SELECT COUNT(*) FROM staging.source_files WHERE source = 'songs') AS song_files
     FROM sparkify.load_history
     WHERE window_start = %s AND window_end = %s
 """
