@@ -1,7 +1,62 @@
-{#- What the song files say of each staged song. Where several hold one song_id, the same one is chosen whichever run
-    staged which: unless the run stages all files, what was published of these songs is a candidate too. `catalogue`:
-    the run's work table songs_catalogue. -#}
 {% from 'text.sql' import text, title -%}
+{#- What was published of songs, as their files said. -#}
+{% macro observed_songs() -%}
+SELECT
+    songs.song_id,
+    songs.title,
+    LEN(songs.title) AS title_length,
+    songs.artist_id,
+    songs.year,
+    songs.duration,
+    artists.artist_name,
+    artists.artist_location,
+    artists.artist_latitude,
+    artists.artist_longitude
+FROM staging.song_observations AS songs
+INNER JOIN staging.artist_observations AS artists
+    ON songs.song_id = artists.song_id
+{%- endmacro %}
+
+{#- All that is said of the staged songs: by the staged files, and, unless the run stages all files, by what was
+    published of these songs (is_staged: 0). `catalogue`: the run's work table songs_catalogue. -#}
+{% macro stated_songs(files, catalogue) -%}
+SELECT
+    song_id,
+    {{ title('title') }} AS title,
+    {{ text('artist_id') }} AS artist_id,
+    year,
+    duration,
+    {{ text('artist_name') }} AS artist_name,
+    {{ text('artist_location') }} AS artist_location,
+    artist_latitude,
+    artist_longitude,
+    1 AS is_staged
+FROM {{ files }}
+UNION ALL
+SELECT
+    observed.song_id,
+    observed.title,
+    observed.artist_id,
+    observed.year,
+    observed.duration,
+    observed.artist_name,
+    observed.artist_location,
+    observed.artist_latitude,
+    observed.artist_longitude,
+    0 AS is_staged
+FROM (
+    {{ observed_songs() | indent }}
+) AS observed
+INNER JOIN (
+    SELECT DISTINCT song_id
+    FROM {{ files }}
+) AS staged
+    ON observed.song_id = staged.song_id
+CROSS JOIN {{ catalogue }} AS catalogue
+WHERE NOT catalogue.is_whole
+{%- endmacro %}
+
+{#- One row a staged song. Where several files hold one song_id, the same one is chosen whichever run staged which. -#}
 {% macro choice(files, catalogue) -%}
 SELECT
     song_id,
@@ -24,38 +79,7 @@ FROM (
                 artist_latitude ASC NULLS LAST, artist_longitude ASC NULLS LAST
         ) AS occurrence
     FROM (
-        SELECT
-            song_id,
-            {{ title('title') }} AS title,
-            {{ text('artist_id') }} AS artist_id,
-            year,
-            duration,
-            {{ text('artist_name') }} AS artist_name,
-            {{ text('artist_location') }} AS artist_location,
-            artist_latitude,
-            artist_longitude
-        FROM {{ files }}
-        UNION ALL
-        SELECT
-            songs.song_id,
-            songs.title,
-            songs.artist_id,
-            songs.year,
-            songs.duration,
-            artists.artist_name,
-            artists.artist_location,
-            artists.artist_latitude,
-            artists.artist_longitude
-        FROM staging.song_observations AS songs
-        INNER JOIN staging.artist_observations AS artists
-            ON songs.song_id = artists.song_id
-        INNER JOIN (
-            SELECT DISTINCT song_id
-            FROM {{ files }}
-        ) AS staged
-            ON songs.song_id = staged.song_id
-        CROSS JOIN {{ catalogue }} AS catalogue
-        WHERE NOT catalogue.is_whole
+        {{ stated_songs(files, catalogue) | indent(8) }}
     ) AS stated
 ) AS occurrences
 WHERE occurrence = 1

@@ -1,3 +1,4 @@
+{% from 'songs/choice.sql' import observed_songs -%}
 -- The songs of which the run changes anything, in what their files said or in the dimension. `whole`: the run has staged
 -- all song files, so that what it did not find in them goes. Redshift takes titles for equal that differ in the blanks
 -- at their end.
@@ -19,20 +20,7 @@ FROM (
     LEFT JOIN {{ work('artists_candidate') }} AS artists
         ON songs.song_id = artists.song_id
     EXCEPT
-    SELECT
-        songs.song_id,
-        songs.title,
-        LEN(songs.title) AS title_length,
-        songs.artist_id,
-        songs.year,
-        songs.duration,
-        artists.artist_name,
-        artists.artist_location,
-        artists.artist_latitude,
-        artists.artist_longitude
-    FROM staging.song_observations AS songs
-    INNER JOIN staging.artist_observations AS artists
-        ON songs.song_id = artists.song_id
+    {{ observed_songs() | indent }}
 ) AS otherwise_observed
 UNION
 SELECT song_id
