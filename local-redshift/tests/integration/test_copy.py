@@ -284,22 +284,6 @@ def test_loads(case, run, table, prefix):
     assert sorted(rows, key=key) == sorted(case.expected, key=key)
 
 
-@pytest.mark.parametrize(
-    ("option", "first", "second"),
-    [("", 2, 2), ("STATUPDATE ON", 2, 4), ("STATUPDATE", 2, 4), ("STATUPDATE OFF", -1, -1)],
-)
-def test_copy_makes_statistics_of_a_table_that_was_empty_or_where_it_is_told_to(
-    option, first, second, run, table, prefix, postgres
-):
-    prefix.put({"data/1": '{"a":1}{"a":2}'})
-    run(f"CREATE TABLE {table} (a INT)")
-    with postgres.connect("dev") as superuser:
-        for rows in (first, second):
-            run(f"COPY {table} FROM '{prefix.address}/data/' {ROLE} JSON 'auto' {option}")
-            counted = superuser.execute("SELECT reltuples FROM pg_class WHERE relname = %s", [table])
-            assert counted.fetchone() == (rows,)
-
-
 @dataclass
 class BadRow:
     """A line that one column cannot take, and what stl_load_errors says of it."""

@@ -86,10 +86,6 @@ def test_columns(redshift, postgres):
         ("CREATE TEMP TABLE t (a INT) SORTKEY (a)", 'CREATE TEMP TABLE t ("a" INT)'),
         ("CREATE LOCAL TEMPORARY TABLE t (a INT)", 'CREATE TEMPORARY TABLE t ("a" INT)'),
         ("CREATE TABLE #T (a INT)", 'CREATE TEMP TABLE "#t" ("a" INT)'),
-        (
-            "CREATE TABLE t DISTSTYLE EVEN AS SELECT NVL(a, 1) FROM u",
-            "CREATE TABLE t AS SELECT COALESCE(a, 1) FROM u",
-        ),
         ("CREATE VIEW v AS SELECT 1 AS a WITH NO SCHEMA BINDING", "CREATE VIEW v AS SELECT 1 AS a"),
         (
             "CREATE MATERIALIZED VIEW v BACKUP NO DISTSTYLE ALL AUTO REFRESH YES AS SELECT 1 AS a",
@@ -128,17 +124,44 @@ def test_tables_and_views(redshift, postgres):
             'CREATE TABLE t ("a" INT)',
             """'"t"', 'a'""",
         ),
-        (
-            "CREATE TABLE t SORTKEY (a) AS SELECT 1 AS a",
-            "CREATE TABLE t AS SELECT 1 AS a",
-            """'"t"', 'a'""",
-        ),
     ],
 )
 def test_the_leading_sort_key_gets_a_zone_map_afterwards(redshift, postgres, key):
     plan = planned(redshift)
     assert squeezed(plan.sql) == postgres
     assert plan.after == [f"SELECT redshift.index_sort_key({key})"]
+
+
+@pytest.mark.parametrize(
+    ("redshift", "postgres", "table"),
+    [
+        (
+            "CREATE TABLE s.t DISTSTYLE EVEN AS SELECT NVL(a, 1) FROM u",
+            "CREATE TABLE s.t AS SELECT COALESCE(a, 1) FROM u",
+            '"s"."t"',
+        ),
+        ("CREATE TABLE #T AS SELECT 1 AS a", 'CREATE TEMP TABLE "#t" AS SELECT 1 AS a', '"#t"'),
+        ("SELECT a INTO s.T FROM u", "SELECT a INTO s.T FROM u", '"s"."t"'),
+        ("SELECT a INTO TEMP TABLE t FROM u", "SELECT a INTO TEMP TABLE t FROM u", '"t"'),
+        ("SELECT a INTO #T FROM u", 'SELECT a INTO TEMP "#t" FROM u', '"#t"'),
+        (
+            "WITH u AS (SELECT 1 AS a) SELECT a INTO t FROM u",
+            "WITH u AS (SELECT 1 AS a) SELECT a INTO t FROM u",
+            '"t"',
+        ),
+    ],
+)
+def test_a_table_made_of_a_query_is_analysed_afterwards(redshift, postgres, table):
+    plan = planned(redshift)
+    assert squeezed(plan.sql) == postgres
+    assert plan.after == [f"SELECT redshift.analyze('{table}')"]
+
+
+def test_a_sort_key_is_there_before_the_analysis():
+    assert planned("CREATE TABLE t SORTKEY (a) AS SELECT 1 AS a").after == [
+        """SELECT redshift.index_sort_key('"t"', 'a')""",
+        """SELECT redshift.analyze('"t"')""",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -370,6 +393,7 @@ REFUSED = [
     ),
     ("CREATE TABLE t (LIKE u) SORTKEY (a)", "42601", f'{NEAR}"LIKE"'),
     ("CREATE TABLE t (LIKE u INCLUDING ALL)", "42601", f'{NEAR}"ALL"'),
+    ("CREATE TABLE IF NOT EXISTS t AS SELECT 1 AS a", "42601", f'{NEAR}"AS"'),
     ("CREATE TEMP TABLE s.t (a INT)", "42P16", "temporary tables cannot specify a schema name"),
     (
         "ALTER TABLE t ADD COLUMN a BIGINT IDENTITY(0, 1)",
@@ -396,6 +420,9 @@ REFUSED = [
     ("SELECT DATEADD(month, 1)", "42883", "function dateadd() takes 3 arguments, not 2"),
     ("SELECT NVL2(a, b)", "42883", "function nvl2() takes 3 arguments, not 2"),
     ("SELECT DECODE(a, 1)", "42883", "function decode() takes at least 3 arguments"),
+    ("SET enable_nestloop TO on", "42704", 'unrecognized configuration parameter "enable_nestloop"'),
+    ("SHOW enable_nestloop", "42704", 'unrecognized configuration parameter "enable_nestloop"'),
+    ("RESET enable_hashjoin", "42704", 'unrecognized configuration parameter "enable_hashjoin"'),
     ("TRUNCATE t, u", "42601", f'{NEAR}","'),
     ("TRUNCATE t CASCADE", "42601", f'{NEAR}"CASCADE"'),
     ("LOCK t IN SHARE MODE", "42601", f'{NEAR}"IN"'),

@@ -8,7 +8,7 @@ from functools import cached_property
 #: Those of the table {table}, a literal of its name.
 COLUMNS = """
 SELECT a.attname, t.typname, a.atttypmod, a.attnotnull, a.attidentity <> '', a.attrelid::oid,
-    pg_catalog.pg_relation_size(a.attrelid) = 0
+    (SELECT redshift.is_empty({table}::regclass))
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped

@@ -74,7 +74,7 @@ class Load:
         )
         await self.journal.end(record)
         if not command.no_load and (was_empty if command.stat_update is None else command.stat_update):
-            await backend.ask(f"ANALYZE {command.table_sql}")
+            await backend.ask(f"SELECT redshift.analyze({literal(command.table_sql)})")
         name = command.table_name
         told = [f"Load into table '{name}' completed, {record.rows} record(s) loaded successfully."]
         if record.errors:
@@ -99,8 +99,10 @@ class Load:
             )
 
     async def _columns(self) -> tuple[list[Column], int, bool]:
-        """The columns to load, in order, the table's oid, and whether it never held a row since it was made
-        or truncated; IDENTITY columns are left to the table."""
+        """The columns to load, in order, the table's oid, and whether the table is empty.
+
+        IDENTITY columns are left to the table.
+        """
         rows = await self.backend.ask(COLUMNS.format(table=literal(self.command.table_sql)))
         table = [
             Column(name, type_name, int(modifier), not_null == "t", identity == "t")

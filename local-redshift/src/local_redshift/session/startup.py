@@ -24,6 +24,8 @@ STARTUP_ADDED = {
     # Redshift's literals know backslash escapes.
     "standard_conforming_strings": "off",
     "escape_string_warning": "off",
+    # Redshift joins by hash or merge wherever an equality lets it, whatever it knows of the tables.
+    "enable_nestloop": "off",
     "DateStyle": "ISO, MDY",
     "extra_float_digits": "1",
 }

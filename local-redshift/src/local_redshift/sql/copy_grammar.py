@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from local_redshift.errors import RedshiftError, syntax_error
 from local_redshift.sql.lexer import Token
-from local_redshift.sql.names import quoted
+from local_redshift.sql.names import dotted
 
 #: Options of Redshift's that the stand-in knows and does not imitate.
 NOT_IMITATED = frozenset(
@@ -102,7 +102,7 @@ class CopyCommand:
 
     @property
     def table_sql(self) -> str:
-        return ".".join(quoted(part) for part in self.table)
+        return dotted(self.table)
 
     @property
     def table_name(self) -> str:

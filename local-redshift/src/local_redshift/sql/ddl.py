@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from local_redshift.errors import RedshiftError, syntax_error, unsupported
 from local_redshift.sql.edits import Edits
-from local_redshift.sql.names import RESERVED, literal, qualified_name, quoted
+from local_redshift.sql.names import RESERVED, dotted, literal, qualified_name, quoted
 from local_redshift.sql.plan import Plan
 
 #: What every database is made from: it holds what the stand-in needs inside each.
@@ -106,7 +106,8 @@ def rewrite(edits: Edits, plan: Plan, status: bytes) -> bool:
 
 def _create_table(edits: Edits, plan: Plan, index: int, temporary: bool) -> None:
     index += 1
-    if edits.keys(index, "IF", "NOT", "EXISTS"):
+    if_not_exists = edits.keys(index, "IF", "NOT", "EXISTS")
+    if if_not_exists:
         index += 3
     if index < len(edits) and edits.tokens[index].kind == "hash" and not temporary:
         temporary = True
@@ -125,6 +126,8 @@ def _create_table(edits: Edits, plan: Plan, index: int, temporary: bool) -> None
         as_select = _attributes(edits, index, table)
     if as_select < len(edits) and edits.key(as_select) != "AS":
         raise _bad_attribute(edits, as_select)
+    if as_select < len(edits) and if_not_exists:
+        raise syntax_error("AS", hint="CREATE TABLE … AS takes no IF NOT EXISTS.")
     if table.liked and (table.dist_style or table.dist_keys or table.sort_keys):
         raise syntax_error(
             "LIKE",
@@ -141,9 +144,11 @@ def _create_table(edits: Edits, plan: Plan, index: int, temporary: bool) -> None
     for column in [*table.dist_keys, *table.sort_keys, *table.primary_key]:
         if table.columns and column not in table.columns:
             raise RedshiftError(f'column "{column}" named in key does not exist', sqlstate="42703")
+    target = literal(dotted(name))
     if table.sort_keys and not temporary:
-        target = literal(".".join(quoted(part) for part in name))
         plan.after.append(f"SELECT redshift.index_sort_key({target}, {literal(table.sort_keys[0])})")
+    if as_select < len(edits):
+        plan.after.append(f"SELECT redshift.analyze({target})")
 
 
 class _Table:
@@ -427,7 +432,7 @@ def _create_schema(edits: Edits, index: int) -> None:
 
 def _alter_table(edits: Edits, plan: Plan, status: bytes) -> None:
     name, index = qualified_name(edits, 2)
-    table = ".".join(quoted(part) for part in name)
+    table = dotted(name)
     unchanged = f"ALTER TABLE {table} RESET (fillfactor)"
     keys = [edits.key(i) for i in edits.top_level(index, len(edits))]
     if keys[:1] == ["APPEND"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from local_redshift.errors import syntax_error
 from local_redshift.sql.edits import Edits
 
@@ -100,3 +102,8 @@ def literal(value: str) -> str:
 
 def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def dotted(parts: Iterable[str]) -> str:
+    """A qualified name."""
+    return ".".join(map(quoted, parts))

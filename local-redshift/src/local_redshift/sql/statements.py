@@ -8,7 +8,7 @@ from typing import TypeVar
 from local_redshift.errors import RedshiftError, syntax_error, unsupported
 from local_redshift.sql.copy_grammar import check_role
 from local_redshift.sql.edits import Edits
-from local_redshift.sql.names import literal, qualified_name, quoted
+from local_redshift.sql.names import dotted, literal, qualified_name, quoted
 from local_redshift.sql.plan import Plan, SessionSettings
 
 #: Settings of Redshift's that PostgreSQL has not; they are kept, most without effect.
@@ -52,6 +52,20 @@ def rewrite(edits: Edits, plan: Plan) -> None:
     handler = STATEMENTS.get(edits.key(0))
     if handler is not None:
         handler(edits, plan)
+
+
+def _select(edits: Edits, plan: Plan) -> None:
+    """SELECT … INTO makes a table as CREATE TABLE AS does."""
+    for index in edits.top_level(0, len(edits)):
+        if edits.key(index) == "INTO" and edits.key(index - 1) not in ("INSERT", "MERGE"):
+            start = index + 1
+            while edits.key(start) in ("LOCAL", "TEMP", "TEMPORARY", "TABLE"):
+                start += 1
+            name, _ = qualified_name(edits, start)
+            if start == index + 1 and edits.tokens[start].kind == "hash":
+                edits.texts[index] += " TEMP"
+            plan.after.append(f"SELECT redshift.analyze({literal(dotted(name))})")
+            return
 
 
 def _begin(edits: Edits, plan: Plan) -> None:
@@ -121,10 +135,23 @@ def _set(edits: Edits, plan: Plan) -> None:
     _redirect_setting(edits, plan, index)
 
 
+def _setting(edits: Edits, index: int) -> str | None:
+    """The setting that the token names, if it is one of Redshift's own.
+
+    Raises RedshiftError for PostgreSQL's that tell its planner what to do.
+    """
+    name = edits.identifier(index) if index < len(edits) else ""
+    if name in REDSHIFT_SETTINGS:
+        return name
+    if name.startswith("enable_"):
+        raise RedshiftError(f'unrecognized configuration parameter "{name}"', sqlstate="42704")
+    return None
+
+
 def _redirect_setting(edits: Edits, plan: Plan, index: int) -> None:
-    if index >= len(edits) or edits.identifier(index) not in REDSHIFT_SETTINGS:
+    name = _setting(edits, index)
+    if name is None:
         return
-    name = edits.identifier(index)
     edits.texts[index] = f"redshift.{name}"
     if name == "enable_case_sensitive_identifier" and edits.key(0) in ("SET", "RESET"):
         value = edits.tokens[-1].value.lower() if edits.key(0) == "SET" else "false"
@@ -137,8 +164,8 @@ def _redirect_setting(edits: Edits, plan: Plan, index: int) -> None:
 
 
 def _show(edits: Edits, plan: Plan) -> None:
-    if len(edits) == 2 and edits.identifier(1) in REDSHIFT_SETTINGS:
-        name = edits.identifier(1)
+    name = _setting(edits, 1)
+    if len(edits) == 2 and name is not None:
         plan.sql = (
             f"SELECT COALESCE(current_setting('redshift.{name}', true), 'default')::text AS {quoted(name)}"
         )
@@ -278,6 +305,8 @@ def _prepare_transaction(edits: Edits, plan: Plan) -> None:
 
 
 STATEMENTS: dict[str, Callable[[Edits, Plan], None]] = {
+    "SELECT": _select,
+    "WITH": _select,
     "BEGIN": _begin,
     "START": _begin,
     "TRUNCATE": _truncate,
