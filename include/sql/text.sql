@@ -11,3 +11,8 @@ NULLIF(TRIM({{ column }}), '')
 {% macro title(column) -%}
 CASE WHEN TRIM({{ column }}) <> '' THEN {{ column }} END
 {%- endmacro %}
+
+{#- Whether two values of one kind are not the same; NULL is the same as NULL. -#}
+{% macro differs(one, other) -%}
+({{ one }} <> {{ other }} OR ({{ one }} IS NULL AND {{ other }} IS NOT NULL) OR ({{ one }} IS NOT NULL AND {{ other }} IS NULL))
+{%- endmacro %}

@@ -2,21 +2,11 @@
 -- The artist that each staged song file names, by the same choice between files of one song_id as songs.
 DROP TABLE IF EXISTS {{ candidate }};
 
-CREATE TABLE {{ candidate }} (
-    song_id VARCHAR(64) NOT NULL,
-    artist_id VARCHAR(64) NOT NULL,
-    artist_name VARCHAR(1024),
-    artist_location VARCHAR(1024),
-    artist_latitude DOUBLE PRECISION,
-    artist_longitude DOUBLE PRECISION
-)
+CREATE TABLE {{ candidate }}
 BACKUP NO
 DISTSTYLE KEY
-DISTKEY (song_id);
-
-INSERT INTO {{ candidate }} (
-    song_id, artist_id, artist_name, artist_location, artist_latitude, artist_longitude
-)
+DISTKEY (song_id)
+AS
 SELECT
     song_id,
     artist_id,

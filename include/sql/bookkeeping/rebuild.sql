@@ -4,8 +4,8 @@
 {% set window = {'start_sql': '0001-01-01 00:00:00', 'end_sql': '0001-01-01 00:00:00'} -%}
 {% set mode = 'truncate' -%}
 {% set whole = false -%}
-{% set rows = {'songs': 0} -%}
-{% set modes = {'songs': 'truncate'} -%}
+{% set reach = 'all' -%}
+{% set published = false -%}
 {% if 'songs' in tables -%}
 CREATE TEMP TABLE no_song_observations AS
 SELECT * -- noqa: AM04
@@ -26,7 +26,11 @@ WHERE start_time IS NULL;
 
 {% with candidate = 'no_artist_observations', work = no_work %}{% include 'artists/publish.sql' %}{% endwith %}
 
--- Every play looks for its song again.
+-- Every play looks for its song again, also those of runs that have looked before.
+UPDATE staging.published_catalogue
+SET version = version + 1
+WHERE listed_at IS NOT NULL;
+
 {% with candidate = 'no_songplays', work = no_work -%}
 {% include 'songplays/publish.sql' %}
 {%- endwith %}

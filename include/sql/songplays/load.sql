@@ -1,33 +1,21 @@
 {% from 'songplays/logged.sql' import logged_plays -%}
 {% from 'songplays/match.sql' import matched -%}
-{% from 'text.sql' import text -%}
--- The plays of the window, one row a natural key: of events with one key, the first by a fixed rule.
+{% from 'songs/choice.sql' import choice, version_of_catalogue -%}
+-- The plays of the window, one row a natural key: of events with one key, the first by a fixed rule. Their songs are
+-- those of the catalogue as it will be once this run is published, unless another run publishes songs before that:
+-- catalogue_version is the one that they were looked up in.
 DROP TABLE IF EXISTS {{ candidate }};
-
-CREATE TABLE {{ candidate }} (
-    start_time TIMESTAMP NOT NULL,
-    user_id BIGINT NOT NULL,
-    level VARCHAR(16),
-    song_id VARCHAR(64),
-    artist_id VARCHAR(64),
-    session_id BIGINT NOT NULL,
-    item_in_session INTEGER NOT NULL,
-    location VARCHAR(1024),
-    user_agent VARCHAR(2048),
-    song_title VARCHAR(1024),
-    artist_name VARCHAR(1024),
-    song_length DOUBLE PRECISION
-)
-BACKUP NO
-DISTSTYLE KEY
-DISTKEY (session_id)
-SORTKEY (start_time);
 
 {% set columns = [
     'start_time', 'user_id', 'level', 'session_id', 'item_in_session', 'location', 'user_agent', 'song_title',
     'artist_name', 'song_length',
 ] -%}
-INSERT INTO {{ candidate }} ({{ columns | join(', ') }}, song_id, artist_id)
+CREATE TABLE {{ candidate }}
+BACKUP NO
+DISTSTYLE KEY
+DISTKEY (session_id)
+SORTKEY (start_time)
+AS
 WITH occurrences AS (
     {{ logged_plays(work('events'), window) | indent }}
 ),
@@ -38,16 +26,19 @@ plays AS (
     WHERE occurrence = 1
 ),
 
--- What the catalogue will be once this run is published.
+staged_songs AS (
+    {{ choice(work('songs'), work('songs_catalogue')) | indent }}
+),
+
 catalogue AS (
     SELECT
         song_id,
-        {{ text('artist_id') }} AS artist_id,
+        artist_id,
         title,
         artist_name,
         duration
-    FROM {{ work('songs') }}
-    WHERE song_id IS NOT NULL
+    FROM staged_songs
+    WHERE artist_id IS NOT NULL
     UNION ALL
     SELECT
         songs.song_id,
@@ -58,9 +49,22 @@ catalogue AS (
     FROM sparkify.songs AS songs
     INNER JOIN staging.artist_observations AS artist_observations
         ON songs.song_id = artist_observations.song_id
-    LEFT JOIN {{ work('songs') }} AS staged
-        ON songs.song_id = staged.song_id
-    WHERE staged.song_id IS NULL
+    LEFT JOIN staged_songs
+        ON songs.song_id = staged_songs.song_id
+    WHERE
+        staged_songs.song_id IS NULL
+        AND NOT EXISTS (SELECT 1 FROM {{ work('songs_catalogue') }} WHERE is_whole)
+),
+
+matched_plays AS (
+    {{ matched('plays', ['start_time', 'user_id', 'session_id', 'item_in_session'], columns, 'catalogue') | indent }}
 )
 
-{{ matched('plays', ['start_time', 'user_id', 'session_id', 'item_in_session'], columns, 'catalogue') }};
+SELECT
+    {% for column in columns -%}
+    {{ column }},
+    {% endfor -%}
+    song_id,
+    artist_id,
+    (SELECT {{ version_of_catalogue() }} FROM staging.published_catalogue) AS catalogue_version
+FROM matched_plays;

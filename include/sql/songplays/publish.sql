@@ -1,10 +1,21 @@
 {% from 'songplays/match.sql' import matched -%}
+{% from 'text.sql' import differs -%}
+{% set columns = [
+    'start_time', 'user_id', 'level', 'song_id', 'artist_id', 'session_id', 'item_in_session', 'location',
+    'user_agent', 'song_title', 'artist_name', 'song_length',
+] -%}
+{% macro in_window(column) -%}
+{{ column }} >= TIMESTAMP '{{ window.start_sql }}'
+    AND {{ column }} < TIMESTAMP '{{ window.end_sql }}'
+{%- endmacro -%}
+{#- `published`: whether the window has plays already. `reach`: the plays whose songs are looked up again: those of the
+    `window`, those of changed `titles` (and of the window where `is_stale`), `all`, or none. -#}
 -- The plays of the window replace those that were published for it. A play whose natural key stays keeps its
 -- songplay_id; only a play that is no longer in the files goes.
+{% if published -%}
 DELETE FROM sparkify.songplays
 WHERE
-    start_time >= TIMESTAMP '{{ window.start_sql }}'
-    AND start_time < TIMESTAMP '{{ window.end_sql }}'
+    {{ in_window('start_time') }}
     AND NOT EXISTS (
         SELECT 1
         FROM {{ candidate }} AS plays
@@ -15,121 +26,79 @@ WHERE
             AND plays.item_in_session = songplays.item_in_session
     );
 
--- EXCEPT leaves the plays of which something changed, and takes NULL for equal to NULL. LEN tells titles apart that
--- Redshift takes for equal: those that differ in the blanks at their end.
+-- LEN tells titles apart that Redshift takes for equal: those that differ in the blanks at their end.
 UPDATE sparkify.songplays
 SET
-    level = changed.level,
-    location = changed.location,
-    user_agent = changed.user_agent,
-    song_title = changed.song_title,
-    artist_name = changed.artist_name,
-    song_length = changed.song_length
-FROM (
-    SELECT
-        start_time,
-        user_id,
-        session_id,
-        item_in_session,
-        level,
-        location,
-        user_agent,
-        song_title,
-        LEN(song_title) AS title_length,
-        artist_name,
-        song_length
-    FROM {{ candidate }}
-    EXCEPT
-    SELECT
-        start_time,
-        user_id,
-        session_id,
-        item_in_session,
-        level,
-        location,
-        user_agent,
-        song_title,
-        LEN(song_title) AS title_length,
-        artist_name,
-        song_length
-    FROM sparkify.songplays
-    WHERE
-        start_time >= TIMESTAMP '{{ window.start_sql }}'
-        AND start_time < TIMESTAMP '{{ window.end_sql }}'
-) AS changed
-WHERE
-    songplays.start_time >= TIMESTAMP '{{ window.start_sql }}'
-    AND songplays.start_time < TIMESTAMP '{{ window.end_sql }}'
-    AND songplays.start_time = changed.start_time
-    AND songplays.user_id = changed.user_id
-    AND songplays.session_id = changed.session_id
-    AND songplays.item_in_session = changed.item_in_session;
-
-INSERT INTO sparkify.songplays (
-    start_time, user_id, level, song_id, artist_id, session_id, item_in_session,
-    location, user_agent, song_title, artist_name, song_length
-)
-SELECT
-    plays.start_time,
-    plays.user_id,
-    plays.level,
-    plays.song_id,
-    plays.artist_id,
-    plays.session_id,
-    plays.item_in_session,
-    plays.location,
-    plays.user_agent,
-    plays.song_title,
-    plays.artist_name,
-    plays.song_length
+    level = plays.level,
+    song_id = plays.song_id,
+    artist_id = plays.artist_id,
+    location = plays.location,
+    user_agent = plays.user_agent,
+    song_title = plays.song_title,
+    artist_name = plays.artist_name,
+    song_length = plays.song_length
 FROM {{ candidate }} AS plays
+WHERE
+    {{ in_window('songplays.start_time') }}
+    AND songplays.start_time = plays.start_time
+    AND songplays.user_id = plays.user_id
+    AND songplays.session_id = plays.session_id
+    AND songplays.item_in_session = plays.item_in_session
+    AND (
+        {% for column in ('level', 'song_id', 'artist_id', 'location', 'user_agent', 'song_title', 'artist_name',
+                          'song_length') -%}
+        {{ differs('songplays.' ~ column, 'plays.' ~ column) }}
+        OR {% endfor -%}
+        {{ differs('LEN(songplays.song_title)', 'LEN(plays.song_title)') }}
+    );
+
+{% endif -%}
+INSERT INTO sparkify.songplays ({{ columns | join(', ') }})
+SELECT
+    {% for column in columns -%}
+    plays.{{ column }}{{ ',' if not loop.last }}
+    {% endfor -%}
+FROM {{ candidate }} AS plays
+{%- if published %}
 LEFT JOIN sparkify.songplays AS songplays
     ON
         plays.start_time = songplays.start_time
         AND plays.user_id = songplays.user_id
         AND plays.session_id = songplays.session_id
         AND plays.item_in_session = songplays.item_in_session
-        AND songplays.start_time >= TIMESTAMP '{{ window.start_sql }}'
-        AND songplays.start_time < TIMESTAMP '{{ window.end_sql }}'
+        AND {{ in_window('songplays.start_time') | indent }}
 WHERE songplays.songplay_id IS NULL
-ORDER BY plays.start_time, plays.session_id, plays.item_in_session;
+{%- endif %};
 
--- The songs of plays are looked up again under the publish lock, because another run may have published songs
--- or plays since the candidate was made: for those of the window, and for every earlier play that points at a
--- song that this run changes or is called like one; for all plays where songs is rebuilt whole.
-CREATE TEMP TABLE plays_to_match (
-    songplay_id BIGINT NOT NULL,
-    start_time TIMESTAMP NOT NULL,
-    song_id VARCHAR(64),
-    artist_id VARCHAR(64),
-    song_title VARCHAR(1024),
-    artist_name VARCHAR(1024),
-    song_length DOUBLE PRECISION
-);
-
-INSERT INTO plays_to_match
+{% if reach -%}
+-- Songs are looked up again, under the publish lock: for all plays where songs is rebuilt whole; else for those that are
+-- called like a song that changes, whenever they were played, and for the window if its candidate knew other songs.
+CREATE TEMP TABLE plays_to_match
+DISTSTYLE KEY
+DISTKEY (songplay_id)
+AS
 SELECT
-    songplay_id,
-    start_time,
-    song_id,
-    artist_id,
-    song_title,
-    artist_name,
-    song_length
-FROM sparkify.songplays
-{%- if modes['songs'] == 'append' %}
+    songplays.songplay_id,
+    songplays.start_time,
+    songplays.song_id,
+    songplays.artist_id,
+    songplays.song_title,
+    songplays.artist_name,
+    songplays.song_length
+FROM sparkify.songplays AS songplays
+{%- if reach == 'window' %}
 WHERE
-    (
-        start_time >= TIMESTAMP '{{ window.start_sql }}'
-        AND start_time < TIMESTAMP '{{ window.end_sql }}'
-    )
-    {%- if rows['songs'] or whole %}
-    OR song_id IN (SELECT song_id FROM changed_songs)
-    OR TRIM(song_title) IN (
-        SELECT TRIM(songs.title)
-        FROM {{ work('songs_candidate') }} AS songs
-        INNER JOIN changed_songs
-            ON songs.song_id = changed_songs.song_id
+    {{ in_window('songplays.start_time') }}
+{%- elif reach == 'titles' %}
+LEFT JOIN changed_titles
+    ON
+        TRIM(songplays.song_title) = changed_titles.title
+        AND TRIM(songplays.artist_name) = changed_titles.artist_name
+WHERE
+    changed_titles.title IS NOT NULL
+    {%- if is_stale %}
+    OR (
+        {{ in_window('songplays.start_time') | indent }}
     )
     {%- endif %}
 {%- endif %};
@@ -164,7 +133,7 @@ FROM matched_plays
 WHERE
     songplays.songplay_id = matched_plays.songplay_id
     AND songplays.start_time = matched_plays.start_time
-    {%- if modes['songs'] == 'append' and not rows['songs'] and not whole %}
-    AND songplays.start_time >= TIMESTAMP '{{ window.start_sql }}'
-    AND songplays.start_time < TIMESTAMP '{{ window.end_sql }}'
+    {%- if reach == 'window' %}
+    AND {{ in_window('songplays.start_time') }}
     {%- endif %};
+{%- endif %}

@@ -84,3 +84,9 @@ FROM (
 ) AS occurrences
 WHERE occurrence = 1
 {%- endmacro %}
+
+{#- Which published catalogue a query sees, a text: no two have the same, also where what is known of the first was
+    forgotten. NULL before the first one. Of staging.published_catalogue. -#}
+{% macro version_of_catalogue() -%}
+MAX(CAST(version AS VARCHAR(20)) || ' by ' || run_id)
+{%- endmacro %}

@@ -2,18 +2,11 @@
 -- The songs of the staged files, as the files say.
 DROP TABLE IF EXISTS {{ candidate }};
 
-CREATE TABLE {{ candidate }} (
-    song_id VARCHAR(64) NOT NULL,
-    title VARCHAR(1024),
-    artist_id VARCHAR(64),
-    year INTEGER,
-    duration DOUBLE PRECISION
-)
+CREATE TABLE {{ candidate }}
 BACKUP NO
 DISTSTYLE KEY
-DISTKEY (song_id);
-
-INSERT INTO {{ candidate }} (song_id, title, artist_id, year, duration)
+DISTKEY (song_id)
+AS
 SELECT
     song_id,
     title,

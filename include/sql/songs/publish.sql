@@ -61,6 +61,41 @@ LEFT JOIN {{ candidate }} AS staged
 WHERE staged.song_id IS NULL
 {%- endif %};
 
+{% if mode == 'append' -%}
+-- What these songs are called, and were: plays find a song by its title and the artist's name.
+CREATE TEMP TABLE changed_titles AS
+SELECT DISTINCT
+    TRIM(named.title) AS title,
+    TRIM(named.artist_name) AS artist_name
+FROM (
+    SELECT
+        songs.song_id,
+        songs.title,
+        artists.artist_name
+    FROM {{ candidate }} AS songs
+    INNER JOIN {{ work('artists_candidate') }} AS artists
+        ON songs.song_id = artists.song_id
+    UNION ALL
+    SELECT
+        songs.song_id,
+        songs.title,
+        artists.artist_name
+    FROM staging.song_observations AS songs
+    INNER JOIN staging.artist_observations AS artists
+        ON songs.song_id = artists.song_id
+    UNION ALL
+    SELECT
+        songs.song_id,
+        songs.title,
+        artists.artist_name
+    FROM sparkify.songs AS songs
+    INNER JOIN staging.artist_observations AS artists
+        ON songs.song_id = artists.song_id
+) AS named
+INNER JOIN changed_songs
+    ON named.song_id = changed_songs.song_id;
+
+{% endif -%}
 DELETE FROM staging.song_observations
 USING changed_songs
 WHERE song_observations.song_id = changed_songs.song_id;

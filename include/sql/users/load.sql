@@ -4,19 +4,11 @@
 -- several with one number in it a play, then paid before free as in songplays. NULL stands behind every value.
 DROP TABLE IF EXISTS {{ candidate }};
 
-CREATE TABLE {{ candidate }} (
-    user_id BIGINT NOT NULL,
-    observed_at TIMESTAMP NOT NULL,
-    level VARCHAR(16) NOT NULL,
-    first_name VARCHAR(256),
-    last_name VARCHAR(256),
-    gender VARCHAR(16)
-)
+CREATE TABLE {{ candidate }}
 BACKUP NO
 DISTSTYLE KEY
-DISTKEY (user_id);
-
-INSERT INTO {{ candidate }} (user_id, observed_at, level, first_name, last_name, gender)
+DISTKEY (user_id)
+AS
 WITH logged AS (
     SELECT
         user_id,

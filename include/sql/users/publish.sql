@@ -1,43 +1,53 @@
 {#- append derives the timeline of the users that the window touches, from its start to the first observation
-    behind its end; before and after that no row can change. truncate derives every timeline whole. -#}
+    behind its end; before and after that no row can change. truncate derives every timeline whole. `published`:
+    whether the window has observations already. -#}
 {% set scope_start = window.start_sql if mode == 'append' else '0001-01-01 00:00:00' -%}
 {% set scope_end = window.end_sql if mode == 'append' else '9999-12-31 00:00:00' -%}
-CREATE TEMP TABLE touched_users (
-    user_id BIGINT NOT NULL,
-    next_observed_at TIMESTAMP
-);
-
-INSERT INTO touched_users
+CREATE TEMP TABLE touched_users
+DISTSTYLE KEY
+DISTKEY (user_id)
+AS
 WITH touched AS (
     SELECT user_id FROM {{ candidate }}
+    {%- if published or mode == 'truncate' %}
     UNION
     SELECT user_id
     FROM staging.user_observations
     WHERE
         observed_at >= TIMESTAMP '{{ scope_start }}'
         AND observed_at < TIMESTAMP '{{ scope_end }}'
+    {%- endif %}
+),
+
+users AS (
+    SELECT DISTINCT user_id
+    FROM touched
 ),
 
 next_observations AS (
     SELECT
-        user_id,
-        MIN(observed_at) AS next_observed_at
-    FROM staging.user_observations
-    WHERE observed_at >= TIMESTAMP '{{ scope_end }}'
-    GROUP BY user_id
+        observations.user_id,
+        MIN(observations.observed_at) AS next_observed_at
+    FROM staging.user_observations AS observations
+    INNER JOIN users
+        ON observations.user_id = users.user_id
+    WHERE observations.observed_at >= TIMESTAMP '{{ scope_end }}'
+    GROUP BY observations.user_id
 )
 
 SELECT
-    touched.user_id,
+    users.user_id,
     next_observations.next_observed_at
-FROM touched
+FROM users
 LEFT JOIN next_observations
-    ON touched.user_id = next_observations.user_id;
+    ON users.user_id = next_observations.user_id;
 
+{% if published -%}
 DELETE FROM staging.user_observations
 WHERE
     observed_at >= TIMESTAMP '{{ window.start_sql }}'
     AND observed_at < TIMESTAMP '{{ window.end_sql }}';
+{%- endif %}
 
 INSERT INTO staging.user_observations (user_id, observed_at, level, first_name, last_name, gender)
 SELECT
@@ -51,7 +61,10 @@ FROM {{ candidate }};
 
 -- The starts of spans within the scope: an observation whose level differs from the one before it. The span
 -- that the scope begins in is known from users itself.
-CREATE TEMP TABLE span_starts AS
+CREATE TEMP TABLE span_starts
+DISTSTYLE KEY
+DISTKEY (user_id)
+AS
 WITH sequence_of_levels AS (
     SELECT
         users.user_id,
@@ -136,7 +149,10 @@ SELECT
 FROM span_starts;
 
 -- Each span ends where the next one of the user begins. One that ended before the scope ends there still.
-CREATE TEMP TABLE span_ends AS
+CREATE TEMP TABLE span_ends
+DISTSTYLE KEY
+DISTKEY (user_id)
+AS
 SELECT
     users.user_id,
     users.valid_from,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
@@ -23,6 +23,8 @@ LEDGERS = ("rejected_rows/publish.sql", "load_history/publish.sql", "staging/pub
 SUPERSEDED = "staging/superseded.sql"
 SUPERSEDED_SONGS = "staging/superseded_songs.sql"
 LEAVE_OUT_SONGS = "staging/leave_out_songs.sql"
+SCOPE = "staging/scope.sql"
+CHANGED_TITLES = "SELECT COUNT(*) FROM changed_titles"
 LOG_PUBLISH = "INSERT INTO staging.publish_log (publish_id, run_id, published_at) VALUES (%s, %s, GETDATE())"
 SOURCES = ("events", "songs")
 HISTORY = (
@@ -152,11 +154,7 @@ class PublishOperator(SparkifyOperator):
                     return self._history(run, transaction)
                 if not self._is_superseded(context, run, transaction):
                     self._leave_out_superseded_songs(context, transaction)
-                    seen = transaction.execute(
-                        f"SELECT is_whole FROM {run.table('songs_catalogue')}",
-                        name="see whether all songs were staged",
-                    )
-                    for path, script in self._scripts(context, run, candidates, seen):
+                    for path, script in self._scripts(context, run, candidates, transaction):
                         transaction.run_script(script, path)
                 transaction.execute(LOG_PUBLISH, [publish_id, run.run_id], name="enter staging.publish_log")
                 row = self._history(run, transaction)
@@ -186,30 +184,44 @@ class PublishOperator(SparkifyOperator):
         context: Mapping[str, Any],
         run: Run,
         candidates: Sequence[Candidate],
-        seen: Sequence[Sequence[bool]],
-    ) -> list[tuple[str, str]]:
-        """The path and rendered statements of each step.
-
-        :param seen: the run's row of its work table of the catalogue; none where its songs are left out.
-        """
-        names = {
-            **self._names(context),
-            "rows": {candidate.table: candidate.rows for candidate in candidates},
-            "modes": {candidate.table: candidate.mode for candidate in candidates},
+        transaction: Transaction,
+    ) -> Iterator[tuple[str, str]]:
+        """The path and rendered statements of each step, each made when those before it have run."""
+        names = self._names(context)
+        [(with_songs, whole, stale_plays, songplays, users, moments)] = transaction.execute(
+            rendered(self, SCOPE, names), name="see what there is of the window"
+        )
+        published = {"songplays": songplays, "users": users, "time": moments}
+        names |= {
             "run_id": run.run_id,
             "sources": SOURCES,
             "is_final": True,
-            "with_songs": bool(seen),
-            "whole": any(is_whole for (is_whole,) in seen),
+            "with_songs": bool(with_songs),
+            "whole": bool(whole),
+            # Plays that songs were found for which are left out now are stale too.
+            "is_stale": bool(stale_plays) or not with_songs,
         }
-        files = [
-            (f"{candidate.table}/publish.sql", candidate.work_table(run), candidate.mode)
-            for candidate in candidates
-        ]
-        return [
-            (path, rendered(self, path, {**names, "candidate": table, "mode": mode}))
-            for path, table, mode in [*files, *((path, None, None) for path in LEDGERS)]
-        ]
+        for candidate in candidates:
+            of_table = {
+                "candidate": candidate.work_table(run),
+                "mode": candidate.mode,
+                "published": bool(published.get(candidate.table)),
+            }
+            if candidate.table == "songplays":
+                is_truncated = any(one.table == "songs" and one.mode == "truncate" for one in candidates)
+                of_table["reach"] = "all" if is_truncated else self._reach(names, transaction)
+            path = f"{candidate.table}/publish.sql"
+            yield path, rendered(self, path, {**names, **of_table})
+        for path in LEDGERS:
+            yield path, rendered(self, path, names)
+
+    def _reach(self, names: Mapping[str, Any], transaction: Transaction) -> str:
+        """Which plays look for their song again: see songplays/publish.sql."""
+        if names["with_songs"]:
+            [(titles,)] = transaction.execute(CHANGED_TITLES, name="count the titles of changed songs")
+            if titles:
+                return "titles"
+        return "window" if names["is_stale"] else ""
 
     def _names(self, context: Mapping[str, Any]) -> dict[str, Any]:
         return {**self.sql_context(context), "bucket": self.s3_bucket}

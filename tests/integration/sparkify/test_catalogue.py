@@ -178,12 +178,8 @@ def test_truncate_mends_the_songs_of_plays_that_were_loaded_while_songs_were_los
     put_song_file(loaded, "all", OLD, OTHER)
     loaded.load(*NEXT)
     loaded.execute("DELETE FROM sparkify.songs WHERE song_id = 'SO1'")
-    # The hour's own checks would stop it: here somebody has lost the song after they had passed.
-    run = loaded.new_run(*HOUR)
-    loaded.execute("INSERT INTO sparkify.songs SELECT * FROM staging.song_observations WHERE song_id = 'SO1'")
-    run.run(before="publish")
-    loaded.execute("DELETE FROM sparkify.songs WHERE song_id = 'SO1'")
-    run.run_task("publish")
+    # The hour's own checks would stop a run that finds no song: here somebody has taken the plays' songs too.
+    loaded.execute("UPDATE sparkify.songplays SET song_id = NULL, artist_id = NULL WHERE song_id = 'SO1'")
     assert (None,) in loaded.query("SELECT song_id FROM sparkify.songplays")
     loaded.load("2018-11-05 10:00", "2018-11-05 11:00", mode="truncate")
     assert loaded.tables() == reference.tables(PLAYS, [OLD, OTHER])
