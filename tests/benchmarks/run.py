@@ -12,17 +12,18 @@ import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from statistics import median
 
 from local.runs import PIPELINE, window_conf
 from local.sample_data import Sample, SampleSpec
-from tests.benchmarks.stack import NO_OP, SAMPLE_END, BenchStack, Run, bench_stack, median
+from tests.benchmarks.history import rounds_of_a_day
+from tests.benchmarks.stack import NO_OP, SAMPLE_END, BenchStack, Run, bench_stack
+from tests.benchmarks.timing import COUNTS
 from tests.support import source
 
 TARGET = 1.5
 #: The last day of the sample, whose hours are loaded one by one.
 LAST_DAY = datetime(SAMPLE_END.year, SAMPLE_END.month, SAMPLE_END.day, tzinfo=UTC)
-#: One hour of each size does not count.
-MOST_ROUNDS = 11
 STEPS = (
     *(("stage_events",), ("stage_songs",), ("load_songplays",)),
     ("load_users", "load_songs", "load_artists", "load_time"),
@@ -50,8 +51,8 @@ class Hours:
         self.bench = bench
         self.next = LAST_DAY
 
-    def load(self, hours: int = 1) -> Run:
-        start, self.next = self.next, self.next + timedelta(hours=hours)
+    def load(self) -> Run:
+        start, self.next = self.next, self.next + timedelta(hours=1)
         return self.bench.run(PIPELINE, window_conf(start, self.next))
 
 
@@ -85,8 +86,7 @@ def lines(size: int, runs: list[Run], no_ops: list[Run]) -> Iterator[str]:
         ("nine tasks that do nothing", [run.seconds for run in no_ops]),
     ):
         yield f"  {title:34} {median(seconds):6.2f} s  {median(seconds) / nothing:5.2f}"
-    counts = {what: median([run.count(what) for run in runs]) for what in
-              ("connections", "statements", "round_trips", "commits", "requests")}  # fmt: skip
+    counts = {what: median([run.count(what) for run in runs]) for what in COUNTS}
     told = ", ".join(f"{count:g} {what.replace('_', ' ')}" for what, count in counts.items())
     yield f"  {told} (to S3), {median([run.connected for run in runs]):.2f} s connected"
     yield from breakdown(runs, no_ops)
@@ -102,13 +102,6 @@ def breakdown(runs: list[Run], no_ops: list[Run]) -> Iterator[str]:
         cells = " ".join(f"{median([one[name] for one in parts]):8.3f}" for name in names)
         nothing = median([run.tasks[task_id].seconds for run in no_ops])
         yield f"  {task_id:20} {median([task.seconds for task in tasks]):6.2f} {nothing:6.2f} {cells}"
-
-
-def rounds_of_a_day(text: str) -> int:
-    rounds = int(text)
-    if not 1 <= rounds <= MOST_ROUNDS:
-        raise argparse.ArgumentTypeError(f"{rounds} is not within 1 and {MOST_ROUNDS}")
-    return rounds
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from local.stack import Stack
 from local.steps import Steps
 from local_redshift.embedded.interruption import Interruption
 from local_redshift.embedded.ports import free_port
-from tests.benchmarks.timing import MARK
+from tests.benchmarks.timing import KINDS, MARK
 
 DAGS = Path(__file__).parent / "dags"
 NO_OP = "no_op"
@@ -54,7 +53,7 @@ class Task:
         within = self.spent["done"] - self.spent["ready"]
         return {
             "start-up": self.spent["ready"] - self.start,
-            **{kind: seconds.get(kind, 0.0) for kind in ("connect", "listing", "s3", "sql", "clean_up")},
+            **{kind: seconds.get(kind, 0.0) for kind in KINDS},
             "own": within - sum(seconds.values()),
             "end": self.end - self.spent["done"],
         }
@@ -147,10 +146,6 @@ def bench_stack() -> Iterator[BenchStack]:
         finally:
             with steps:
                 stack.clean(steps)
-
-
-def median(values: list[float]) -> float:
-    return statistics.median(values)
 
 
 def _epoch(moment: str) -> float:

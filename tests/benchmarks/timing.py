@@ -79,7 +79,7 @@ class Meter:
 
 def measure(dag: Any) -> None:
     """Have each task of a DAG write what it spent."""
-    began, meter = time.time(), Meter()
+    meter = Meter()
 
     def before(hook: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
         def note(context: Mapping[str, Any]) -> None:
@@ -93,7 +93,6 @@ def measure(dag: Any) -> None:
 
     def after(context: Mapping[str, Any], result: Any = None) -> None:
         done = {
-            "parsed": began,
             "ready": meter.ready,
             "done": time.time(),
             "seconds": dict(meter.seconds),

@@ -15,7 +15,7 @@ from sparkify.checks import FAILED, PASSED, WARNED, Check, Result, read_checks, 
 from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.paths import SQL
 from sparkify.text import fit, visible
-from sparkify.warehouse import Transaction, TransientError, WarehouseError
+from sparkify.warehouse import Transaction, TransientError, WarehouseError, without_semicolon
 from sparkify.work import Run
 from sparkify.xcoms import Candidate, read_staged
 
@@ -152,11 +152,11 @@ class DataQualityOperator(SparkifyOperator):
         names = {**names, **fields, "condition": condition}
         return RenderedCheck(
             check=replace(check, **rendered(self, thresholds, names)),
-            query=_statement(rendered(self, check.query, names)),
+            query=without_semicolon(rendered(self, check.query, names)),
             relation=fields["relation"],
             where=fields["where"],
             condition=condition,
-            explain=_statement(rendered(self, check.explain, names)) if check.explain else None,
+            explain=without_semicolon(rendered(self, check.explain, names)) if check.explain else None,
         )
 
     def _together(self, checks: Sequence[RenderedCheck]) -> str:
@@ -168,7 +168,7 @@ class DataQualityOperator(SparkifyOperator):
                 queries[number] = one.query
             else:
                 scans[one.relation][number] = one
-        return _statement(rendered(self, TOGETHER, {"scans": scans, "queries": queries}))
+        return without_semicolon(rendered(self, TOGETHER, {"scans": scans, "queries": queries}))
 
     def _judge(self, folders: Iterable[list[RenderedCheck]]) -> list[Result]:
         """The result of every check, on one connection as long as no statement fails."""
@@ -242,7 +242,3 @@ class QueryError(Exception):
     def __init__(self, cause: WarehouseError) -> None:
         super().__init__(str(cause))
         self.cause = cause
-
-
-def _statement(sql: str) -> str:
-    return sql.rstrip().rstrip(";")
