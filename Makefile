@@ -111,6 +111,10 @@ bench-copy: $(STAMP) ## Measure COPY of the local Redshift against what its part
 bench-history: $(STAMP) ## Measure an hourly run on top of 1, 10 and 50 million plays
 	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.history
 
+.PHONY: bench-run
+bench-run: $(STAMP) ## Measure an hourly run in Airflow against a DAG of the same shape that does nothing
+	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.run
+
 .PHONY: bench-page
 bench-page: $(STAMP) ## Measure the page of answers over a million plays
 	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.page

@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sparkify.paths import SQL
+from sparkify.warehouse import without_semicolon
 from sparkify.window import DAY, HOUR
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def comparison(name: str) -> str:
 
 
 def _ask(transaction: Transaction, name: str) -> list[tuple[Any, ...]]:
-    return transaction.execute(comparison(name).rstrip().rstrip(";"), name=f"bookkeeping/{name}.sql")
+    return transaction.execute(without_semicolon(comparison(name)), name=f"bookkeeping/{name}.sql")
 
 
 def midnight(day: date) -> datetime:

@@ -1,8 +1,9 @@
 """Checks as declarations: `checks.yaml` beside a table's SQL, validated, turned into queries, judged.
 
-A check has a name, what it protects, a severity, and either a query of its own or one of the standard
-kinds, whose queries are in `include/sql/checks/`. Every query gives one row of two numbers: what was
-observed, and how many rows were looked at. `include/sql/checks/schema.json` says which fields there are.
+A check has a name, what it protects, a severity, and a query of its own, a condition, or one of the standard
+kinds, which are in `include/sql/checks/`. Every query gives one row of two numbers: what was observed, and
+how many rows were looked at. A condition counts the rows of a relation that meet it; all conditions on one
+relation are asked in one scan. `include/sql/checks/schema.json` says which fields there are.
 """
 
 from __future__ import annotations
@@ -45,9 +46,14 @@ OWN_FIELDS = {
         "looked_at",
         "explain",
         "kind",
+        "condition",
         "sql",
     )
 }
+#: Counts the rows that meet a condition.
+COUNT_ROWS = "checks/rows.sql"
+#: Standard kinds that count the rows that meet a condition.
+CONDITIONS = {kind: f"checks/conditions/{kind}.sql" for kind in ("not_null", "accepted_values", "match_rate")}
 #: Standard kinds that explain themselves.
 EXPLAINED = {"accepted_values": "checks/explain/accepted_values.sql"}
 LOOKED_AT = re.compile(r"(\d+) of (\d+) (\w+)")
@@ -67,6 +73,8 @@ class Check:
         check that breaks no threshold is skipped: what it observed is a lower bound.
     :param explain: a query whose first rows tell more where the check does not pass. A template, or the path
         of a standard kind's.
+    :param condition: of the rows that are counted, if `query` does nothing else. A template, or the path of a
+        standard kind's.
     """
 
     table: str
@@ -79,6 +87,7 @@ class Check:
     min_rows: int = 1
     looked_at: str | None = None
     explain: str | None = None
+    condition: str | None = None
 
     @property
     def severity(self) -> str:
@@ -95,14 +104,18 @@ class Check:
         Not one row, not two numbers, or NULL for one of them is the worst result: what cannot be judged does
         not pass. No rows to look at is `skipped` and not `passed`.
         """
+        unreadable = Result(self, self.worst, detail=f"the query returned {list(map(tuple, rows))[:3]!r}")
         if len(rows) != 1 or len(rows[0]) != 2 or rows[0][1] is None:
-            return Result(self, self.worst, detail=f"the query returned {list(map(tuple, rows))[:3]!r}")
+            return unreadable
         observed, looked_at = rows[0]
         if observed is None:
             if looked_at == 0:
                 return Result(self, SKIPPED, None, 0)
             return Result(self, self.worst, None, int(looked_at), "the query returned NULL")
-        observed, looked_at = float(observed), int(looked_at)
+        try:
+            observed, looked_at = float(observed), int(looked_at)
+        except ValueError:
+            return unreadable
         result = Result(self, PASSED, observed, looked_at)
         for threshold, status in ((self.error_if, FAILED), (self.warn_if, WARNED)):
             if threshold and self._is_broken(threshold, observed, looked_at):
@@ -244,15 +257,18 @@ def _check(table: str, fields: Mapping[str, Any]) -> Check:
     thresholds = {name: fields.get(name) for name in ("warn_if", "error_if")}
     if thresholds[f"{fields['severity']}_if"] is None:
         thresholds[f"{fields['severity']}_if"] = VIOLATIONS
+    kind = fields.get("kind", "")
+    condition = fields.get("condition", CONDITIONS.get(kind))
     return Check(
         table=table,
         name=fields["name"],
         protects=fields["protects"],
-        query=fields["sql"] if "sql" in fields else f"checks/{fields['kind']}.sql",
+        query=fields.get("sql", COUNT_ROWS if condition else f"checks/{kind}.sql"),
+        condition=condition,
         fields={name: value for name, value in fields.items() if name not in OWN_FIELDS},
         min_rows=fields.get("min_rows", 1),
         looked_at=fields.get("looked_at"),
-        explain=fields.get("explain", EXPLAINED.get(fields.get("kind", ""))),
+        explain=fields.get("explain", EXPLAINED.get(kind)),
         **thresholds,
     )
 
@@ -271,7 +287,7 @@ def _depth(error: ValidationError) -> tuple[bool, int]:
 
 def _message(error: ValidationError) -> str:
     if error.validator == "oneOf":
-        return "a check has either a kind or sql"
+        return "a check has a kind, a condition or sql"
     if error.validator == "not":
         return "error_if needs severity error"
     return error.message

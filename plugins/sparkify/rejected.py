@@ -15,7 +15,7 @@ from sparkify.lake import Line
 from sparkify.paths import SQL
 from sparkify.tables import text_table
 from sparkify.text import BOM, fit
-from sparkify.warehouse import Transaction, TransientError, Warehouse, WarehouseError
+from sparkify.warehouse import Transaction, TransientError, Warehouse, WarehouseError, without_semicolon
 
 log = logging.getLogger(__name__)
 
@@ -211,7 +211,7 @@ class LoadSession:
     def _query(self, warehouse: Warehouse, path: str) -> list[tuple[Any, ...]]:
         with warehouse.reading() as transaction:
             return transaction.execute(
-                (SQL / path).read_text(encoding="utf-8").rstrip().rstrip(";"),
+                without_semicolon((SQL / path).read_text(encoding="utf-8")),
                 [self.process_id, self.since],
                 name=path,
             )

@@ -319,7 +319,7 @@ class Warehouse:
             yield transaction
 
     def _lock_holders(self) -> list[Holder]:
-        query = (SQL / HOLDERS).read_text(encoding="utf-8").rstrip().rstrip(";")
+        query = without_semicolon((SQL / HOLDERS).read_text(encoding="utf-8"))
         with self.read_only_transaction(Deadline(ASK_HOLDERS_S)) as transaction:
             return [(pid, user, began) for pid, user, began in transaction.execute(query, name=HOLDERS)]
 
@@ -427,6 +427,11 @@ def split_statements(script: str) -> list[str]:
             statements.append(script[start : lexeme.start()].strip())
             start = lexeme.end()
     return [statement for statement in statements if _without_comment_lines(statement)]
+
+
+def without_semicolon(statement: str) -> str:
+    """The one statement of a file, as part of another may hold it."""
+    return statement.rstrip().rstrip(";")
 
 
 def quote(value: str) -> str:

@@ -9,6 +9,7 @@ from sparkify.bookkeeping import comparison, rebuild_script
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.migrations import read_migrations
 from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_SONGS
+from sparkify.operators.quality import TOGETHER
 from sparkify.paths import MIGRATIONS, SQL
 from sparkify.rejected import PROVISIONED, SERVERLESS
 from sparkify.warehouse import HOLDERS
@@ -58,14 +59,17 @@ def rendered_scripts() -> dict[str, str]:
         task, context = run.rendered("run_quality_checks")
         relations = {f"staging/{source}": f"staging.{source}__1" for source in task.sources}
         relations |= {one.table: one.work_table(Run.from_context(context)) for one in candidates}
-        for check, query, explain in task._statements(
-            task.sql_context(context), relations, task._staged(context)
-        ):
-            name = f"{check.table}/checks.yaml {check.name}"
-            scripts |= {name: query, **({f"{name} (explain)": explain} if explain else {})}
-            for path, script in ((check.query, query), (check.explain, explain)):
-                if path and script and path.endswith(".sql"):
-                    scripts[f"{path} ({name})"] = script
+        for checks in task._rendered(task.sql_context(context), relations, task._staged(context)):
+            for one in checks:
+                check = one.check
+                name = f"{check.table}/checks.yaml {check.name}"
+                scripts |= {name: one.query, **({f"{name} (explain)": one.explain} if one.explain else {})}
+                for path, script in ((check.query, one.query), (check.explain, one.explain)):
+                    if path and script and path.endswith(".sql"):
+                        scripts[f"{path} ({name})"] = script
+                if check.condition and check.condition.endswith(".sql"):
+                    scripts[f"{check.condition} ({name})"] = one.query
+            scripts[f"{TOGETHER} ({checks[0].check.table})"] = task._together(checks)
         task, context = run.rendered("publish")
         for path, sql in task._scripts(context, task.begin(context), candidates, [[mode == "append"]]):
             scripts[f"{path} ({mode})"] = sql

@@ -1,16 +1,21 @@
 SELECT
-    COUNT(CASE WHEN parents.parent_key IS NULL THEN 1 END) AS observed,
-    COUNT(*) AS rows_checked
-FROM (
-    SELECT {{ column }} AS child_key
-    FROM {{ relation }}
-    WHERE {{ column }} IS NOT NULL
-) AS children
-LEFT JOIN (
-    {%- for parent in to %}
-    SELECT DISTINCT {{ to_column }} AS parent_key
-    FROM {{ parent }}
-    {{ 'UNION' if not loop.last }}
-    {%- endfor %}
-) AS parents
-    ON children.child_key = parents.parent_key;
+    (
+        SELECT COUNT(*)
+        FROM (
+            SELECT {{ column }} AS child_key
+            FROM {{ relation }}
+        ) AS children
+        WHERE
+            child_key IS NOT NULL
+            {%- for parent in to %}
+            AND NOT EXISTS (
+                SELECT 1
+                FROM {{ parent }}
+                WHERE {{ to_column }} = children.child_key
+            )
+            {%- endfor %}
+    ) AS observed,
+    (
+        SELECT COUNT({{ column }})
+        FROM {{ relation }}
+    ) AS rows_checked;

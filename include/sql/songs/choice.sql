@@ -1,6 +1,9 @@
 {% from 'text.sql' import text, title -%}
-{#- What was published of songs, as their files said. -#}
-{% macro observed_songs() -%}
+{#- Songs with their artists, as their files said: those that were published, or those of a run's candidates. `join`: INNER,
+    or LEFT where a song without an artist counts. -#}
+{% macro songs_and_artists(
+    songs='staging.song_observations', artists='staging.artist_observations', join='INNER'
+) -%}
 SELECT
     songs.song_id,
     songs.title,
@@ -12,8 +15,8 @@ SELECT
     artists.artist_location,
     artists.artist_latitude,
     artists.artist_longitude
-FROM staging.song_observations AS songs
-INNER JOIN staging.artist_observations AS artists
+FROM {{ songs }} AS songs
+{{ join }} JOIN {{ artists }} AS artists
     ON songs.song_id = artists.song_id
 {%- endmacro %}
 
@@ -45,7 +48,7 @@ SELECT
     observed.artist_longitude,
     0 AS is_staged
 FROM (
-    {{ observed_songs() | indent }}
+    {{ songs_and_artists() | indent }}
 ) AS observed
 INNER JOIN (
     SELECT DISTINCT song_id

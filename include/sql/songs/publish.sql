@@ -1,26 +1,13 @@
-{% from 'songs/choice.sql' import observed_songs -%}
+{% from 'songs/choice.sql' import songs_and_artists -%}
 -- The songs of which the run changes anything, in what their files said or in the dimension. `whole`: the run has staged
 -- all song files, so that what it did not find in them goes. Redshift takes titles for equal that differ in the blanks
 -- at their end.
 CREATE TEMP TABLE changed_songs AS
 SELECT song_id
 FROM (
-    SELECT
-        songs.song_id,
-        songs.title,
-        LEN(songs.title) AS title_length,
-        songs.artist_id,
-        songs.year,
-        songs.duration,
-        artists.artist_name,
-        artists.artist_location,
-        artists.artist_latitude,
-        artists.artist_longitude
-    FROM {{ candidate }} AS songs
-    LEFT JOIN {{ work('artists_candidate') }} AS artists
-        ON songs.song_id = artists.song_id
+    {{ songs_and_artists(candidate, work('artists_candidate'), 'LEFT') | indent }}
     EXCEPT
-    {{ observed_songs() | indent }}
+    {{ songs_and_artists() | indent }}
 ) AS otherwise_observed
 UNION
 SELECT song_id

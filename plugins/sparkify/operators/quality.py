@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -15,14 +15,13 @@ from sparkify.checks import FAILED, PASSED, WARNED, Check, Result, read_checks, 
 from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.paths import SQL
 from sparkify.text import fit, visible
-from sparkify.warehouse import Transaction, TransientError, WarehouseError
+from sparkify.warehouse import Transaction, TransientError, WarehouseError, without_semicolon
 from sparkify.work import Run
 from sparkify.xcoms import Candidate, read_staged
 
 log = logging.getLogger(__name__)
 
-#: A check, its rendered query, and the rendered query that explains it.
-Statement = tuple[Check, str, str | None]
+TOGETHER = "checks/together.sql"
 SENTENCES = 20
 
 RESULT_COLUMNS = (
@@ -33,12 +32,30 @@ DETAIL_BYTES = 1000
 EXPLAINED_ROWS = 5
 
 
+@dataclass(frozen=True)
+class RenderedCheck:
+    """A check and its SQL, as a run asks it.
+
+    :param query: asks it alone.
+    :param condition: of the rows that it counts, if that is all it does: in `relation`, of those of `where`.
+    :param explain: what is asked where it does not pass.
+    """
+
+    check: Check
+    query: str
+    relation: str
+    where: str
+    condition: str | None
+    explain: str | None
+
+
 class DataQualityOperator(SparkifyOperator):
     """Run every check of the staged sources and the candidates, keep all results, and only then fail.
 
     The checks of a source are in `include/sql/staging/<source>/checks.yaml`, those of a table in
-    `include/sql/<table>/checks.yaml`. A check that cannot be run is a result too, and the next one runs.
-    Results go to `sparkify.quality_results` and, as a table, to the log.
+    `include/sql/<table>/checks.yaml`. One statement asks all checks of a file. If it fails, each of them
+    is asked alone: a check that cannot be run is a result too, and takes no other with it. Results go to
+    `sparkify.quality_results` and, as a table, to the log.
 
     :param sources: the sources whose landing tables are checked.
     :param tables: the tables whose candidates, of the tasks `load_<table>`, are checked.
@@ -75,7 +92,7 @@ class DataQualityOperator(SparkifyOperator):
         candidates = self._candidates(context)
         relations = {f"staging/{source}": run.table(source) for source in self.sources}
         relations |= {candidate.table: candidate.work_table(run) for candidate in candidates}
-        results = self._judge(self._statements(self.sql_context(context), relations, self._staged(context)))
+        results = self._judge(self._rendered(self.sql_context(context), relations, self._staged(context)))
         self._store(run, results)
         log.info("Quality of window %s:\n%s", run.window, results_table(results))
 
@@ -116,63 +133,94 @@ class DataQualityOperator(SparkifyOperator):
             for source, task_id in ((source, f"stage_{source}") for source in self.sources)
         }
 
-    def _statements(
+    def _rendered(
         self,
         names: Mapping[str, Any],
         relations: Mapping[str, str],
         staged: Mapping[str, Mapping[str, int]],
-    ) -> Iterator[Statement]:
-        """Every check with its rendered queries; those of a source know the figures of its stage task."""
+    ) -> Iterator[list[RenderedCheck]]:
+        """The checks of each folder; those of a source know the figures of its stage task."""
         for folder, candidate in relations.items():
             of_table = {**names, "candidate": candidate, "staged": staged.get(folder)}
-            for check in read_checks(SQL / folder / "checks.yaml"):
-                fields = rendered(self, {"relation": "{{ candidate }}", **check.fields}, of_table)
-                query = rendered(self, check.query, {**of_table, **fields})
-                explain = rendered(self, check.explain, {**of_table, **fields}) if check.explain else None
-                thresholds = rendered(
-                    self,
-                    {
-                        "warn_if": check.warn_if,
-                        "error_if": check.error_if,
-                        "looked_at": check.looked_at,
-                    },
-                    of_table,
-                )
-                yield replace(check, **thresholds), query, explain
+            checks = read_checks(SQL / folder / "checks.yaml")
+            yield [self._rendered_check(check, of_table) for check in checks]
 
-    def _judge(self, statements: Iterable[Statement]) -> list[Result]:
-        """The result of every check, on one connection as long as no query fails."""
+    def _rendered_check(self, check: Check, names: Mapping[str, Any]) -> RenderedCheck:
+        thresholds = {"warn_if": check.warn_if, "error_if": check.error_if, "looked_at": check.looked_at}
+        fields = rendered(self, {"relation": "{{ candidate }}", "where": "", **check.fields}, names)
+        condition = rendered(self, check.condition, {**names, **fields}) if check.condition else None
+        names = {**names, **fields, "condition": condition}
+        return RenderedCheck(
+            check=replace(check, **rendered(self, thresholds, names)),
+            query=without_semicolon(rendered(self, check.query, names)),
+            relation=fields["relation"],
+            where=fields["where"],
+            condition=condition,
+            explain=without_semicolon(rendered(self, check.explain, names)) if check.explain else None,
+        )
+
+    def _together(self, checks: Sequence[RenderedCheck]) -> str:
+        """One statement that asks them all: rows of a check's number, from 1, and of the two of its query."""
+        scans: dict[str, dict[int, RenderedCheck]] = defaultdict(dict)
+        queries: dict[int, str] = {}
+        for number, one in enumerate(checks, 1):
+            if one.condition is None:
+                queries[number] = one.query
+            else:
+                scans[one.relation][number] = one
+        return without_semicolon(rendered(self, TOGETHER, {"scans": scans, "queries": queries}))
+
+    def _judge(self, folders: Iterable[list[RenderedCheck]]) -> list[Result]:
+        """The result of every check, on one connection as long as no statement fails."""
         results: list[Result] = []
-        waiting = deque(statements)
+        waiting = deque(folders)
         while waiting:
             try:
                 with self.warehouse.reading() as transaction:
                     while waiting:
-                        results.append(self._ask(transaction, *waiting[0]))
+                        results += self._ask(transaction, waiting[0])
                         waiting.popleft()
-            except TransientError:
-                raise
             except QueryError as error:
-                check, _, _ = waiting.popleft()
-                results.append(check.broken(error.cause))
+                checks = waiting.popleft()
+                if len(checks) == 1:
+                    results.append(checks[0].check.broken(error.cause))
+                else:
+                    log.warning("They are asked one by one: %s", error.cause)
+                    waiting.extendleft([one] for one in reversed(checks))
         return results
 
-    def _ask(self, transaction: Transaction, check: Check, query: str, explain: str | None) -> Result:
-        name = f"check {check.table}.{check.name}"
+    def _ask(self, transaction: Transaction, checks: Sequence[RenderedCheck]) -> list[Result]:
+        """The results of checks that are asked together, or of one that is asked alone.
+
+        :raises TransientError: where all of it may be tried again.
+        :raises QueryError: where a statement failed otherwise.
+        """
+        table = checks[0].check.table
+        names = ", ".join(one.check.name for one in checks)
+        found: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
         try:
-            result = check.judge(transaction.execute(query.rstrip().rstrip(";"), name=name))
-            if explain and result.status != PASSED:
-                rows = transaction.execute(
-                    explain.rstrip().rstrip(";"), name=f"explain {check.table}.{check.name}"
-                )
-                shown = visible("; ".join(", ".join(map(str, row)) for row in rows[:EXPLAINED_ROWS]))
-                more = f"; and {len(rows) - EXPLAINED_ROWS} more" if len(rows) > EXPLAINED_ROWS else ""
-                result = result.turned(result.status, "; ".join(filter(None, (result.detail, shown + more))))
-            return result
+            if len(checks) == 1:
+                found[1] = transaction.execute(checks[0].query, name=f"check {table}.{names}")
+            else:
+                name = f"{len(checks)} checks of {table} ({names})"
+                for number, *row in transaction.execute(self._together(checks), name=name):
+                    found[number].append(tuple(row))
+            return [
+                self._explained(transaction, one, one.check.judge(found[number]))
+                for number, one in enumerate(checks, 1)
+            ]
         except TransientError:
             raise
         except WarehouseError as error:
             raise QueryError(error) from error
+
+    def _explained(self, transaction: Transaction, one: RenderedCheck, result: Result) -> Result:
+        if one.explain is None or result.status == PASSED:
+            return result
+        rows = transaction.execute(one.explain, name=f"explain {one.check.table}.{one.check.name}")
+        shown = visible("; ".join(", ".join(map(str, row)) for row in rows[:EXPLAINED_ROWS]))
+        more = f"; and {len(rows) - EXPLAINED_ROWS} more" if len(rows) > EXPLAINED_ROWS else ""
+        return result.turned(result.status, "; ".join(filter(None, (result.detail, shown + more))))
 
     def _store(self, run: Run, results: Sequence[Result]) -> None:
         rows = [

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from sparkify.checks import Check, read_checks
+from sparkify.checks import CONDITIONS, COUNT_ROWS, Check, read_checks
 from sparkify.operators import quality
 from sparkify.paths import SQL
 from sparkify.window import HOUR
+from sparkify.work import Run
+from tests.support.months import NOVEMBER, sample_month
 from tests.support.source import event, page, song
 
 pytestmark = pytest.mark.integration
@@ -47,10 +50,12 @@ def ask(pipeline):
     task, context = pipeline.new_run(*DAY).rendered("run_quality_checks")
 
     def observed(kind, fields):
-        check = Check("judged", kind, "", f"checks/{kind}.sql", fields, error_if="> 0")
-        names = {**task.sql_context(context), "candidate": "staging.judged", "relation": "staging.judged"}
-        sql = task.render_template(check.query, {**names, **fields})
-        [row] = pipeline.query(sql.rstrip().rstrip(";"))
+        condition = CONDITIONS.get(kind)
+        query = COUNT_ROWS if condition else f"checks/{kind}.sql"
+        check = Check("judged", kind, "", query, fields, error_if="> 0", condition=condition)
+        one = task._rendered_check(check, {**task.sql_context(context), "candidate": "staging.judged"})
+        [row] = pipeline.query(one.query)
+        assert pipeline.query(task._together([one])) == [(1, *row)]
         return tuple(None if value is None else int(value) for value in row)
 
     return observed
@@ -66,6 +71,94 @@ def test_each_standard_kind_counts_what_is_wrong_and_what_it_looked_at(pipeline,
 
 def test_each_standard_kind_tells_that_a_table_is_empty(ask):
     assert {kind: ask(kind, fields) for kind, (fields, _) in JUDGED.items()} == EMPTY
+
+
+def asked_both_ways(run) -> int:
+    """Ask the checks of each folder alone and together; how many there are."""
+    task, context = run.rendered("run_quality_checks")
+    candidates = task._candidates(context)
+    work = Run.from_context(context)
+    relations = {f"staging/{source}": work.table(source) for source in task.sources}
+    relations |= {candidate.table: candidate.work_table(work) for candidate in candidates}
+    folders = list(task._rendered(task.sql_context(context), relations, task._staged(context)))
+    together = task._judge(folders)
+    assert together == task._judge([[one] for checks in folders for one in checks])
+    assert not [result for result in together if "the query" in result.detail]
+    return len(together)
+
+
+def test_checks_find_the_same_alone_and_together(pipeline):
+    pipeline.put_month(sample_month())
+    run = pipeline.new_run(*NOVEMBER)
+    run.run(before="run_quality_checks")
+    count = asked_both_ways(run)
+    run.run(since="run_quality_checks")
+    # What is published is compared with less, other and bad rows.
+    pipeline.put_events(
+        event("2018-11-01 10:00"),
+        event("2018-11-01 10:00", song="Starlight"),
+        event("2018-11-01 11:00", gender=" f ", method="get", auth="x", firstName=None),
+        page("2018-11-01 10:01", user=9, level=None),
+        page("2018-11-01 10:02", page="Thumbs Up"),
+    )
+    pipeline.put_songs(song("SO1", duration=0), song("SO2", title=" ", artist_latitude=91))
+    run = pipeline.new_run("2018-11-01 09:00", "2018-11-01 12:00")
+    run.run(before="run_quality_checks")
+    assert asked_both_ways(run) == count
+
+
+def test_checks_of_empty_tables_find_the_same_alone_and_together(pipeline):
+    run = pipeline.new_run(*DAY)
+    run.run(before="run_quality_checks")
+    assert asked_both_ways(run) > 40
+
+
+def test_one_statement_asks_the_checks_of_a_folder(pipeline, caplog):
+    pipeline.put_events(event("2018-11-01 10:00"))
+    pipeline.put_songs(song())
+    run = pipeline.new_run(*DAY)
+    run.run(before="run_quality_checks")
+    caplog.clear()
+    run.run_task("run_quality_checks")
+    asked = [line for line in caplog.messages if re.match(r"(\d+ )?checks? ", line)]
+    assert len(asked) == len(list(SQL.rglob("checks.yaml")))
+    for check in read_checks(SQL / "time" / "checks.yaml"):
+        assert [line.split(" (")[0] for line in asked if f" {check.name}" in line or f"({check.name}" in line]
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("SELECT 1 / 0, 1", "division by zero"),
+        ("SELECT no_column, 1 FROM sparkify.users", "no_column"),
+        ("SELECT 1", "returned [(1,)]"),
+        ("SELECT 1, 1 WHERE 1 = 0", "returned []"),
+        ("SELECT 1, 1 UNION ALL SELECT 2, 2", "returned [("),
+        ("SELECT 'many', 1", "returned [('many', 1)]"),
+    ],
+)
+def test_a_broken_check_takes_no_other_with_it(pipeline, monkeypatch, query, detail):
+    def with_broken(path):
+        broken = [Check("time", "broken", "nothing", query, warn_if="> 0")]
+        return [*(broken if path.parent.name == "time" else []), *read_checks(path)]
+
+    pipeline.put_events(event("2018-11-01 10:00"))
+    pipeline.load(*DAY)
+    kept = (
+        "SELECT table_name || check_name, status, observed, rows_checked "
+        "FROM sparkify.quality_results WHERE run_id = '{}'"
+    )
+    monkeypatch.setattr(quality, "read_checks", with_broken)
+    run = pipeline.new_run(*DAY)
+    run.run(before="run_quality_checks")
+    assert len(run.run_task("run_quality_checks")) == 5
+    results = {name: tuple(row) for name, *row in pipeline.query(kept.format(run.run_id))}
+    assert results.pop("timebroken") == ("warned", None, None)
+    assert detail in result(pipeline, "time.broken")[3]
+    monkeypatch.undo()
+    run.run_task("run_quality_checks", try_number=2)
+    for name, *row in pipeline.query(kept.format(run.run_id)):
+        assert name == "timebroken" or results[name] == tuple(row)
 
 
 def test_every_check_runs_though_queries_fail(pipeline, monkeypatch):

@@ -72,6 +72,7 @@ def test_nothing_or_too_little_to_judge_is_skipped_and_not_passed(fields, row, s
         pytest.param([(0, 1, 2)], id="three columns"),
         pytest.param([(None, 10)], id="NULL of some rows"),
         pytest.param([(0, None)], id="NULL rows"),
+        pytest.param([("many", 10)], id="text"),
     ],
 )
 @pytest.mark.parametrize(("fields", "worst"), [({"error_if": "> 0"}, FAILED), ({"warn_if": "> 0"}, WARNED)])
@@ -104,8 +105,8 @@ UNIQUE = VALID.replace("sql: 'SELECT 0, 1'", "kind: unique, columns: [song_id]")
         ),
         (VALID.replace("sql:", "warn_if: more than 0, sql:"), "line 1: warn_if of check abc: 'more than 0'"),
         (VALID.replace("sql:", "error_if: '> 0', sql:"), "line 1: error_if of check abc: .*severity error"),
-        (VALID.replace("sql: 'SELECT 0, 1'", "min_rows: 1"), "either a kind or sql"),
-        (UNIQUE.replace("kind:", "sql: SELECT 1, kind:"), "either a kind or sql"),
+        (VALID.replace("sql: 'SELECT 0, 1'", "min_rows: 1"), "a kind, a condition or sql"),
+        (UNIQUE.replace("kind:", "sql: SELECT 1, kind:"), "a kind, a condition or sql"),
         (UNIQUE.replace("unique", "uniq"), "line 1: kind of check abc: 'uniq' is not one of"),
         (UNIQUE.replace("columns", "column"), "line 1: of check abc: 'columns' is a required property"),
         (UNIQUE.replace("song_id", "song_id; DROP"), "line 1: columns.0 of check abc: 'song_id; DROP'"),
@@ -168,7 +169,10 @@ def test_each_kind_of_bad_input_is_documented(case):
 def test_each_kind_of_check_and_each_field_is_documented():
     fields = json.loads(SCHEMA.read_text())["items"]["properties"]
     assert {kind for kind in fields["kind"]["enum"] if f"| `{kind}` |" not in QUALITY} == set()
-    assert {path.stem for path in (SQL / "checks").glob("*.sql")} == set(fields["kind"]["enum"])
+    files = {
+        path.stem for pattern in ("*.sql", "conditions/*.sql") for path in (SQL / "checks").glob(pattern)
+    }
+    assert files - {"rows", "together"} == set(fields["kind"]["enum"])
     assert {name for name in fields if f"`{name}`" not in QUALITY} == set()
 
 

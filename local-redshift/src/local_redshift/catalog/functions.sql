@@ -484,7 +484,7 @@ BEGIN
     RETURN NOT found;
 END $$;
 
--- Statistics as Redshift makes them by itself: 3,000 rows tell the planner enough, and cost a tenth of 30,000.
+-- Statistics as Redshift makes them by itself: 3,000 rows are enough for the planner, at a tenth of the cost.
 CREATE OR REPLACE FUNCTION redshift.analyze(target text) RETURNS void
 LANGUAGE plpgsql SET default_statistics_target = 10 AS $$
 BEGIN

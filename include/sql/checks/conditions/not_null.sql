@@ -1,0 +1,1 @@
+{{ columns | join(' IS NULL OR ') }} IS NULL

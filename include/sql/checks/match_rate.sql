@@ -1,4 +1,0 @@
-SELECT
-    COUNT({{ column }}) AS observed,
-    COUNT(*) AS rows_checked
-FROM {{ relation }};

@@ -1,0 +1,45 @@
+"""What the benchmark of the hourly run compares, and what it takes of a run's seconds."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from tests.benchmarks import run as bench
+from tests.benchmarks.stack import DAGS, Run, Task
+from tests.support.pipeline import load_dag
+
+pytestmark = pytest.mark.unit
+
+
+def test_the_dag_that_does_nothing_has_the_shape_of_the_pipeline():
+    specification = importlib.util.spec_from_file_location("no_op", DAGS / "no_op.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+
+    def shape(dag):
+        return {task.task_id: set(task.downstream_task_ids) for task in dag.tasks}
+
+    assert shape(module.dag) == shape(load_dag("sparkify"))
+    assert {task_id for step in bench.STEPS for task_id in step} == set(module.dag.task_ids)
+
+
+def staged(start: float, end: float, listing: float) -> Task:
+    return Task(start, end, {"seconds": {"listing": listing}})
+
+
+@pytest.mark.parametrize(
+    ("songs_end", "without"),
+    [(2.0, 10.0), (3.0, 9.0), (5.0, 8.0)],
+    ids=["nobody waited for the songs", "the listing was part of the wait", "all of it was"],
+)
+def test_the_listing_of_songs_counts_as_far_as_the_run_waited_for_it(songs_end, without):
+    tasks = {"stage_events": staged(0, 2, 0), "stage_songs": staged(0, songs_end, 2)}
+    assert Run(10.0, tasks).without_listing == without
+
+
+@pytest.mark.parametrize("wrong", ["0", "12"])
+def test_more_hours_than_the_day_has_are_refused(wrong):
+    with pytest.raises(SystemExit, match="2"):
+        bench.main(["--rounds", wrong])
