@@ -32,7 +32,7 @@ TYPES = {
 #: Tables that sparkify_reconcile makes again from observations and song files.
 DERIVED = {
     *("sparkify.songs", "sparkify.artists", "sparkify.users", "sparkify.time"),
-    *("staging.song_observations", "staging.artist_observations"),
+    *("staging.song_observations", "staging.artist_observations", "staging.played_titles"),
 }
 STYLE = re.compile(r"\bDISTSTYLE (\w+)")
 IN_SCHEMAS = "WHERE {schema} IN ('sparkify', 'staging')"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 
 from sparkify.analytics import Period, questions
 from sparkify.bookkeeping import comparison, rebuild_script
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.migrations import read_migrations
-from sparkify.operators.publish import LEAVE_OUT_SONGS, SUPERSEDED, SUPERSEDED_SONGS
+from sparkify.operators.publish import LEAVE_OUT_SONGS, MONTHS, SCOPE, SUPERSEDED, SUPERSEDED_SONGS
 from sparkify.operators.quality import TOGETHER
 from sparkify.paths import MIGRATIONS, SQL
 from sparkify.rejected import PROVISIONED, SERVERLESS
@@ -20,6 +21,13 @@ from tests.support.pipeline import PipelineRun, load_dag
 
 MODES = ("append", "truncate")
 NOVEMBER = Period.parse("2018-11-01", "2018-12-01")
+
+
+class SomeOfAll:
+    """The answers of a warehouse to publish from which it makes the most statements."""
+
+    def execute(self, statement: str, *, name: str) -> list[tuple[object, ...]]:
+        return [(datetime(2018, 3, 1),), (datetime(2018, 11, 1),)] if name == MONTHS else [(1,) * 7]
 
 
 @cache
@@ -71,9 +79,9 @@ def rendered_scripts() -> dict[str, str]:
                     scripts[f"{check.condition} ({name})"] = one.query
             scripts[f"{TOGETHER} ({checks[0].check.table})"] = task._together(checks)
         task, context = run.rendered("publish")
-        for path, sql in task._scripts(context, task.begin(context), candidates, [[mode == "append"]]):
+        for path, sql in task._scripts(context, task.begin(context), candidates, SomeOfAll()):
             scripts[f"{path} ({mode})"] = sql
-        for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS):
+        for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS, SCOPE, MONTHS):
             scripts[path] = task.render_template(path, task._names(context))
     copy, _ = PipelineRun(load_dag("sparkify_verify")).rendered("copy")
     scripts["verify.sql"] = copy.copy_script("s3://work/verify.manifest")

@@ -1,3 +1,4 @@
+{% from 'songplays/titles.sql' import new_titles -%}
 {% from 'bookkeeping/differences.sql' import differing_songs, differing_artists, torn_songs, published_songs,
     observations_without_span -%}
 -- One row: how far the derived tables, and what the files said of songs, are from what they should be.
@@ -52,4 +53,5 @@ SELECT
     (SELECT COUNT(*) FROM ({{ observations_without_span() | indent }}) AS sightings) AS sightings_without_span,
     (SELECT COUNT(*) FROM ({{ torn_songs() | indent }}) AS torn) AS torn_songs,
     ({{ published_songs() }}) AS songs_published,
-    (SELECT COUNT(*) FROM staging.song_observations) AS songs_observed;
+    (SELECT COUNT(*) FROM staging.song_observations) AS songs_observed,
+    (SELECT COUNT(*) FROM ({{ new_titles('sparkify.songplays') | indent }}) AS titles) AS unknown_titles;

@@ -23,3 +23,15 @@ CREATE TABLE IF NOT EXISTS sparkify.songplays (
 DISTSTYLE KEY
 DISTKEY (session_id)
 SORTKEY (start_time);
+
+-- The titles that were played in each UTC month, without blanks around them: where a song that is published later finds
+-- the plays that are called like it. Insert-only: a title stays though its last play is removed.
+-- DISTKEY song_title: joined by it, with the titles of songs. SORTKEY month_start: publish compares those of its months.
+CREATE TABLE IF NOT EXISTS staging.played_titles (
+    month_start TIMESTAMP NOT NULL,
+    song_title VARCHAR(1024) NOT NULL,
+    artist_name VARCHAR(1024) NOT NULL
+)
+DISTSTYLE KEY
+DISTKEY (song_title)
+SORTKEY (month_start);

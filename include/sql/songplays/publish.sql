@@ -1,4 +1,5 @@
 {% from 'songplays/match.sql' import matched -%}
+{% from 'songplays/titles.sql' import new_titles -%}
 {% from 'text.sql' import differs -%}
 {% set columns = [
     'start_time', 'user_id', 'level', 'song_id', 'artist_id', 'session_id', 'item_in_session', 'location',
@@ -8,8 +9,22 @@
 {{ column }} >= TIMESTAMP '{{ window.start_sql }}'
     AND {{ column }} < TIMESTAMP '{{ window.end_sql }}'
 {%- endmacro -%}
-{#- `published`: whether the window has plays already. `reach`: the plays whose songs are looked up again: those of the
-    `window`, those of changed `titles` (and of the window where `is_stale`), `all`, or none. -#}
+{#- `published`: whether the window has plays already. `reach`: the plays whose songs are looked up again: those called
+    like one of the changed `titles` (and, where `is_stale`, those of the window), those of the `window`, `all`, or none.
+    `ranges`: of start_time, ascending, within which they are. -#}
+{% macro within(column) -%}
+{{ column }} >= TIMESTAMP '{{ ranges[0][0] }}'
+    AND {{ column }} < TIMESTAMP '{{ ranges[-1][1] }}'
+    {%- if ranges | length > 1 %}
+    AND (
+        {% for start, end in ranges -%}
+        ({{ column }} >= TIMESTAMP '{{ start }}' AND {{ column }} < TIMESTAMP '{{ end }}')
+        {%- if not loop.last %}
+        OR {% endif %}
+        {%- endfor %}
+    )
+    {%- endif %}
+{%- endmacro -%}
 -- The plays of the window replace those that were published for it. A play whose natural key stays keeps its
 -- songplay_id; only a play that is no longer in the files goes.
 {% if published -%}
@@ -70,6 +85,13 @@ LEFT JOIN sparkify.songplays AS songplays
 WHERE songplays.songplay_id IS NULL
 {%- endif %};
 
+INSERT INTO staging.played_titles (month_start, song_title, artist_name)
+{% if reach == 'all' -%}
+{{ new_titles('sparkify.songplays') }};
+{%- else -%}
+{{ new_titles(candidate, window.start_sql, window.end_sql) }};
+{%- endif %}
+
 {% if reach -%}
 -- Songs are looked up again, under the publish lock: for all plays where songs is rebuilt whole; else for those that are
 -- called like a song that changes, whenever they were played, and for the window if its candidate knew other songs.
@@ -86,19 +108,21 @@ SELECT
     songplays.artist_name,
     songplays.song_length
 FROM sparkify.songplays AS songplays
-{%- if reach == 'window' %}
-WHERE
-    {{ in_window('songplays.start_time') }}
-{%- elif reach == 'titles' %}
-LEFT JOIN changed_titles
+{%- if reach == 'titles' %}
+{{ 'LEFT' if is_stale else 'INNER' }} JOIN changed_titles
     ON
         TRIM(songplays.song_title) = changed_titles.title
         AND TRIM(songplays.artist_name) = changed_titles.artist_name
+{%- endif %}
+{%- if reach != 'all' %}
 WHERE
-    changed_titles.title IS NOT NULL
-    {%- if is_stale %}
-    OR (
-        {{ in_window('songplays.start_time') | indent }}
+    {{ within('songplays.start_time') }}
+    {%- if reach == 'titles' and is_stale %}
+    AND (
+        changed_titles.title IS NOT NULL
+        OR (
+            {{ in_window('songplays.start_time') | indent(8) }}
+        )
     )
     {%- endif %}
 {%- endif %};
@@ -133,7 +157,7 @@ FROM matched_plays
 WHERE
     songplays.songplay_id = matched_plays.songplay_id
     AND songplays.start_time = matched_plays.start_time
-    {%- if reach == 'window' %}
-    AND {{ in_window('songplays.start_time') }}
+    {%- if reach != 'all' %}
+    AND {{ within('songplays.start_time') }}
     {%- endif %};
 {%- endif %}

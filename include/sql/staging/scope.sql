@@ -3,6 +3,7 @@
 SELECT
     (SELECT COUNT(*) FROM {{ work('songs_catalogue') }}) AS with_songs,
     (SELECT COUNT(*) FROM {{ work('songs_catalogue') }} WHERE is_whole) AS whole,
+    (SELECT COUNT(*) FROM staging.published_catalogue) AS catalogues,
     (
         SELECT COUNT(*)
         FROM {{ work('songplays_candidate') }}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
@@ -24,6 +25,7 @@ SUPERSEDED = "staging/superseded.sql"
 SUPERSEDED_SONGS = "staging/superseded_songs.sql"
 LEAVE_OUT_SONGS = "staging/leave_out_songs.sql"
 SCOPE = "staging/scope.sql"
+MONTHS = "songplays/months.sql"
 CHANGED_TITLES = "SELECT COUNT(*) FROM changed_titles"
 LOG_PUBLISH = "INSERT INTO staging.publish_log (publish_id, run_id, published_at) VALUES (%s, %s, GETDATE())"
 SOURCES = ("events", "songs")
@@ -188,7 +190,7 @@ class PublishOperator(SparkifyOperator):
     ) -> Iterator[tuple[str, str]]:
         """The path and rendered statements of each step, each made when those before it have run."""
         names = self._names(context)
-        [(with_songs, whole, stale_plays, songplays, users, moments)] = transaction.execute(
+        [(with_songs, whole, follows, stale_plays, songplays, users, moments)] = transaction.execute(
             rendered(self, SCOPE, names), name="see what there is of the window"
         )
         published = {"songplays": songplays, "users": users, "time": moments}
@@ -209,19 +211,34 @@ class PublishOperator(SparkifyOperator):
             }
             if candidate.table == "songplays":
                 is_truncated = any(one.table == "songs" and one.mode == "truncate" for one in candidates)
-                of_table["reach"] = "all" if is_truncated else self._reach(names, transaction)
+                of_table |= (
+                    {"reach": "all"} if is_truncated else self._reach(run, names, bool(follows), transaction)
+                )
             path = f"{candidate.table}/publish.sql"
             yield path, rendered(self, path, {**names, **of_table})
         for path in LEDGERS:
             yield path, rendered(self, path, names)
 
-    def _reach(self, names: Mapping[str, Any], transaction: Transaction) -> str:
-        """Which plays look for their song again: see songplays/publish.sql."""
-        if names["with_songs"]:
+    def _reach(
+        self, run: Run, names: Mapping[str, Any], follows: bool, transaction: Transaction
+    ) -> dict[str, Any]:
+        """Which plays look for their song again: see songplays/publish.sql.
+
+        :param follows: whether a catalogue was published before.
+        """
+        months: list[datetime] = []
+        if names["with_songs"] and follows:
+            rows = transaction.execute(rendered(self, MONTHS, names), name=MONTHS)
+            months = [month for (month,) in rows]
+        elif names["with_songs"]:
             [(titles,)] = transaction.execute(CHANGED_TITLES, name="count the titles of changed songs")
             if titles:
-                return "titles"
-        return "window" if names["is_stale"] else ""
+                return {"reach": "all"}
+        window = [(run.window.start_sql, run.window.end_sql)] if names["is_stale"] else []
+        return {
+            "reach": "titles" if months else "window" if window else "",
+            "ranges": joined_ranges([*map(month_range, months), *window]),
+        }
 
     def _names(self, context: Mapping[str, Any]) -> dict[str, Any]:
         return {**self.sql_context(context), "bucket": self.s3_bucket}
@@ -306,3 +323,19 @@ class PublishOperator(SparkifyOperator):
             Lake(self.aws_conn_id).delete(self.work_bucket, run.object_key(self.work_prefix, ""))
         except (WarehouseError, LakeError) as error:
             log.warning("Some of the run's work tables or objects could not be dropped: %s", error)
+
+
+def month_range(start: datetime) -> tuple[str, str]:
+    """The month that starts there (naive UTC) as TIMESTAMP literals, half-open."""
+    return f"{start}", f"{(start + timedelta(days=31)).replace(day=1)}"
+
+
+def joined_ranges(ranges: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The ranges in their order, each apart from the others; half-open, of TIMESTAMP literals."""
+    joined: list[tuple[str, str]] = []
+    for start, end in sorted(ranges):
+        if joined and start <= joined[-1][1]:
+            start, before = joined.pop()
+            end = max(end, before)
+        joined.append((start, end))
+    return joined

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
@@ -176,10 +177,43 @@ def test_plays_of_the_last_day_that_find_no_song_are_told_by_small_hours_too(pip
 
 def test_truncate_mends_the_songs_of_plays_that_were_loaded_while_songs_were_lost(loaded):
     put_song_file(loaded, "all", OLD, OTHER)
-    loaded.load(*NEXT)
+    loaded.load(*HOUR)
     loaded.execute("DELETE FROM sparkify.songs WHERE song_id = 'SO1'")
     # The hour's own checks would stop a run that finds no song: here somebody has taken the plays' songs too.
     loaded.execute("UPDATE sparkify.songplays SET song_id = NULL, artist_id = NULL WHERE song_id = 'SO1'")
     assert (None,) in loaded.query("SELECT song_id FROM sparkify.songplays")
     loaded.load("2018-11-05 10:00", "2018-11-05 11:00", mode="truncate")
     assert loaded.tables() == reference.tables(PLAYS, [OLD, OTHER])
+
+
+MONTHS_APART = [
+    event("2018-09-30 23:10", song=" Supermassive Black Hole"),
+    event("2018-10-01 00:10", song="Supermassive Black Hole "),
+    event("2018-10-15 10:10", song="Other"),
+    event("2018-12-31 23:59"),
+    event("2019-01-01 00:01"),
+    event("2019-01-01 00:02", artist="Nobody"),
+]
+
+
+@pytest.mark.parametrize("is_stale", [False, True], ids=["alone", "beside another run's songs"])
+def test_songs_find_the_plays_of_all_months_that_are_called_like_them(pipeline, is_stale):
+    pipeline.put_events(*MONTHS_APART)
+    for time in ("2018-09-30 23", "2018-10-01 00", "2018-10-15 10", "2018-12-31 23"):
+        pipeline.load(f"{time}:00", f"{datetime.fromisoformat(time) + timedelta(hours=1):%F %H:%M}")
+    last = ("2019-01-01 00:00", "2019-01-01 01:00")
+    pipeline.load(*last)
+    title = "Supermassive Black Hole"
+    for year, songs in enumerate(([song(), OTHER], [song(title="Renamed")], [song(title=f"{title} ")], [])):
+        run = pipeline.new_run(*last)
+        put_song_file(pipeline, "late", *songs)
+        if is_stale:
+            beside = pipeline.new_run(*last)
+            beside.run(before="publish")
+            songs = [*songs, song("SO9", "AR9", title="Nothing", year=year)]
+            put_song_file(pipeline, "beside", songs[-1])
+        run.run()
+        if is_stale:
+            beside.run_task("publish")
+            pipeline.load(*last)
+        assert pipeline.tables() == reference.tables(MONTHS_APART, songs)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from sparkify.bookkeeping import differences
 from sparkify.fingerprint import fingerprint
 from sparkify.warehouse import Warehouse
 from tests.support.relay import RedshiftRelay
@@ -68,13 +69,16 @@ def relay(redshift) -> Iterator[RedshiftRelay]:
 
 
 def check(schedule: Schedule, redshift, s3_client, relay: RedshiftRelay) -> None:
-    """The fingerprint after the schedule is that of one run over everything, and the rows are right."""
+    """The fingerprint after the schedule is that of one run over everything, and rows and bookkeeping are right."""
     pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
     pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
     player = Player(pipeline, relay)
     player.play(schedule)
     played, left = fingerprint(Warehouse()), pipeline.work_tables()
     assert pipeline.tables() == player.expected()
+    with Warehouse().transaction() as transaction:
+        found = differences(transaction)
+    assert not found, str(found)
     player.load_at_once()
     assert played == fingerprint(Warehouse())
     assert left == []

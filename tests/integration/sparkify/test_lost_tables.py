@@ -42,6 +42,7 @@ HALF = {
     "staging.user_observations": "level = 'free'",
     "staging.song_observations": "song_id = 'SO2'",
     "staging.artist_observations": "song_id = 'SO2'",
+    "staging.played_titles": "song_title = 'Other'",
     "staging.published_hours": "hour_start < TIMESTAMP '2018-11-01 11:00:00'",
 }
 DAMAGES = {
