@@ -15,8 +15,9 @@ from pathlib import Path
 
 from local_redshift.cluster import LocalCluster
 from local_redshift.embedded.interruption import Interruption
-from tests.benchmarks.history import History, airflow_environment
+from tests.benchmarks.history import History, Service, airflow_environment
 
+PLAYS_AN_HOUR = 240
 TARGET_S = 1.0
 
 
@@ -28,7 +29,7 @@ def report(servers: LocalCluster, plays: int, users: int, rounds: int) -> int:
     from sparkify.web.page import TOPICS, freshness
     from sparkify.web.places import Inquiry
 
-    history = History(servers, users)
+    history = History(servers, Service(PLAYS_AN_HOUR, users))
     history.fill(plays)
     warehouse = Warehouse()
     with Inquiry(warehouse, Deadline(PATIENCE_S)) as inquiry:

@@ -16,7 +16,7 @@ from statistics import median
 
 from local.runs import PIPELINE, window_conf
 from local.sample_data import Sample, SampleSpec
-from tests.benchmarks.history import rounds_of_a_day
+from tests.benchmarks.history import at_least
 from tests.benchmarks.stack import NO_OP, SAMPLE_END, BenchStack, Run, bench_stack
 from tests.benchmarks.timing import COUNTS
 from tests.support import source
@@ -114,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--rounds",
-        type=rounds_of_a_day,
+        type=at_least(1),
         default=10,
         help="hours of each size, of which the median counts (10)",
     )

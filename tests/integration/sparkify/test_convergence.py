@@ -69,7 +69,7 @@ def relay(redshift) -> Iterator[RedshiftRelay]:
 
 
 def check(schedule: Schedule, redshift, s3_client, relay: RedshiftRelay) -> None:
-    """The fingerprint after the schedule is that of one run over everything, and rows and bookkeeping are right."""
+    """After the schedule, fingerprint, rows and bookkeeping are those of one run over everything."""
     pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
     pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
     player = Player(pipeline, relay)
