@@ -4,7 +4,7 @@ On servers that it starts and removes itself, it fills the published tables with
 always was as busy as in the hours that are measured, then runs such hours through the project's own tasks:
 
 - ordinary hours: further hours of the log, no new song;
-- hours with new songs: three songs come with each that were played for the first time within the last month;
+- hours with new songs: three songs come with each that the past's last week has played for the first time;
 - hours with old songs: three songs come with each that have been played all the time.
 
 Each of these hours begins a day of its own, whose file holds nothing else. SQL time is what the run's
@@ -45,7 +45,7 @@ HOURS_OF_A_LEVEL = 8760
 #: Half of the plays are of songs of the catalogue, a quarter of half as many that are not in it. The last
 #: quarter is of half as many again, that are not in it either, others in each `HOURS_OF_A_HIT`.
 SONGS = 10_000
-HOURS_OF_A_HIT = 720
+HOURS_OF_A_HIT = 168
 SONGS_AN_ARTIST = 5
 SONGS_AT_ONCE = 3
 ORDINARY, NEW, OLD = KINDS = ("ordinary", "with new songs", "with old songs")
@@ -89,8 +89,9 @@ PLAYS = f"""
 TITLES = """
     TRUNCATE staging.played_titles;
     INSERT INTO staging.played_titles
-    SELECT DISTINCT DATE_TRUNC('month', start_time), song_title, artist_name
+    SELECT DATE_TRUNC('day', MIN(start_time)), song_title, artist_name
     FROM sparkify.songplays
+    GROUP BY DATE_TRUNC('month', start_time), song_title, artist_name
 """
 MOMENTS = f"""
     INSERT INTO sparkify.time
@@ -271,7 +272,7 @@ class History:
         self.hours = 0
         self.plays = 0
         self.old_songs = 0
-        self.new_songs: Counter[int] = Counter()
+        self.new_songs = 0
         self.pipeline = Pipeline(servers.redshift, servers.s3.client(), new_buckets(servers.s3.client()))
         self.dsn = servers.postgres.dsn(servers.redshift.database)
         self.pipeline.create_schema()
@@ -281,12 +282,12 @@ class History:
         self.pipeline.load(f"{before:%F %H:%M}", f"{before + timedelta(hours=1):%F %H:%M}")
 
     def fill(self, plays: int) -> None:
-        """Publish whole days until there are that many plays, in order of time."""
+        """Publish whole weeks until there are that many plays, in order of time."""
         service = self.service
-        day = 24 * service.plays_an_hour
-        end = self.hours + max(0, -(-(plays - self.plays) // day)) * 24
+        end = self.hours + max(0, -(-(plays - self.plays) // service.plays_an_hour))
+        end = -(-end // HOURS_OF_A_HIT) * HOURS_OF_A_HIT
         names = {**vars(service), "bucket": self.pipeline.bucket}
-        step = max(24, PLAYS_A_CHUNK // day * 24)
+        step = max(24, PLAYS_A_CHUNK // service.plays_an_hour // 24 * 24)
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             for first in range(self.hours, end, step):
                 last = min(first + step, end) - 1
@@ -298,6 +299,7 @@ class History:
                 connection.execute(f"VACUUM (ANALYZE) {table}")
         self.plays += (end - self.hours) * service.plays_an_hour
         self.hours = end
+        self.new_songs = service.hits(end - 1)
 
     def measure(self, rounds: int) -> Measured:
         """Run hours of the next days: one that does not count, then the rounds of each kind in turn."""
@@ -312,7 +314,7 @@ class History:
     def run_hour(self, kind: str = ORDINARY) -> Spent:
         """Load the first hour of the next day, with the songs of its kind."""
         h = self.hours
-        self.pipeline.put_songs(*map(self.service.song, self._songs(kind, h)))
+        self.pipeline.put_songs(*map(self.service.song, self._songs(kind)))
         self.pipeline.put_events(*self.service.hour(h))
         start = BEGINNING + timedelta(hours=h)
         with spending() as spent:
@@ -321,10 +323,10 @@ class History:
         self.plays += self.service.plays_an_hour
         return spent
 
-    def _songs(self, kind: str, h: int) -> range:
+    def _songs(self, kind: str) -> range:
         if kind == NEW:
-            first = self.service.hits(h) + self.new_songs[h // HOURS_OF_A_HIT]
-            self.new_songs[h // HOURS_OF_A_HIT] += SONGS_AT_ONCE
+            first = self.new_songs
+            self.new_songs += SONGS_AT_ONCE
         elif kind == OLD:
             first = SONGS + self.old_songs
             self.old_songs += SONGS_AT_ONCE

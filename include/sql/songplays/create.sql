@@ -24,14 +24,15 @@ DISTSTYLE KEY
 DISTKEY (session_id)
 SORTKEY (start_time);
 
--- The titles that were played in each UTC month, without blanks around them: where a song that is published later finds
--- the plays that are called like it. Insert-only: a title stays though its last play is removed.
--- DISTKEY song_title: joined by it, with the titles of songs. SORTKEY month_start: publish compares those of its months.
+-- Which titles were played, without blanks around them, in which UTC months, and from which day of the month on: where a
+-- song that is published later finds the plays that are called like it. Insert-only: an earlier day is a further row, and
+-- a title stays though its last play is removed.
+-- DISTKEY song_title: joined by it, with the titles of songs. SORTKEY first_day: publish reads the months of its window.
 CREATE TABLE IF NOT EXISTS staging.played_titles (
-    month_start TIMESTAMP NOT NULL,
+    first_day TIMESTAMP NOT NULL,
     song_title VARCHAR(1024) NOT NULL,
     artist_name VARCHAR(1024) NOT NULL
 )
 DISTSTYLE KEY
 DISTKEY (song_title)
-SORTKEY (month_start);
+SORTKEY (first_day);

@@ -85,7 +85,7 @@ LEFT JOIN sparkify.songplays AS songplays
 WHERE songplays.songplay_id IS NULL
 {%- endif %};
 
-INSERT INTO staging.played_titles (month_start, song_title, artist_name)
+INSERT INTO staging.played_titles (first_day, song_title, artist_name)
 {% if reach == 'all' -%}
 {{ new_titles('sparkify.songplays') }};
 {%- else -%}

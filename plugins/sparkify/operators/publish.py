@@ -226,18 +226,18 @@ class PublishOperator(SparkifyOperator):
 
         :param follows: whether a catalogue was published before.
         """
-        months: list[datetime] = []
+        days: list[datetime] = []
         if names["with_songs"] and follows:
             rows = transaction.execute(rendered(self, MONTHS, names), name=MONTHS)
-            months = [month for (month,) in rows]
+            days = [day for (day,) in rows]
         elif names["with_songs"]:
             [(titles,)] = transaction.execute(CHANGED_TITLES, name="count the titles of changed songs")
             if titles:
                 return {"reach": "all"}
         window = [(run.window.start_sql, run.window.end_sql)] if names["is_stale"] else []
         return {
-            "reach": "titles" if months else "window" if window else "",
-            "ranges": joined_ranges([*map(month_range, months), *window]),
+            "reach": "titles" if days else "window" if window else "",
+            "ranges": joined_ranges([*map(rest_of_month, days), *window]),
         }
 
     def _names(self, context: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,9 +325,9 @@ class PublishOperator(SparkifyOperator):
             log.warning("Some of the run's work tables or objects could not be dropped: %s", error)
 
 
-def month_range(start: datetime) -> tuple[str, str]:
-    """The month that starts there (naive UTC) as TIMESTAMP literals, half-open."""
-    return f"{start}", f"{(start + timedelta(days=31)).replace(day=1)}"
+def rest_of_month(day: datetime) -> tuple[str, str]:
+    """From the start of the day (naive UTC) to the end of its month, half-open, as TIMESTAMP literals."""
+    return f"{day}", f"{(day.replace(day=1) + timedelta(days=31)).replace(day=1)}"
 
 
 def joined_ranges(ranges: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
