@@ -34,6 +34,10 @@ DERIVED = {
     *("sparkify.songs", "sparkify.artists", "sparkify.users", "sparkify.time"),
     *("staging.song_observations", "staging.artist_observations", "staging.played_titles"),
 }
+#: Above so many rows, DISTSTYLE ALL costs changes more than it saves joins: one slice of each node writes.
+MOST_ROWS_EVERYWHERE = 2_000_000
+#: Rows of the fullest slice for one of the emptiest ("SVV_TABLE_INFO", skew_rows).
+MOST_SKEW = 4.0
 STYLE = re.compile(r"\bDISTSTYLE (\w+)")
 IN_SCHEMAS = "WHERE {schema} IN ('sparkify', 'staging')"
 
@@ -160,6 +164,40 @@ def key_differences(transaction: Transaction) -> tuple[list[Difference], list[st
                     )
                 )
     return found, skipped
+
+
+def distribution_findings(transaction: Transaction) -> list[Difference] | None:
+    """Tables that are too large for their DISTSTYLE ALL, or fill some slices much more than others; None
+    where the login may not see it ("SVV_TABLE_INFO": superusers)."""
+    rows = transaction.execute(
+        "SELECT schema || '.' || \"table\", tbl_rows, skew_rows FROM svv_table_info "
+        + IN_SCHEMAS.format(schema="schema"),
+        name="read the distribution of the tables",
+    )
+    found = []
+    tables = declared_tables()
+    for table, count, skew in sorted(rows):
+        if table not in tables:
+            continue
+        if tables[table].style == "ALL" and (count or 0) > MOST_ROWS_EVERYWHERE:
+            found.append(
+                Difference(
+                    table,
+                    f"{table} has {count:,.0f} rows, and each node has all of them (DISTSTYLE ALL).",
+                    f"ALTER TABLE {table} ALTER DISTSTYLE EVEN;",
+                )
+            )
+        keys = ", ".join(tables[table].keys.get("DISTKEY", ()))
+        if keys and (skew or 0) > MOST_SKEW:
+            found.append(
+                Difference(
+                    table,
+                    f"The fullest slice has {skew:.1f} times as many rows of {table} as the emptiest. This shows "
+                    f"which {keys} they have:",
+                    f"SELECT {keys}, COUNT(*) FROM {table} GROUP BY {keys} ORDER BY COUNT(*) DESC LIMIT 10;",
+                )
+            )
+    return found if rows else None
 
 
 def _alter_key(declaration: Declaration, kind: str, columns: Sequence[str], there: Sequence[str]) -> str:

@@ -7,6 +7,10 @@ SELECT
     DATEDIFF(HOUR, MAX(window_end), GETDATE()) AS hours_behind,
     NVL(SUM(CASE WHEN status = 'missing' THEN hours END), 0) AS missing_hours,
     (SELECT MAX(published_at) FROM sparkify.load_history) AS last_published_at,
-    (SELECT MAX(start_time) FROM sparkify.time) AS last_play
+    (
+        SELECT MAX(start_time)
+        FROM sparkify.time
+        WHERE start_time >= (SELECT MAX(window_start) FROM sparkify.load_history WHERE songplays > 0)
+    ) AS last_play
 FROM sparkify.certified_windows
 LIMIT {{ row_limit }};

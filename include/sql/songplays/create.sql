@@ -1,8 +1,9 @@
 -- Fact, transaction grain: one row a NextSong event, natural key (start_time, user_id, session_id,
 -- item_in_session). Redshift enforces no key: publish keeps it unique, and songplay_id stable.
--- DISTKEY session_id: many distinct values, never NULL and part of the key, so slices fill evenly and publish
--- compares candidate and fact without moving rows; song_id, the usual choice, is NULL for most plays. The
--- dimensions are copied to every node instead.
+-- DISTKEY user_id: many distinct values, never NULL and part of the key, so that publish compares candidate and fact, and
+-- questions about listeners, their sessions and their levels join and group, without moving rows; song_id, the usual
+-- choice, is NULL for most plays. sparkify_verify watches the skew, which a user who plays day and night can cause. The
+-- small dimensions are copied to every node.
 -- SORTKEY start_time: the queries of analysts and every publish are a range of it.
 CREATE TABLE IF NOT EXISTS sparkify.songplays (
     songplay_id BIGINT IDENTITY (0, 1) NOT NULL,
@@ -21,7 +22,7 @@ CREATE TABLE IF NOT EXISTS sparkify.songplays (
     PRIMARY KEY (songplay_id)
 )
 DISTSTYLE KEY
-DISTKEY (session_id)
+DISTKEY (user_id)
 SORTKEY (start_time);
 
 -- Which titles were played, without blanks around them, in which UTC months, and from which day of the month on: where a

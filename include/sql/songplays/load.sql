@@ -13,7 +13,7 @@ DROP TABLE IF EXISTS {{ candidate }};
 CREATE TABLE {{ candidate }}
 BACKUP NO
 DISTSTYLE KEY
-DISTKEY (session_id)
+DISTKEY (user_id)
 SORTKEY (start_time)
 AS
 WITH occurrences AS (

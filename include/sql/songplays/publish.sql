@@ -97,10 +97,11 @@ INSERT INTO staging.played_titles (first_day, song_title, artist_name)
 -- called like a song that changes, whenever they were played, and for the window if its candidate knew other songs.
 CREATE TEMP TABLE plays_to_match
 DISTSTYLE KEY
-DISTKEY (songplay_id)
+DISTKEY (user_id)
 AS
 SELECT
     songplays.songplay_id,
+    songplays.user_id,
     songplays.start_time,
     songplays.song_id,
     songplays.artist_id,
@@ -127,7 +128,10 @@ WHERE
     {%- endif %}
 {%- endif %};
 
-CREATE TEMP TABLE matched_plays AS
+CREATE TEMP TABLE matched_plays
+DISTSTYLE KEY
+DISTKEY (user_id)
+AS
 WITH catalogue AS (
     SELECT
         songs.song_id,
@@ -140,10 +144,11 @@ WITH catalogue AS (
         ON songs.song_id = artist_observations.song_id
 )
 
-{{ matched('plays_to_match', ['songplay_id'], ['songplay_id', 'start_time'], 'catalogue') }}
+{{ matched('plays_to_match', ['songplay_id'], ['songplay_id', 'user_id', 'start_time'], 'catalogue') }}
 EXCEPT
 SELECT
     songplay_id,
+    user_id,
     start_time,
     song_id,
     artist_id
@@ -156,6 +161,7 @@ SET
 FROM matched_plays
 WHERE
     songplays.songplay_id = matched_plays.songplay_id
+    AND songplays.user_id = matched_plays.user_id
     AND songplays.start_time = matched_plays.start_time
     {%- if reach != 'all' %}
     AND {{ within('songplays.start_time') }}

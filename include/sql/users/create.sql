@@ -1,6 +1,6 @@
 -- Dimension, SCD type 2 on the subscription level (Kimball): one row a user and span of one level, half-open
 -- [valid_from, valid_to); names and gender as at the start of the span. Key (user_id, valid_from).
--- DISTSTYLE ALL: small, joined by every question, so each node has a copy. SORTKEY: spans of a user together.
+-- DISTKEY user_id, as songplays and the observations: joined to both by it. SORTKEY: spans of a user together.
 CREATE TABLE IF NOT EXISTS sparkify.users (
     user_id BIGINT NOT NULL,
     first_name VARCHAR(256),
@@ -12,7 +12,8 @@ CREATE TABLE IF NOT EXISTS sparkify.users (
     is_current BOOLEAN NOT NULL,
     PRIMARY KEY (user_id, valid_from)
 )
-DISTSTYLE ALL
+DISTSTYLE KEY
+DISTKEY (user_id)
 SORTKEY (user_id, valid_from);
 
 -- What users is derived from: the first sighting of each span of one level within each UTC hour. The grain of

@@ -17,7 +17,12 @@ from airflow.sdk import BaseHook, BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, AirflowRuntimeError
 
 from sparkify.bookkeeping import REMEDY, differences
-from sparkify.declarations import column_differences, key_differences, missing_relations
+from sparkify.declarations import (
+    column_differences,
+    distribution_findings,
+    key_differences,
+    missing_relations,
+)
 from sparkify.lake import Lake, SourceFile, folder, manifest
 from sparkify.migrations import applied_versions, read_migrations
 from sparkify.operators.base import rendered
@@ -309,6 +314,7 @@ class VerifySchemaOperator(VerifyOperator):
             missing = missing_relations(transaction)
             differing = column_differences(transaction)
             keys, not_recorded = key_differences(transaction)
+            distribution = distribution_findings(transaction)
         if database != code:
             raise AirflowFailException(
                 f"The warehouse has schema version {database}, but this code needs {code}. "
@@ -327,6 +333,10 @@ class VerifySchemaOperator(VerifyOperator):
             raise AirflowFailException("\n".join(map(str, [*differing, *keys])))
         for kind in not_recorded:
             log.info("%s: skipped, because the catalog records it for no table", kind)
+        if distribution is None:
+            log.info("Distribution: skipped, because svv_table_info shows this login no table")
+        for finding in distribution or ():
+            log.warning("%s", finding)
         log.info("Schema version %d", database)
         return database
 

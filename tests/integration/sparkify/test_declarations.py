@@ -7,7 +7,8 @@ import re
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from sparkify.declarations import declared_tables, declared_views
+from sparkify import declarations
+from sparkify.declarations import declared_tables, declared_views, distribution_findings
 from sparkify.fingerprint import fingerprint
 from sparkify.warehouse import SchemaMissingError, Warehouse
 from tests.integration.sparkify.test_lost_tables import EVENTS, HOURS, NEXT, SONGS, reconcile
@@ -144,3 +145,44 @@ def test_a_lost_work_table_asks_for_the_whole_run(loaded):
     loaded.execute(f"DROP TABLE staging.{events}")
     with pytest.raises(SchemaMissingError, match=r"\nIt is a work table of a run: clear the whole run"):
         run.run_task("load_songplays")
+
+
+class Sizes:
+    """A warehouse whose svv_table_info says this."""
+
+    def __init__(self, *rows):
+        self.rows = list(rows)
+
+    def execute(self, statement, *, name):
+        return self.rows
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (("sparkify.songs", 2_000_001, None), "sparkify.songs has 2,000,001 rows"),
+        (("sparkify.songplays", 9_000_000, 4.5), r"4.5 times as many rows of sparkify.songplays .*user_id"),
+        (("sparkify.songs", 2_000_000, None), None),
+        (("sparkify.songplays", 9_000_000, 4), None),
+        (("staging.events__1", 9_000_000, 100), None),
+    ],
+)
+def test_a_table_that_outgrows_its_distribution_is_told(pipeline, row, told):
+    found = distribution_findings(Sizes(row))
+    assert len(found) == (told is not None)
+    for one in found:
+        assert re.search(told, str(one), re.DOTALL)
+        pipeline.execute(one.remedy)
+
+
+def test_a_login_that_may_not_see_sizes_gets_no_good_news():
+    assert distribution_findings(Sizes()) is None
+
+
+def test_verify_warns_of_the_distribution(loaded, monkeypatch, caplog):
+    verify(loaded)
+    assert "DISTSTYLE" not in caplog.text
+    loaded.execute("ANALYZE sparkify.songs")
+    monkeypatch.setattr(declarations, "MOST_ROWS_EVERYWHERE", 1)
+    verify(loaded)
+    assert "sparkify.songs has 3 rows, and each node has all of them (DISTSTYLE ALL)." in caplog.text

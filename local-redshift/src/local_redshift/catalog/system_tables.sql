@@ -233,7 +233,8 @@ SELECT
     'AUTO(EVEN)'::text AS diststyle,
     NULL::text AS sortkey1,
     (pg_catalog.pg_relation_size(c.oid) / 1048576)::bigint AS size,
-    greatest(c.reltuples, 0)::numeric(38, 0) AS tbl_rows
+    greatest(c.reltuples, 0)::numeric(38, 0) AS tbl_rows,
+    NULL::numeric(19, 2) AS skew_rows
 FROM pg_catalog.pg_class AS c
 INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
 WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'redshift');
