@@ -192,8 +192,8 @@ def distribution_findings(transaction: Transaction) -> list[Difference] | None:
             found.append(
                 Difference(
                     table,
-                    f"The fullest slice has {skew:.1f} times as many rows of {table} as the emptiest. This shows "
-                    f"which {keys} they have:",
+                    f"The fullest slice has {skew:.1f} times as many rows of {table} as the emptiest. This "
+                    f"shows which {keys} they have:",
                     f"SELECT {keys}, COUNT(*) FROM {table} GROUP BY {keys} ORDER BY COUNT(*) DESC LIMIT 10;",
                 )
             )

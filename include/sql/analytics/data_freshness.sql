@@ -10,7 +10,12 @@ SELECT
     (
         SELECT MAX(start_time)
         FROM sparkify.time
-        WHERE start_time >= (SELECT MAX(window_start) FROM sparkify.load_history WHERE songplays > 0)
+        WHERE
+            start_time >= (
+                SELECT MAX(window_start)
+                FROM sparkify.load_history
+                WHERE songplays > 0
+            )
     ) AS last_play
 FROM sparkify.certified_windows
 LIMIT {{ row_limit }};

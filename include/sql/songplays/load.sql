@@ -53,7 +53,11 @@ catalogue AS (
         ON songs.song_id = staged_songs.song_id
     WHERE
         staged_songs.song_id IS NULL
-        AND NOT EXISTS (SELECT 1 FROM {{ work('songs_catalogue') }} WHERE is_whole)
+        AND NOT EXISTS (
+            SELECT 1
+            FROM {{ work('songs_catalogue') }}
+            WHERE is_whole
+        )
 ),
 
 matched_plays AS (

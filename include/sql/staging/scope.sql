@@ -2,7 +2,7 @@
 -- One row: what the run brings, and what there is of its window. Songs that are left out have no row in songs_catalogue.
 SELECT
     (SELECT COUNT(*) FROM {{ work('songs_catalogue') }}) AS with_songs,
-    (SELECT COUNT(*) FROM {{ work('songs_catalogue') }} WHERE is_whole) AS whole,
+    (SELECT MAX(CASE WHEN is_whole THEN 1 ELSE 0 END) FROM {{ work('songs_catalogue') }}) AS whole,
     (SELECT COUNT(*) FROM staging.published_catalogue) AS catalogues,
     (
         SELECT COUNT(*)

@@ -6,7 +6,11 @@ DELETE FROM sparkify.time
 WHERE
     start_time >= TIMESTAMP '{{ window.start_sql }}'
     AND start_time < TIMESTAMP '{{ window.end_sql }}'
-    AND NOT EXISTS (SELECT 1 FROM {{ candidate }} AS moments WHERE moments.start_time = time.start_time);
+    AND NOT EXISTS (
+        SELECT 1
+        FROM {{ candidate }} AS moments
+        WHERE moments.start_time = time.start_time
+    );
 {%- endif %}
 
 INSERT INTO sparkify.time (start_time, hour, day, week, month, year, weekday)

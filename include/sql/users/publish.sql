@@ -47,8 +47,8 @@ DELETE FROM staging.user_observations
 WHERE
     observed_at >= TIMESTAMP '{{ window.start_sql }}'
     AND observed_at < TIMESTAMP '{{ window.end_sql }}';
-{%- endif %}
 
+{% endif -%}
 INSERT INTO staging.user_observations (user_id, observed_at, level, first_name, last_name, gender)
 SELECT
     user_id,
