@@ -5,8 +5,8 @@
 -- Dates -----------------------------------------------------------------------------------------------------
 
 -- A function whose body is a CASE is not STRICT, though of NULL it is NULL, and no body calls what is not
--- IMMUTABLE: PostgreSQL puts the body in place of the call, and with a date part as a literal only its branch. A
--- call costs ten times as much.
+-- IMMUTABLE: PostgreSQL puts the body in place of the call, and with a date part as a literal only its
+-- branch. A call costs ten times as much.
 
 -- In the session's zone, as a TIMESTAMPTZ is when it is shown or taken apart ("GETDATE", "timezone").
 CREATE OR REPLACE FUNCTION pg_catalog.getdate() RETURNS timestamp
