@@ -1,8 +1,11 @@
+{#- `windows`: how many published windows the run's own takes the place of. -#}
+{% if windows -%}
 DELETE FROM sparkify.load_history
 WHERE
     window_start >= TIMESTAMP '{{ window.start_sql }}'
     AND window_end <= TIMESTAMP '{{ window.end_sql }}';
 
+{% endif -%}
 INSERT INTO sparkify.load_history (
     window_start, window_end, run_id, log_files, song_files, events_staged, events_in_window, events_outside,
     songplays, duplicate_plays, other_pages, rejected_events, rejected_songs, users, songs, artists, time_rows,

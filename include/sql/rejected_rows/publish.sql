@@ -1,8 +1,7 @@
 {#- What a run could not load takes the place of what is kept for the same files and hours. `is_final`: the run publishes
     its window, so it has read its files to their end; before that, only the rows that it found again are replaced,
-    because a COPY that failed may have met only some of them. -#}
-{% set kept_of_songs = not is_final or with_songs -%}
-{% for source in sources if source != 'songs' or kept_of_songs -%}
+    because a COPY that failed may have met only some of them. `sources`: those of which rows were or are rejected. -#}
+{% for source in sources -%}
 DELETE FROM sparkify.rejected_rows
 {% if not is_final -%}
 USING {{ work(source ~ '_rejected') }} AS found

@@ -1,3 +1,5 @@
+{#- `hours`: how many hours of the window were published before. `sources`: those of which the run has staged files. -#}
+{% if hours -%}
 -- What is published from which files. The same bytes may have been published meanwhile by a run that listed them
 -- later: listed_at does not go back, or bytes that are older than both would be taken for newer.
 UPDATE {{ work('events_files') }}
@@ -7,11 +9,14 @@ WHERE
     published.hour_start = {{ work('events_files') }}.hour_start
     AND published.files_digest = {{ work('events_files') }}.files_digest
     AND published.listed_at > {{ work('events_files') }}.listed_at;
-{%- if with_songs %}
-{%- if whole %}
+
+{% endif -%}
+{% if with_songs -%}
+{% if whole -%}
 DELETE FROM staging.source_files
 WHERE source = 'songs';
-{% else %}
+
+{% elif 'songs' in sources -%}
 -- The version stays of a file that was published already, as it was.
 UPDATE {{ work('songs_files') }}
 SET catalogue_version = published.catalogue_version
@@ -21,9 +26,10 @@ WHERE
     AND published.bucket = {{ quote(bucket) }}
     AND published.object_key = {{ work('songs_files') }}.object_key
     AND published.etag = {{ work('songs_files') }}.etag;
-{% endif %}
-{%- endif %}
-{%- for source in sources %}
+
+{% endif -%}
+{% endif -%}
+{% for source in sources -%}
 DELETE FROM staging.source_files
 USING {{ work(source ~ '_files') }} AS files
 WHERE
@@ -79,17 +85,19 @@ GROUP BY
     files.last_modified,
     files.listed_at,
     files.catalogue_version;
-{% endfor %}
-{%- if with_songs %}
+
+{% endfor -%}
+{% if with_songs -%}
+{% if not catalogues -%}
 INSERT INTO staging.published_catalogue (listed_at, version, songs, run_id)
 SELECT
     seen.listed_at,
     0,
     0,
     {{ quote(run_id) }}
-FROM {{ work('songs_catalogue') }} AS seen
-WHERE (SELECT COUNT(*) FROM staging.published_catalogue) = 0;
+FROM {{ work('songs_catalogue') }} AS seen;
 
+{% endif -%}
 UPDATE staging.published_catalogue
 SET
     listed_at = seen.listed_at,
@@ -98,12 +106,15 @@ SET
     run_id = {{ quote(run_id) }}
 FROM {{ work('songs_catalogue') }} AS seen
 WHERE seen.listed_at >= published_catalogue.listed_at;
-{% endif %}
+
+{% endif -%}
+{% if hours -%}
 DELETE FROM staging.published_hours
 WHERE
     hour_start >= TIMESTAMP '{{ window.start_sql }}'
     AND hour_start < TIMESTAMP '{{ window.end_sql }}';
 
+{% endif -%}
 INSERT INTO staging.published_hours (
     hour_start, files_digest, listed_at, run_id, songplays, user_observations, duplicate_plays, other_pages,
     rejected_rows

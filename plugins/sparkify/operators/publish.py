@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
@@ -20,7 +20,6 @@ from sparkify.xcoms import Candidate
 
 log = logging.getLogger(__name__)
 
-LEDGERS = ("rejected_rows/publish.sql", "load_history/publish.sql", "staging/publish.sql")
 SUPERSEDED = "staging/superseded.sql"
 SUPERSEDED_SONGS = "staging/superseded_songs.sql"
 LEAVE_OUT_SONGS = "staging/leave_out_songs.sql"
@@ -28,7 +27,7 @@ SCOPE = "staging/scope.sql"
 MONTHS = "songplays/months.sql"
 CHANGED_TITLES = "SELECT COUNT(*) FROM changed_titles"
 LOG_PUBLISH = "INSERT INTO staging.publish_log (publish_id, run_id, published_at) VALUES (%s, %s, GETDATE())"
-SOURCES = ("events", "songs")
+SONG_TABLES = ("songs", "artists")
 HISTORY = (
     *("log_files", "song_files", "events_staged", "events_in_window", "events_outside", "songplays"),
     *("duplicate_plays", "other_pages", "rejected_events", "rejected_songs", "users", "songs", "artists"),
@@ -36,6 +35,41 @@ HISTORY = (
 )
 ATTEMPTS = 5
 DROP_TIMEOUT_MS = 60_000
+
+
+class Scope(NamedTuple):
+    """What a run brings, and what there is of its window: the row of staging/scope.sql, all of it counts."""
+
+    with_songs: int
+    whole: int | None
+    song_files: int
+    songs: int
+    catalogues: int
+    stale_plays: int
+    songplays: int
+    users: int
+    moments: int
+    hours: int
+    windows: int
+    rejected_events: int
+    rejected_songs: int
+
+    @property
+    def changes_songs(self) -> bool:
+        """Whether songs can differ from those that are published."""
+        return bool(self.with_songs and (self.songs or self.whole))
+
+    def ledgers(self) -> Iterator[tuple[str, list[str]]]:
+        """The scripts behind those of the tables, each with the sources of which it has something to do."""
+        with_songs = bool(self.with_songs)
+        rejected = {"events": self.rejected_events, "songs": with_songs and self.rejected_songs}
+        files = {"events": True, "songs": with_songs and self.song_files}
+        for path, sources in (
+            ("rejected_rows/publish.sql", rejected),
+            ("load_history/publish.sql", {}),
+            ("staging/publish.sql", files),
+        ):
+            yield path, [source for source, count in sources.items() if count]
 
 
 class PublishOperator(SparkifyOperator):
@@ -190,20 +224,23 @@ class PublishOperator(SparkifyOperator):
     ) -> Iterator[tuple[str, str]]:
         """The path and rendered statements of each step, each made when those before it have run."""
         names = self._names(context)
-        [(with_songs, whole, follows, stale_plays, songplays, users, moments)] = transaction.execute(
-            rendered(self, SCOPE, names), name="see what there is of the window"
-        )
-        published = {"songplays": songplays, "users": users, "time": moments}
+        [row] = transaction.execute(rendered(self, SCOPE, names), name="see what there is of the window")
+        scope = Scope(*row)
         names |= {
             "run_id": run.run_id,
-            "sources": SOURCES,
             "is_final": True,
-            "with_songs": bool(with_songs),
-            "whole": bool(whole),
+            "with_songs": bool(scope.with_songs),
+            "whole": bool(scope.whole),
+            "catalogues": scope.catalogues,
+            "hours": scope.hours,
+            "windows": scope.windows,
             # Plays that songs were found for which are left out now are stale too.
-            "is_stale": bool(stale_plays) or not with_songs,
+            "is_stale": bool(scope.stale_plays) or not scope.with_songs,
         }
+        published = {"songplays": scope.songplays, "users": scope.users, "time": scope.moments}
         for candidate in candidates:
+            if candidate.table in SONG_TABLES and candidate.mode == "append" and not scope.changes_songs:
+                continue
             of_table = {
                 "candidate": candidate.work_table(run),
                 "mode": candidate.mode,
@@ -211,26 +248,21 @@ class PublishOperator(SparkifyOperator):
             }
             if candidate.table == "songplays":
                 is_truncated = any(one.table == "songs" and one.mode == "truncate" for one in candidates)
-                of_table |= (
-                    {"reach": "all"} if is_truncated else self._reach(run, names, bool(follows), transaction)
-                )
+                of_table |= {"reach": "all"} if is_truncated else self._reach(run, names, scope, transaction)
             path = f"{candidate.table}/publish.sql"
             yield path, rendered(self, path, {**names, **of_table})
-        for path in LEDGERS:
-            yield path, rendered(self, path, names)
+        for path, sources in scope.ledgers():
+            yield path, rendered(self, path, {**names, "sources": sources})
 
     def _reach(
-        self, run: Run, names: Mapping[str, Any], follows: bool, transaction: Transaction
+        self, run: Run, names: Mapping[str, Any], scope: Scope, transaction: Transaction
     ) -> dict[str, Any]:
-        """Which plays look for their song again: see songplays/publish.sql.
-
-        :param follows: whether a catalogue was published before.
-        """
+        """Which plays look for their song again: see songplays/publish.sql."""
         days: list[datetime] = []
-        if names["with_songs"] and follows:
+        if scope.changes_songs and scope.catalogues:
             rows = transaction.execute(rendered(self, MONTHS, names), name=MONTHS)
             days = [day for (day,) in rows]
-        elif names["with_songs"]:
+        elif scope.changes_songs:
             [(titles,)] = transaction.execute(CHANGED_TITLES, name="count the titles of changed songs")
             if titles:
                 return {"reach": "all"}
@@ -318,8 +350,8 @@ class PublishOperator(SparkifyOperator):
         try:
             with self.warehouse.transaction() as transaction:
                 transaction.execute(f"SET statement_timeout TO {DROP_TIMEOUT_MS}")
-                for table in run.work_tables(transaction):
-                    transaction.execute(f"DROP TABLE {table}")
+                if tables := run.work_tables(transaction):
+                    transaction.execute(f"DROP TABLE {', '.join(tables)}", name="drop the run's work tables")
             Lake(self.aws_conn_id).delete(self.work_bucket, run.object_key(self.work_prefix, ""))
         except (WarehouseError, LakeError) as error:
             log.warning("Some of the run's work tables or objects could not be dropped: %s", error)

@@ -277,7 +277,7 @@ class StageToRedshiftOperator(SparkifyOperator):
                 transaction.insert(run.table(f"{self.source}_catalogue"), CATALOGUE_COLUMNS, [catalogue])
             if files:
                 copied, refused = self._copy(transaction, rejects, files)
-            known = self._known_keys(run, transaction)
+            known = self._known_keys(run, transaction) if files else frozenset()
             drift = [*shapes.limits(), *([] if known is None else shapes.drift(known))]
             if drift:
                 log.warning("Keys that the landing table does not know, or that objects lack or have twice, "
@@ -335,6 +335,7 @@ class StageToRedshiftOperator(SparkifyOperator):
     def _keep(self, run: Run, rows: list[RejectedRow]) -> Rejected:
         """The rows of a COPY that was rolled back, in the work table of rejected rows."""
         with self.warehouse.transaction() as transaction:
+            transaction.execute(f"DROP TABLE IF EXISTS {run.table(f'{self.source}_rejected')}")
             transaction.run_script(self.create_rejected_sql, "staging/create_rejected.sql")
             store(transaction, run.table(f"{self.source}_rejected"), rows)
             return Rejected.read(transaction, run.table(f"{self.source}_rejected"))
