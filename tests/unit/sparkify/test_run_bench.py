@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from datetime import timedelta
 
 import pytest
 
@@ -39,7 +40,13 @@ def test_the_listing_of_songs_counts_as_far_as_the_run_waited_for_it(songs_end, 
     assert Run(10.0, tasks).without_listing == without
 
 
-@pytest.mark.parametrize("wrong", ["0", "12"])
-def test_more_hours_than_the_day_has_are_refused(wrong):
+@pytest.mark.parametrize(("count", "days"), [(1, 1), (24, 1), (25, 2), (36, 2)])
+def test_all_hours_are_of_days_of_the_sample(count, days):
+    hours = bench.Hours(None, count)
+    assert hours.next + timedelta(days=days) == bench.END
+    assert hours.next.hour == 0
+
+
+def test_no_rounds_are_refused():
     with pytest.raises(SystemExit, match="2"):
-        bench.main(["--rounds", wrong])
+        bench.main(["--rounds", "0"])
