@@ -5,12 +5,13 @@ their libraries and providers again. Imported here, once, before the fork, the c
 """
 
 import sys
+from importlib import import_module
 
 if sys.argv[1:2] == ["scheduler"]:
-    import airflow.providers.amazon.aws.hooks.redshift_sql
-    import airflow.providers.amazon.aws.hooks.s3
-    import airflow.providers.common.sql.hooks.sql
-    import airflow.providers.standard.version_compat
-    import boto3.session
-    import redshift_connector
-    import sparkify.operators  # noqa: F401
+    for name in (
+        "airflow.providers.amazon.aws.hooks.redshift_sql",
+        "airflow.providers.amazon.aws.hooks.s3",
+        "airflow.providers.common.sql.hooks.sql",
+        "sparkify.operators",
+    ):
+        import_module(name)
