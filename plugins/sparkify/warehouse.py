@@ -15,7 +15,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from copy import copy
@@ -37,6 +37,16 @@ log = logging.getLogger(__name__)
 #: and all times of the pipeline are in UTC. Redshift takes it from a statement, not from the connection.
 IN_UTC = "SET timezone TO 'UTC'"
 UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN = "42P01", "3F000", "42703"
+#: What a connection has unless its extra fields say otherwise. Gateways, load balancers and VPC endpoints
+#: drop one that is silent for 350 s, as it is while a long COPY runs, and Linux would ask after two hours.
+#: Without a name, the driver looks for its caller in all modules, which takes longer than to connect.
+EXTRA = {
+    "application_name": "sparkify",
+    "tcp_keepalive": True,
+    "tcp_keepalive_idle": 60,
+    "tcp_keepalive_interval": 30,
+    "tcp_keepalive_count": 5,
+}
 #: The mutex of publishing: whoever writes to published tables takes it first.
 PUBLISH_LOCK = "staging.publish_lock"
 LOCK = f"LOCK {PUBLISH_LOCK}"
@@ -46,6 +56,8 @@ HOLDERS = "staging/publish_lock_holders.sql"
 ASK_HOLDERS_S = 10
 QUERY_CANCELED = "57014"
 DEADLOCK = "40P01"
+READ_ONLY = "25006"
+QUERY = re.compile(r"(\s*--[^\n]*\n)*\s*(SELECT|WITH)\b", re.IGNORECASE)
 #: A semicolon, and what may hold one that ends nothing: literals, quoted names and comments of SQL.
 LEXEME = re.compile(r"'[^']*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|;", re.DOTALL)
 ROWS_AN_INSERT = 100
@@ -247,6 +259,28 @@ class Transaction:
         return [notice.get(b"M", b"").decode(errors="replace") for notice in self._connection.notices]
 
 
+class ReadOnlyTransaction(Transaction):
+    """A transaction that is begun READ ONLY, and never committed.
+
+    Redshift has been seen to refuse queries in it whose plan keeps a part of the query in a temporary table.
+    Such a query is asked again in an ordinary transaction: that it cannot write for good is then the doing of
+    the rollback, and of the login's rights.
+    """
+
+    def execute(
+        self, statement: str, parameters: Sequence[Any] = (), *, name: str = ""
+    ) -> list[tuple[Any, ...]]:
+        try:
+            return super().execute(statement, parameters, name=name)
+        except WarehouseError as error:
+            if error.sqlstate != READ_ONLY or not QUERY.match(statement):
+                raise
+            log.info("Asked again, for READ ONLY refuses it: %s", error.message)
+        super().execute("ROLLBACK")
+        super().execute("BEGIN")
+        return super().execute(statement, parameters, name=name)
+
+
 class Warehouse:
     """Redshift behind an Airflow connection.
 
@@ -260,7 +294,9 @@ class Warehouse:
     def hook(self) -> RedshiftSQLHook:
         from airflow.providers.amazon.aws.hooks.redshift_sql import RedshiftSQLHook
 
-        return RedshiftSQLHook(redshift_conn_id=self.redshift_conn_id)
+        hook = RedshiftSQLHook(redshift_conn_id=self.redshift_conn_id)
+        hook.conn = _with_extra(hook.conn, EXTRA)
+        return hook
 
     @property
     def place(self) -> str:
@@ -342,7 +378,8 @@ class Warehouse:
             connection.autocommit = True
             try:
                 with deadline.session(session):
-                    transaction = self._begin(connection)
+                    transaction = ReadOnlyTransaction(connection, self.place)
+                    transaction.execute(IN_UTC)
                     [[session.pid]] = transaction.execute("SELECT pg_backend_pid()")
                     if not deadline.left:
                         raise self.too_late(deadline)
@@ -399,8 +436,7 @@ class Warehouse:
         :param timeout_s: of connecting and of each answer, unless the Airflow connection has one.
         """
         hook = copy(self.hook)
-        hook.conn = copy(hook.conn)
-        hook.conn.extra = json.dumps({"timeout": timeout_s, **hook.conn.extra_dejson})
+        hook.conn = _with_extra(hook.conn, {"timeout": timeout_s})
         return inspect.unwrap(type(hook).get_conn)(hook)
 
     @contextmanager
@@ -460,6 +496,13 @@ def _verb(statement: str) -> str:
 def _without_comment_lines(statement: str) -> str:
     lines = (line for line in statement.splitlines() if not line.lstrip().startswith("--"))
     return "\n".join(lines).strip()
+
+
+def _with_extra(connection: Any, extra: Mapping[str, Any]) -> Any:
+    """An Airflow connection with these extra fields where it has none of that name."""
+    connection = copy(connection)
+    connection.extra = json.dumps({**extra, **connection.extra_dejson})
+    return connection
 
 
 def _close(connection: Any) -> None:

@@ -1,8 +1,8 @@
 """What an hourly run takes, beside one of the same shape that does nothing: `python -m tests.benchmarks.run`.
 
-On a stack that it starts and removes itself, it loads the sample month but for its last days. Then it triggers
-hours of these days, each followed by a run of the DAG `no_op`: nine tasks in the same five steps. It does so
-with the sample's catalogue, and with one of 15,000 song files.
+On a stack that it starts and removes itself, it loads the sample month but for its last days. Then it
+triggers hours of these days, each followed by a run of the DAG `no_op`: nine tasks in the same five steps.
+It does so with the sample's catalogue, and with one of 15,000 song files.
 """
 
 from __future__ import annotations

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import socket
+import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -86,6 +88,41 @@ class Relay:
             target.sendall(data)
 
     downstream = upstream
+
+
+class IdleRelay(Relay):
+    """Cuts a connection on which the client's side is silent for so long, as a gateway does; Linux only.
+
+    :param seconds: a probe of TCP's keepalive counts as a word, though no program sees it.
+    """
+
+    def __init__(self, target_port: int, seconds: float):
+        super().__init__(target_port)
+        self.seconds = seconds
+
+    def upstream(self, state: object, source: socket.socket, target: socket.socket) -> None:
+        threading.Thread(target=self._watch, args=(source, target), daemon=True).start()
+        super().upstream(state, source, target)
+
+    def _watch(self, client: socket.socket, server: socket.socket) -> None:
+        heard, since = -1, time.monotonic()
+        while time.monotonic() - since < self.seconds:
+            try:
+                now = _segments_in(client)
+            except OSError:
+                return
+            if now != heard:
+                heard, since = now, time.monotonic()
+            time.sleep(self.seconds / 50)
+        for one in (client, server):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+
+def _segments_in(one: socket.socket) -> int:
+    """How many segments came in on it, by Linux's `tcp_info.tcpi_segs_in`."""
+    info = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 144)
+    return int.from_bytes(info[140:144], sys.byteorder)
 
 
 @dataclass

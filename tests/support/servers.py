@@ -31,7 +31,7 @@ def redshift_connection(redshift: LocalRedshift, port: int = 0) -> dict:
         "login": redshift.user,
         "password": redshift.password,
         # Without a name of its own the driver looks for the module that called it, and takes long.
-        "extra": {"ssl": False, "application_name": "sparkify"},
+        "extra": {"ssl": False},
     }
 
 
