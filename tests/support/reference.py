@@ -55,7 +55,8 @@ def believed(songs: Iterable[Song]) -> list[Song]:
 
     by_id = defaultdict(list)
     for one in songs:
-        by_id[one["song_id"]].append(one)
+        song_id = one["song_id"].rstrip(" ")
+        by_id[song_id].append({**one, "song_id": song_id})
     return [min(rows, key=rank) for rows in by_id.values()]
 
 
@@ -73,8 +74,8 @@ def text(value: Any) -> str | None:
 
 
 def title(value: Any) -> str | None:
-    """With the blanks around it."""
-    return None if text(value) is None else str(value)
+    """Without the blanks at its end; those before it stay."""
+    return None if text(value) is None else str(value).rstrip(" ")
 
 
 def accepted(events: Iterable[Event]) -> list[Event]:

@@ -215,8 +215,10 @@ def make_events(chance: random.Random) -> list[dict]:
                 "firstName": chance.choice(["A", "B", " B ", "", None]),
             }
             if make is source.event:
-                fields["song"] = chance.choice(["Uprising", "Starlight", "Unknown", " Uprising", " "])
-                fields["artist"] = chance.choice(["Muse", "Muse", " Muse", ""])
+                fields["song"] = chance.choice(
+                    ["Uprising", "Starlight", "Unknown", " Uprising", "Uprising ", " "]
+                )
+                fields["artist"] = chance.choice(["Muse", "Muse", " Muse", "Muse ", ""])
             events.append(make(str(time), user, **fields))
             if chance.random() < 0.3:
                 events.append(odd(chance, events[-1]))
@@ -236,6 +238,7 @@ def odd(chance: random.Random, event: dict) -> dict:
                 "level": chance.choice(["free", "paid"]),
             },
             {"song": chance.choice(["Starlight", None, ""]), "length": chance.choice([1.5, None])},
+            {"song": f"{event.get('song') or ''}  ", "location": "Lansing, MI "},
             {"firstName": chance.choice(["C", None]), "location": chance.choice([" Lansing, MI", " "])},
         ]
     )

@@ -1,14 +1,13 @@
 {% from 'text.sql' import text, title -%}
 {#- The plays of the window as its events have them. Several events may have one natural key: `occurrence` numbers
     them, `version` those that differ. The first is the play: paid before free, then the first in the order of all
-    other columns, NULL behind every value. LEN tells titles apart that Redshift takes for equal. -#}
+    other columns, NULL behind every value. -#}
 {% macro logged_plays(events, window) -%}
 {% set order -%}
 PARTITION BY start_time, user_id, session_id, item_in_session
         ORDER BY
             level DESC NULLS LAST,
             song_title ASC NULLS LAST,
-            LEN(song_title) ASC NULLS LAST,
             artist_name ASC NULLS LAST,
             song_length ASC NULLS LAST,
             location ASC NULLS LAST,

@@ -41,7 +41,6 @@ WHERE
             AND plays.item_in_session = songplays.item_in_session
     );
 
--- LEN tells titles apart that Redshift takes for equal: those that differ in the blanks at their end.
 UPDATE sparkify.songplays
 SET
     level = plays.level,
@@ -63,8 +62,9 @@ WHERE
         {% for column in ('level', 'song_id', 'artist_id', 'location', 'user_agent', 'song_title', 'artist_name',
                           'song_length') -%}
         {{ differs('songplays.' ~ column, 'plays.' ~ column) }}
-        OR {% endfor -%}
-        {{ differs('LEN(songplays.song_title)', 'LEN(plays.song_title)') }}
+        {%- if not loop.last %}
+        OR {% endif %}
+        {%- endfor %}
     );
 
 {% endif -%}

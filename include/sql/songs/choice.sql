@@ -7,7 +7,6 @@
 SELECT
     songs.song_id,
     songs.title,
-    LEN(songs.title) AS title_length,
     songs.artist_id,
     songs.year,
     songs.duration,
@@ -24,7 +23,7 @@ FROM {{ songs }} AS songs
     published of these songs (is_staged: 0). `catalogue`: the run's work table songs_catalogue. -#}
 {% macro stated_songs(files, catalogue) -%}
 SELECT
-    song_id,
+    RTRIM(song_id) AS song_id,
     {{ title('title') }} AS title,
     {{ text('artist_id') }} AS artist_id,
     year,
@@ -51,7 +50,7 @@ FROM (
     {{ songs_and_artists() | indent }}
 ) AS observed
 INNER JOIN (
-    SELECT DISTINCT song_id
+    SELECT DISTINCT RTRIM(song_id) AS song_id
     FROM {{ files }}
 ) AS staged
     ON observed.song_id = staged.song_id
@@ -77,7 +76,7 @@ FROM (
         ROW_NUMBER() OVER (
             PARTITION BY song_id
             ORDER BY
-                title ASC NULLS LAST, LEN(title) ASC NULLS LAST, artist_id ASC NULLS LAST, artist_name ASC NULLS LAST,
+                title ASC NULLS LAST, artist_id ASC NULLS LAST, artist_name ASC NULLS LAST,
                 duration ASC NULLS LAST, year ASC NULLS LAST, artist_location ASC NULLS LAST,
                 artist_latitude ASC NULLS LAST, artist_longitude ASC NULLS LAST
         ) AS occurrence

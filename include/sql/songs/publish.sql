@@ -1,7 +1,6 @@
 {% from 'songs/choice.sql' import songs_and_artists -%}
 -- The songs of which the run changes anything, in what their files said or in the dimension. `whole`: the run has staged
--- all song files, so that what it did not find in them goes. Redshift takes titles for equal that differ in the blanks
--- at their end.
+-- all song files, so that what it did not find in them goes.
 CREATE TEMP TABLE changed_songs AS
 SELECT song_id
 FROM (
@@ -15,7 +14,6 @@ FROM (
     SELECT
         song_id,
         title,
-        LEN(title) AS title_length,
         artist_id,
         NULLIF(year, 0) AS year,
         duration
@@ -24,7 +22,6 @@ FROM (
     SELECT
         song_id,
         title,
-        LEN(title) AS title_length,
         artist_id,
         year,
         duration

@@ -40,6 +40,8 @@ ODD = [
     {"level": "paid"},
     {"song": "Another", "length": None},
     {"song": " ", "artist": "", "firstName": " "},
+    {"song": "Another  ", "artist": "Muse ", "location": "Lansing, MI ", "userAgent": "x "},
+    {"level": "paid "},
 ]
 #: What the name of a file may hold; slashes make folders of it, and these have limits of their own.
 NAMES = [

@@ -77,7 +77,7 @@ async def _install(server: str, database: str, journal: str) -> None:
     """Create or update it; `journal` is how views read the load tables, past a transaction's snapshot."""
     async with await _connect(server, database) as connection, connection.transaction():
         await connection.execute("SET LOCAL allow_system_table_mods = on")
-        for name in ("system_tables.sql", "functions.sql"):
+        for name in ("system_tables.sql", "functions.sql", "comparisons.sql"):
             text = resources.files("local_redshift.catalog").joinpath(name).read_text()
             await connection.execute(text)
         await connection.execute(
