@@ -170,6 +170,11 @@ def test_explain_tells_the_rows_at_once(run, table):
     assert estimate(run, f"SELECT * FROM {table} WHERE n < 50000") == pytest.approx(50_000, rel=0.2)
 
 
+def test_explain_of_a_table_made_of_a_query_makes_none(run, table):
+    assert run(f"EXPLAIN CREATE TABLE {table} DISTKEY (n) SORTKEY (n) AS {_numbers(1)}")
+    assert run(f"SELECT * FROM pg_class WHERE relname = '{table.rpartition('.')[2]}'") == []
+
+
 def test_the_own_analysis_of_a_client_keeps_its_precision(counted, run, postgres, table):
     """The automatic one looks at fewer rows."""
     run(f"CREATE TABLE {table} AS {_numbers(4)}")

@@ -258,6 +258,13 @@ MERGE = (
         ),
         ("RESET query_group", "RESET redshift.query_group"),
         ("EXPLAIN SELECT 1", "EXPLAIN SELECT 1"),
+        ("EXPLAIN (SELECT 1) UNION (SELECT 2)", "EXPLAIN (SELECT 1) UNION (SELECT 2)"),
+        ("EXPLAIN VERBOSE SELECT 1", "EXPLAIN VERBOSE SELECT 1"),
+        ("EXPLAIN DELETE t USING u", "EXPLAIN DELETE FROM t USING u"),
+        (
+            "EXPLAIN CREATE TABLE t DISTKEY (a) SORTKEY (a) AS SELECT 1 AS a",
+            "EXPLAIN CREATE TABLE t AS SELECT 1 AS a",
+        ),
         ("SELECT 'on conflict returning a' -- SAVEPOINT s", "SELECT 'on conflict returning a'"),
     ],
 )
@@ -371,6 +378,16 @@ def test_what_is_not_supported_is_refused_with_what_to_do_instead(text, what):
 NEAR = "syntax error at or near "
 REFUSED = [
     ("CREATE TABLE", "42601", "syntax error at end of input"),
+    ("EXPLAIN", "42601", "syntax error at end of input"),
+    ("EXPLAIN (FORMAT JSON) SELECT 1", "42601", f'{NEAR}"FORMAT"'),
+    ("EXPLAIN MERGE INTO t USING u ON t.a = u.a", "42601", f'{NEAR}"MERGE"'),
+    ("EXPLAIN COPY t FROM 's3://b/p'", "42601", f'{NEAR}"COPY"'),
+    ("EXPLAIN CREATE MATERIALIZED VIEW v AS SELECT 1", "42601", f'{NEAR}"CREATE"'),
+    (
+        "EXPLAIN CREATE TABLE t DISTKEY (a) DISTSTYLE ALL AS SELECT 1 AS a",
+        "42P16",
+        "cannot specify DISTKEY for a table with DISTSTYLE ALL",
+    ),
     ("CREATE TABLE t (tag INT)", "42601", f'{NEAR}"tag"'),
     ("CREATE TABLE t (xmin INT)", "42701", 'column name "xmin" conflicts with a system column name'),
     ("CREATE TABLE t (a)", "42601", f'{NEAR}"a"'),

@@ -136,7 +136,7 @@ def _generate_series(edits: Edits, index: int) -> None:
     if edits.key(index + 1) != "(":
         return
     keys = [token.key for token in edits.tokens]
-    if edits.key(0) not in ("SELECT", "EXPLAIN") or keys.count("FROM") > 1 or "JOIN" in keys:
+    if edits.key(0) != "SELECT" or keys.count("FROM") > 1 or "JOIN" in keys:
         raise RedshiftError(
             "Specified types or functions (one per INFO message) not supported on Redshift tables.",
             sqlstate="0A000",

@@ -218,11 +218,6 @@ def _merge(edits: Edits, plan: Plan) -> None:
         )
 
 
-def _explain(edits: Edits, plan: Plan) -> None:
-    if "ANALYZE" in (edits.key(1), edits.key(2)):
-        raise unsupported("EXPLAIN ANALYZE", "EXPLAIN takes VERBOSE only.")
-
-
 def _grant(edits: Edits, plan: Plan) -> None:
     """A role is a grantee of its own kind on Redshift, and any role is one to PostgreSQL."""
     if edits.key(1) == "ASSUMEROLE":
@@ -318,7 +313,6 @@ STATEMENTS: dict[str, Callable[[Edits, Plan], None]] = {
     "SHOW": _show,
     "RESET": _reset,
     "MERGE": _merge,
-    "EXPLAIN": _explain,
     "GRANT": _grant,
     "REVOKE": _grant,
     "PREPARE": _prepare_transaction,
