@@ -348,13 +348,20 @@ class PublishOperator(SparkifyOperator):
         """Drop the work tables and objects, after the lock: whoever reads one of them holds up no other
         publish. The window is published, so a failure is none of the run; maintenance comes by later."""
         try:
-            with self.warehouse.transaction() as transaction:
-                transaction.execute(f"SET statement_timeout TO {DROP_TIMEOUT_MS}")
-                if tables := run.work_tables(transaction):
-                    transaction.execute(f"DROP TABLE {', '.join(tables)}", name="drop the run's work tables")
+            try:
+                self._drop_work_tables(run)
+            except TransientError as error:
+                log.info("Once more: %s", error)
+                self._drop_work_tables(run)
             Lake(self.aws_conn_id).delete(self.work_bucket, run.object_key(self.work_prefix, ""))
         except (WarehouseError, LakeError) as error:
             log.warning("Some of the run's work tables or objects could not be dropped: %s", error)
+
+    def _drop_work_tables(self, run: Run) -> None:
+        with self.warehouse.transaction() as transaction:
+            transaction.execute(f"SET statement_timeout TO {DROP_TIMEOUT_MS}")
+            if tables := run.work_tables(transaction):
+                transaction.execute(f"DROP TABLE {', '.join(tables)}", name="drop the run's work tables")
 
 
 def rest_of_month(day: datetime) -> tuple[str, str]:

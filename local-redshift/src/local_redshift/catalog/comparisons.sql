@@ -1,6 +1,6 @@
--- "Significance of trailing blanks": two texts that differ in nothing but the blanks at their end are equal, in
--- =, <>, IN, joins, GROUP BY, DISTINCT, UNION, EXCEPT, INTERSECT, ORDER BY and windows. PostgreSQL compares its
--- CHAR like that, and stores it in the same way: here its VARCHAR and TEXT are compared by the functions of
+-- "Significance of trailing blanks": two texts that differ in nothing but the blanks at their end are equal,
+-- in =, <>, IN, joins, GROUP BY, DISTINCT, UNION, EXCEPT, INTERSECT, ORDER BY and windows. PostgreSQL compares
+-- its CHAR like that, and stores it in the same way: here its VARCHAR and TEXT are compared by the functions of
 -- CHAR. LEN, LIKE, || and what is stored do not change.
 UPDATE pg_catalog.pg_operator AS compared
 SET oprcode = of_char.oprcode
