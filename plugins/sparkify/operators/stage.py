@@ -297,7 +297,12 @@ class StageToRedshiftOperator(SparkifyOperator):
         except WarehouseError as error:
             if not refused_rows(error):
                 raise
-            raise CopyRefusedError(self._refused(session, files, at_least=1)) from error
+            try:
+                rows = self._refused(session, files, at_least=1)
+            except Exception as further:
+                log.warning("Which rows COPY refused cannot be told: %s", further)
+                raise error from error.__cause__
+            raise CopyRefusedError(rows) from error
         [(copied,)] = transaction.execute("SELECT pg_last_copy_count()", name="count what COPY loaded")
         missed = left_out(transaction.notices())
         rows = self._refused(session, files, at_least=missed) if missed else []

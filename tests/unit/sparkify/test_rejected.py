@@ -11,6 +11,7 @@ from botocore.response import StreamingBody
 from sparkify.lake import Lake, SourceFile
 from sparkify.operators.stage import StageToRedshiftOperator
 from sparkify.rejected import RejectedRow
+from sparkify.warehouse import WarehouseError
 
 pytestmark = pytest.mark.unit
 
@@ -63,3 +64,24 @@ def test_a_refused_row_without_a_line_number_is_kept_without_its_text():
         (KEYS[0], None, None),
         ("", 1, None),
     ]
+
+
+@pytest.mark.parametrize("failure", [WarehouseError("no right to read"), OSError("no answer from S3")])
+def test_a_look_up_that_fails_does_not_hide_why_copy_failed(failure, monkeypatch, caplog):
+    refusal = WarehouseError("COPY failed", message="Load into table 't' failed.  Check 'stl_load_errors'")
+
+    def fail(*_, **__):
+        raise refusal
+
+    def look_up(*_, **__):
+        raise failure
+
+    stage = StageToRedshiftOperator(
+        task_id="stage", source="songs", s3_bucket="lake", s3_prefix="song_data", work_bucket="work"
+    )
+    monkeypatch.setattr(stage, "_refused", look_up)
+    transaction = SimpleNamespace(execute=lambda *_, **__: [(1, None)], run_script=fail)
+    with pytest.raises(WarehouseError) as raised:
+        stage._copy(transaction, "rejects", [])
+    assert raised.value is refusal
+    assert str(failure) in caplog.text
