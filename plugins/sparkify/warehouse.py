@@ -49,6 +49,9 @@ DEADLOCK = "40P01"
 #: A semicolon, and what may hold one that ends nothing: literals, quoted names and comments of SQL.
 LEXEME = re.compile(r"'[^']*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|;", re.DOTALL)
 ROWS_AN_INSERT = 100
+#: Unless the connection has its own. Without a name the driver searches all modules for one, in 0.2 s. The
+#: statements that it keeps prepared never come again, and each DDL statement makes it close them one by one.
+DRIVER_OPTIONS = {"application_name": "sparkify", "max_prepared_statements": 0}
 #: How long a reader waits for the connection.
 CONNECT_S = 10
 #: How much longer than the server, which ends a statement at the deadline, its client waits for the answer.
@@ -260,7 +263,10 @@ class Warehouse:
     def hook(self) -> RedshiftSQLHook:
         from airflow.providers.amazon.aws.hooks.redshift_sql import RedshiftSQLHook
 
-        return RedshiftSQLHook(redshift_conn_id=self.redshift_conn_id)
+        hook = RedshiftSQLHook(redshift_conn_id=self.redshift_conn_id)
+        hook.conn = copy(hook.conn)
+        hook.conn.extra = json.dumps({**DRIVER_OPTIONS, **hook.conn.extra_dejson})
+        return hook
 
     @property
     def place(self) -> str:

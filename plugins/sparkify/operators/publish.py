@@ -289,8 +289,8 @@ class PublishOperator(SparkifyOperator):
         try:
             with self.warehouse.transaction() as transaction:
                 transaction.execute(f"SET statement_timeout TO {DROP_TIMEOUT_MS}")
-                for table in run.work_tables(transaction):
-                    transaction.execute(f"DROP TABLE {table}")
+                if tables := run.work_tables(transaction):
+                    transaction.execute(f"DROP TABLE {', '.join(tables)}", name="drop the run's work tables")
             Lake(self.aws_conn_id).delete(self.work_bucket, run.object_key(self.work_prefix, ""))
         except (WarehouseError, LakeError) as error:
             log.warning("Some of the run's work tables or objects could not be dropped: %s", error)
