@@ -1,5 +1,4 @@
 -- The files that were staged; of log files one row for each hour of the window, also for an hour without a file.
-DROP TABLE IF EXISTS {{ work(stage.source ~ '_files') }};
 CREATE TABLE {{ work(stage.source ~ '_files') }} (
     listed_at TIMESTAMP NOT NULL,
     hour_start TIMESTAMP,

@@ -1,6 +1,5 @@
 -- How the run saw the catalogue: when it listed the song files, which version of staging.published_catalogue it compared
 -- them with, and whether it stages all of them, so that what other files said is taken back.
-DROP TABLE IF EXISTS {{ work('songs_catalogue') }};
 CREATE TABLE {{ work('songs_catalogue') }} (
     listed_at TIMESTAMP NOT NULL,
     version BIGINT NOT NULL,
