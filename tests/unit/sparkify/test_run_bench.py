@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from datetime import timedelta
 
 import pytest
 
@@ -37,6 +38,12 @@ def staged(start: float, end: float, listing: float) -> Task:
 def test_the_listing_of_songs_counts_as_far_as_the_run_waited_for_it(songs_end, without):
     tasks = {"stage_events": staged(0, 2, 0), "stage_songs": staged(0, songs_end, 2)}
     assert Run(10.0, tasks).without_listing == without
+
+
+@pytest.mark.parametrize(("sizes", "rounds"), [(1, 1), (2, 10), (2, 11), (3, 11)])
+def test_every_hour_that_is_measured_is_one_of_the_sample(sizes, rounds):
+    hours = (bench.SPEC.end_time - bench.first_hour(sizes, rounds)) / timedelta(hours=1)
+    assert sizes * (rounds + 1) <= hours < sizes * (rounds + 1) + 24
 
 
 @pytest.mark.parametrize("wrong", ["0", "12"])
