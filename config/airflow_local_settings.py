@@ -7,6 +7,7 @@ takes effect when the scheduler starts again.
 
 import inspect
 import sys
+from contextlib import suppress
 
 if sys.argv[1:2] == ["scheduler"]:
     import airflow.providers.amazon.aws.hooks.redshift_sql
@@ -15,6 +16,12 @@ if sys.argv[1:2] == ["scheduler"]:
 
     import sparkify.operators
     import sparkify.settings  # noqa: F401
+    from sparkify.checks import read_checks
+    from sparkify.paths import SQL
 
+    for path in SQL.rglob("checks.yaml"):
+        # What is wrong with a file is told by the task that reads it.
+        with suppress(ValueError):
+            read_checks(path)
     # The AWS hook looks up who called it. The first look resolves the file of every module, in 0.2 s.
     inspect.stack()
