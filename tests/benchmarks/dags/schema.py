@@ -1,4 +1,7 @@
-"""The DAG that creates the tables, as it is. Apart: a task makes all the DAGs of its file anew."""
+"""The DAG that creates the tables, as it is. Apart: a task makes all the DAGs of its file anew.
+
+The DAG processor passes over a file that does not name airflow.
+"""
 
 import sys
 from pathlib import Path
