@@ -460,7 +460,7 @@ def quote(value: str) -> str:
 def _verb(statement: str) -> str:
     """What a statement does and to which table: `CREATE TABLE staging.events__2018110100_1h_0123`."""
     words = re.sub(r"\bIF (NOT )?EXISTS\b", "", _without_comment_lines(statement)).partition("(")[0].split()
-    return " ".join(words[:3])
+    return " ".join(words[:3]).rstrip(",")
 
 
 def _without_comment_lines(statement: str) -> str:
