@@ -115,6 +115,10 @@ bench-history: $(STAMP) ## Measure an hourly run on top of 1, 10 and 50 million 
 bench-run: $(STAMP) ## Measure an hourly run in Airflow against a DAG of the same shape that does nothing
 	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.run
 
+.PHONY: bench-month
+bench-month: $(STAMP) ## Measure a month as one run in Airflow: SPARKIFY_DATASET=folder of the public dataset
+	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.month
+
 .PHONY: bench-page
 bench-page: $(STAMP) ## Measure the page of answers over a million plays
 	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.page

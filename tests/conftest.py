@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import tarfile
 from pathlib import Path
 
 import pytest
 
+from tests.support.months import DATASET, unpack
 from tests.support.servers import aws_connection, redshift_connection
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -43,17 +43,11 @@ def aws_environment(s3):
 def dataset(tmp_path_factory) -> Path:
     """The public dataset, unpacked: a folder with log_data/, song_data/ and log_json_path.json."""
     source = Path(os.environ.get("SPARKIFY_DATASET", REPOSITORY.parent / "shared" / "data"))
-    names = ("log_data.tar.gz", "song_data.tar.gz", "log_json_path.json")
-    missing = [name for name in names if not (source / name).exists()]
+    missing = [name for name in DATASET if not (source / name).exists()]
     if missing:
         pytest.skip(f"The public dataset is not in {source}: {', '.join(missing)} missing (SPARKIFY_DATASET)")
     folder = tmp_path_factory.mktemp("dataset")
-    for name in names:
-        if name.endswith(".tar.gz"):
-            with tarfile.open(source / name) as archive:
-                archive.extractall(folder, filter="data")
-        else:
-            (folder / name).write_bytes((source / name).read_bytes())
+    unpack(source, folder)
     return folder
 
 

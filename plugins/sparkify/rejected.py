@@ -92,11 +92,11 @@ class RejectedRow:
         text = line.head.decode(errors="replace").removesuffix("\r")
         return replace(self, raw_line=text, length=line.length)
 
-    def values(self) -> tuple[Any, ...]:
-        """Of `COLUMNS`, as the run's work table takes them."""
+    def values(self) -> dict[str, Any]:
+        """By `COLUMNS`, as the run's work table takes them."""
         raw = self.raw_line
         reason = f"{self.reason}{HAS_BOM if raw and raw.startswith(BOM) else ''}"
-        return (
+        values = (
             self.file_name and fit(self.file_name, FILE_NAME_BYTES),
             self.line_number,
             self.column_name,
@@ -106,6 +106,7 @@ class RejectedRow:
             self.object_key,
             self.etag,
         )
+        return dict(zip(COLUMNS, values, strict=True))
 
     def sentence(self) -> str:
         place = self.file_name or "a file of the run"
@@ -225,11 +226,6 @@ def refused_rows(error: WarehouseError) -> bool:
 def left_out(notices: Sequence[str]) -> int:
     """How many rows COPY says it left out, of the notices that it gave."""
     return sum(int(found[1]) for notice in notices if (found := LEFT_OUT.search(notice)))
-
-
-def store(transaction: Transaction, table: str, rows: Sequence[RejectedRow]) -> None:
-    """Insert the rows into a run's work table of rejected rows."""
-    transaction.insert(table, COLUMNS, [row.values() for row in rows])
 
 
 def rows_table(rows: Sequence[RejectedRow]) -> str:

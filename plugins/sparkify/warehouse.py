@@ -39,9 +39,11 @@ IN_UTC = "SET timezone TO 'UTC'"
 UNDEFINED_TABLE, UNDEFINED_SCHEMA, UNDEFINED_COLUMN = "42P01", "3F000", "42703"
 #: What a connection has unless its extra fields say otherwise. Gateways, load balancers and VPC endpoints
 #: drop one that is silent for 350 s, as it is while a long COPY runs, and Linux would ask after two hours.
-#: Without a name, the driver looks for its caller in all modules, which takes longer than to connect.
+#: Without a name, the driver looks for its caller in all modules, which takes longer than to connect. The
+#: statements that it keeps prepared never come again, and each DDL statement makes it close them one by one.
 EXTRA = {
     "application_name": "sparkify",
+    "max_prepared_statements": 0,
     "tcp_keepalive": True,
     "tcp_keepalive_idle": 60,
     "tcp_keepalive_interval": 30,
@@ -490,7 +492,7 @@ def quote(value: str) -> str:
 def _verb(statement: str) -> str:
     """What a statement does and to which table: `CREATE TABLE staging.events__2018110100_1h_0123`."""
     words = re.sub(r"\bIF (NOT )?EXISTS\b", "", _without_comment_lines(statement)).partition("(")[0].split()
-    return " ".join(words[:3])
+    return " ".join(words[:3]).rstrip(",")
 
 
 def _without_comment_lines(statement: str) -> str:

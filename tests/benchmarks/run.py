@@ -1,8 +1,8 @@
-"""What an hourly run takes, beside one of the same shape that does nothing: `python -m tests.benchmarks.run`.
+"""What an hourly run takes, beside one of its shape that does nothing: `python -m tests.benchmarks.run`.
 
 On a stack that it starts and removes itself, it loads the sample month but for its last days. Then it
-triggers hours of these days, each followed by a run of the DAG `no_op`: nine tasks in the same five steps.
-It does so with the sample's catalogue, and with one of 15,000 song files.
+triggers hours of these, each followed by a run of the DAG `no_op`: nine tasks in the same five steps. It does
+so with the sample's catalogue, and with one of 15,000 song files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from math import ceil
 from statistics import median
 
 from local.runs import PIPELINE, window_conf
@@ -22,8 +23,7 @@ from tests.benchmarks.timing import COUNTS
 from tests.support import source
 
 TARGET = 1.5
-#: Behind the sample's last hour.
-END = datetime(SAMPLE_END.year, SAMPLE_END.month, SAMPLE_END.day, tzinfo=UTC) + timedelta(days=1)
+SPEC = SampleSpec(SAMPLE_END)
 STEPS = (
     *(("stage_events",), ("stage_songs",), ("load_songplays",)),
     ("load_users", "load_songs", "load_artists", "load_time"),
@@ -44,15 +44,17 @@ def more_songs(count: int, songs: int) -> dict[str, bytes]:
     }
 
 
+def first_hour(sizes: int, rounds: int) -> datetime:
+    """Where the last days begin that have an hour for each round, and for the first run of each size."""
+    return SPEC.end_time - timedelta(days=ceil(sizes * (rounds + 1) / 24))
+
+
 class Hours:
-    """Hours of the sample's last days, in order.
+    """Hours from a first one on, in order."""
 
-    :param count: how many will be loaded.
-    """
-
-    def __init__(self, bench: BenchStack, count: int):
+    def __init__(self, bench: BenchStack, first: datetime):
         self.bench = bench
-        self.next = END - timedelta(days=-(-count // 24))
+        self.next = first
 
     def load(self) -> Run:
         start, self.next = self.next, self.next + timedelta(hours=1)
@@ -61,13 +63,12 @@ class Hours:
 
 def report(bench: BenchStack, sizes: list[int], rounds: int) -> int:
     """Print each size's figures; 1 where an hour takes more than the target allows."""
-    spec = SampleSpec(SAMPLE_END)
-    sample = dict(Sample(spec).objects())
-    bench.put(sample)
-    hours, met = Hours(bench, len(sizes) * (1 + rounds)), True
-    bench.run(PIPELINE, window_conf(spec.start_time, hours.next))
+    first = first_hour(len(sizes), rounds)
+    bench.put(dict(Sample(SPEC).objects()))
+    bench.run(PIPELINE, window_conf(SPEC.start_time, first))
+    hours, met = Hours(bench, first), True
     for size in sorted(sizes):
-        bench.put(more_songs(spec.songs, size))
+        bench.put(more_songs(SPEC.songs, size))
         hours.load()
         pairs = [(hours.load(), bench.run(NO_OP)) for _ in range(rounds)]
         runs, no_ops = [run for run, _ in pairs], [no_op for _, no_op in pairs]
@@ -89,20 +90,28 @@ def lines(size: int, runs: list[Run], no_ops: list[Run]) -> Iterator[str]:
         ("nine tasks that do nothing", [run.seconds for run in no_ops]),
     ):
         yield f"  {title:34} {median(seconds):6.2f} s  {median(seconds) / nothing:5.2f}"
-    counts = {what: median([run.count(what) for run in runs]) for what in COUNTS}
-    told = ", ".join(f"{count:g} {what.replace('_', ' ')}" for what, count in counts.items())
-    yield f"  {told} (to S3), {median([run.connected for run in runs]):.2f} s connected"
+    yield f"  {counts(runs)}"
     yield from breakdown(runs, no_ops)
 
 
+def counts(runs: list[Run]) -> str:
+    """What the runs asked of the warehouse and of S3, in the median."""
+    found = {what: median([run.count(what) for run in runs]) for what in COUNTS}
+    told = ", ".join(f"{count:g} {what.replace('_', ' ')}" for what, count in found.items())
+    return f"{told} (to S3), {median([run.connected for run in runs]):.2f} s connected"
+
+
 def breakdown(runs: list[Run], no_ops: list[Run]) -> Iterator[str]:
-    """A line a task, with its seconds by what they went to."""
+    """A line a task, with its seconds by what they went to, its statements and round trips."""
     names = list(runs[0].tasks["publish"].parts())
-    yield f"  {'seconds':20} {'task':>6} {'no-op':>6} " + " ".join(f"{name:>8}" for name in names)
+    titles = (f"{name:>8}" for name in [*names, "SQL", "trips"])
+    yield f"  {'seconds':20} {'task':>6} {'no-op':>6} " + " ".join(titles)
     for task_id in (task_id for step in STEPS for task_id in step):
         tasks = [run.tasks[task_id] for run in runs]
         parts = [task.parts() for task in tasks]
         cells = " ".join(f"{median([one[name] for one in parts]):8.3f}" for name in names)
+        for what in ("statements", "round_trips"):
+            cells += f" {median([task.spent['counts'].get(what, 0) for task in tasks]):8g}"
         nothing = median([run.tasks[task_id].seconds for run in no_ops])
         yield f"  {task_id:20} {median([task.seconds for task in tasks]):6.2f} {nothing:6.2f} {cells}"
 

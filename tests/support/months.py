@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,20 @@ NOVEMBER = ("2018-11-01 00:00", "2018-12-01 00:00")
 def sample_month() -> dict[str, bytes]:
     """The sample that ends on 30 November: 300 songs, 7,500 events of 100 users."""
     return dict(Sample(SampleSpec(end=date(2018, 11, 30))).objects())
+
+
+#: The files that the public dataset comes in.
+DATASET = ("log_data.tar.gz", "song_data.tar.gz", "log_json_path.json")
+
+
+def unpack(source: Path, folder: Path) -> None:
+    """Unpack the public dataset from one folder into another."""
+    for name in DATASET:
+        if name.endswith(".tar.gz"):
+            with tarfile.open(source / name) as archive:
+                archive.extractall(folder, filter="data")
+        else:
+            (folder / name).write_bytes((source / name).read_bytes())
 
 
 def dataset_month(folder: Path) -> dict[str, bytes]:

@@ -55,6 +55,7 @@ def rendered_scripts() -> dict[str, str]:
             scripts[f"staging/{source}/create.sql"] = task.create_sql
             scripts[f"staging/copy.sql ({source})"] = task.copy_sql
             scripts[f"staging/copy_files.sql ({source})"] = task.copy_files_sql
+            scripts[f"staging/copy_rejected.sql ({source})"] = task.copy_rejected_sql
             scripts[f"staging/create_rejected.sql ({source})"] = task.create_rejected_sql
             if task.reject_sql:
                 scripts[f"staging/{source}/reject.sql"] = task.reject_sql

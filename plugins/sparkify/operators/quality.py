@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -36,17 +37,25 @@ EXPLAINED_ROWS = 5
 class RenderedCheck:
     """A check and its SQL, as a run asks it.
 
-    :param query: asks it alone.
     :param condition: of the rows that it counts, if that is all it does: in `relation`, of those of `where`.
-    :param explain: what is asked where it does not pass.
+    :param render: a query of the check, as the run asks it.
     """
 
     check: Check
-    query: str
     relation: str
     where: str
     condition: str | None
-    explain: str | None
+    render: Callable[[str], str]
+
+    @cached_property
+    def query(self) -> str:
+        """Asks it alone."""
+        return self.render(self.check.query)
+
+    @cached_property
+    def explain(self) -> str | None:
+        """What is asked where it does not pass."""
+        return self.render(self.check.explain) if self.check.explain else None
 
 
 class DataQualityOperator(SparkifyOperator):
@@ -147,16 +156,15 @@ class DataQualityOperator(SparkifyOperator):
 
     def _rendered_check(self, check: Check, names: Mapping[str, Any]) -> RenderedCheck:
         thresholds = {"warn_if": check.warn_if, "error_if": check.error_if, "looked_at": check.looked_at}
-        fields = rendered(self, {"relation": "{{ candidate }}", "where": "", **check.fields}, names)
+        fields = {"relation": names["candidate"], "where": "", **rendered(self, dict(check.fields), names)}
         condition = rendered(self, check.condition, {**names, **fields}) if check.condition else None
         names = {**names, **fields, "condition": condition}
         return RenderedCheck(
             check=replace(check, **rendered(self, thresholds, names)),
-            query=without_semicolon(rendered(self, check.query, names)),
             relation=fields["relation"],
             where=fields["where"],
             condition=condition,
-            explain=without_semicolon(rendered(self, check.explain, names)) if check.explain else None,
+            render=lambda query: without_semicolon(rendered(self, query, names)),
         )
 
     def _together(self, checks: Sequence[RenderedCheck]) -> str:
@@ -215,7 +223,7 @@ class DataQualityOperator(SparkifyOperator):
             raise QueryError(error) from error
 
     def _explained(self, transaction: Transaction, one: RenderedCheck, result: Result) -> Result:
-        if one.explain is None or result.status == PASSED:
+        if result.status == PASSED or one.explain is None:
             return result
         rows = transaction.execute(one.explain, name=f"explain {one.check.table}.{one.check.name}")
         shown = visible("; ".join(", ".join(map(str, row)) for row in rows[:EXPLAINED_ROWS]))

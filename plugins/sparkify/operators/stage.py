@@ -49,7 +49,6 @@ from sparkify.rejected import (
     left_out,
     refused_rows,
     rows_table,
-    store,
 )
 from sparkify.tables import text_table
 from sparkify.text import fit
@@ -125,6 +124,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         "create_rejected_sql",
         "copy_sql",
         "copy_files_sql",
+        "copy_rejected_sql",
         "reject_sql",
     )
     template_fields_renderers = {  # noqa: RUF012 Airflow's own form
@@ -179,6 +179,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         self.create_rejected_sql = "staging/create_rejected.sql"
         self.copy_sql = copy_sql
         self.copy_files_sql = copy_files_sql
+        self.copy_rejected_sql = "staging/copy_rejected.sql"
 
     @cached_property
     def lake(self) -> Lake:
@@ -276,7 +277,7 @@ class StageToRedshiftOperator(SparkifyOperator):
             if catalogue:
                 transaction.insert(run.table(f"{self.source}_catalogue"), CATALOGUE_COLUMNS, [catalogue])
             if files:
-                copied, refused = self._copy(transaction, rejects, files)
+                copied, refused = self._copy(run, transaction, files)
             known = self._known_keys(run, transaction) if files else frozenset()
             drift = [*shapes.limits(), *([] if known is None else shapes.drift(known))]
             if drift:
@@ -288,7 +289,7 @@ class StageToRedshiftOperator(SparkifyOperator):
             return copied, Rejected.read(transaction, rejects), refused, known
 
     def _copy(
-        self, transaction: Transaction, rejects: str, files: list[SourceFile]
+        self, run: Run, transaction: Transaction, files: list[SourceFile]
     ) -> tuple[int, set[str | None]]:
         """COPY, and the rows that it left out into the work table; how many it loaded, the others' files."""
         session = LoadSession.begin(transaction)
@@ -306,7 +307,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         [(copied,)] = transaction.execute("SELECT pg_last_copy_count()", name="count what COPY loaded")
         missed = left_out(transaction.notices())
         rows = self._refused(session, files, at_least=missed) if missed else []
-        store(transaction, rejects, rows)
+        self._store(run, transaction, rows)
         return copied, {row.object_key for row in rows}
 
     def _refused(self, session: LoadSession, files: list[SourceFile], at_least: int) -> list[RejectedRow]:
@@ -339,11 +340,19 @@ class StageToRedshiftOperator(SparkifyOperator):
 
     def _keep(self, run: Run, rows: list[RejectedRow]) -> Rejected:
         """The rows of a COPY that was rolled back, in the work table of rejected rows."""
+        table = run.table(f"{self.source}_rejected")
         with self.warehouse.transaction() as transaction:
-            transaction.execute(f"DROP TABLE IF EXISTS {run.table(f'{self.source}_rejected')}")
+            transaction.execute(f"DROP TABLE IF EXISTS {table}")
             transaction.run_script(self.create_rejected_sql, "staging/create_rejected.sql")
-            store(transaction, run.table(f"{self.source}_rejected"), rows)
-            return Rejected.read(transaction, run.table(f"{self.source}_rejected"))
+            self._store(run, transaction, rows)
+            return Rejected.read(transaction, table)
+
+    def _store(self, run: Run, transaction: Transaction, rows: Sequence[RejectedRow]) -> None:
+        """Put the rows into the work table of rejected rows, in one statement however many they are."""
+        if rows:
+            name = run.object_key(self.work_prefix, f"{self.source}.rejected.json")
+            self.lake.write(self.work_bucket, name, json_lines(row.values() for row in rows))
+            transaction.run_script(self.copy_rejected_sql, "staging/copy_rejected.sql")
 
     def _store_rejected(self, context: Mapping[str, Any], run: Run) -> None:
         """Show the rows to whoever has to fix them, whatever becomes of the run."""

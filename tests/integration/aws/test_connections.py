@@ -12,6 +12,8 @@ import redshift_connector
 from airflow.providers.amazon.aws.hooks.redshift_sql import RedshiftSQLHook
 from airflow.sdk._shared.module_loading import import_string
 
+from sparkify.warehouse import Warehouse
+
 pytestmark = pytest.mark.integration
 
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "aws.md").read_text()
@@ -64,6 +66,16 @@ def test_a_password_goes_to_the_cluster_as_it_is_and_over_tls(aws, reaching):
         "host": PROVISIONED, "port": 5439, "database": "dev", "user": "awsuser",
         "ssl": True, "sslmode": "verify-full",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("own", [{}, {"application_name": "etl", "max_prepared_statements": 9, "timeout": 5}])
+def test_the_drivers_options_are_the_pipelines_unless_the_connection_has_its_own(monkeypatch, own):
+    monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps({**FORMS["password"], "extra": own}))
+    assert Warehouse().hook.conn.extra_dejson == {
+        "application_name": "sparkify",
+        "max_prepared_statements": 0,
+        **own,
+    }
 
 
 def test_iam_credentials_are_temporary_and_the_drivers_own(aws, reaching):

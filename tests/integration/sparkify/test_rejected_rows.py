@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
@@ -17,6 +18,7 @@ KEY = "log_data/2018/11/2018-11-01-events.json"
 DAY = ("2018-11-01 00:00", "2018-11-02 00:00")
 GOOD = event("2018-11-01 10:10")
 GOLD = event("2018-11-01 10:20", itemInSession=1, level="gold")
+TEXTS = ["It's", 'a "quote"', "\\", "\\N", "'); DROP TABLE staging.victim; --", "%s {{ ds }}", " \u3000 "]
 BROKEN = [event("2018-11-01 11:00", ts=text, itemInSession=9) for text in ("noon", "one", "two")]
 
 
@@ -48,6 +50,31 @@ def test_a_row_that_each_hourly_run_meets_is_kept_once(pipeline):
     assert [etag] == [tag for (tag,) in pipeline.query("SELECT etag FROM staging.source_files")]
     assert start is None
     assert not found(), str(found())
+
+
+@pytest.mark.parametrize("budget", [600, 10], ids=["within the budget", "over it"])
+def test_many_rows_take_no_more_statements_than_one(pipeline, caplog, budget):
+    caplog.set_level("INFO", "sparkify.warehouse")
+
+    def statements(rows):
+        write(pipeline, GOOD, *[{**BROKEN[0], "itemInSession": number} for number in range(rows)])
+        caplog.clear()
+        with suppress(AirflowFailException):
+            pipeline.new_run(*DAY, max_rejected_rows=budget).run_task("stage_events")
+        return len(caplog.records)
+
+    assert statements(500) == statements(11)
+    [(kept,)] = pipeline.query("SELECT COUNT(DISTINCT raw_line) FROM sparkify.rejected_rows")
+    assert kept >= min(500, budget)
+
+
+def test_a_rejected_row_keeps_its_text_whatever_that_is(pipeline):
+    lines = [f'{{"ts": "noon", "song": {json.dumps(text, ensure_ascii=False)}}}' for text in TEXTS]
+    lines += ["\\", r"\N", r"\u0041", "é\u2028ü \N{GRINNING FACE} \t}"]
+    pipeline.put({KEY: "\n".join(lines).encode()})
+    pipeline.load(*DAY, max_rejected_rows=len(lines))
+    found = pipeline.query("SELECT line_number, raw_line FROM sparkify.rejected_rows ORDER BY 1")
+    assert found == list(enumerate(lines, 1))
 
 
 def test_an_hour_that_was_mended_clears_what_a_longer_window_rejected(pipeline):

@@ -40,11 +40,10 @@ def test_the_listing_of_songs_counts_as_far_as_the_run_waited_for_it(songs_end, 
     assert Run(10.0, tasks).without_listing == without
 
 
-@pytest.mark.parametrize(("count", "days"), [(1, 1), (24, 1), (25, 2), (36, 2)])
-def test_all_hours_are_of_days_of_the_sample(count, days):
-    hours = bench.Hours(None, count)
-    assert hours.next + timedelta(days=days) == bench.END
-    assert hours.next.hour == 0
+@pytest.mark.parametrize(("sizes", "rounds"), [(1, 1), (2, 10), (2, 11), (3, 11)])
+def test_every_hour_that_is_measured_is_one_of_the_sample(sizes, rounds):
+    hours = (bench.SPEC.end_time - bench.first_hour(sizes, rounds)) / timedelta(hours=1)
+    assert sizes * (rounds + 1) <= hours < sizes * (rounds + 1) + 24
 
 
 def test_no_rounds_are_refused():

@@ -92,7 +92,7 @@ def test_what_is_fitted_fits_its_column(size, path, column):
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT, st.integers(1, 10**7))
 def test_any_rejected_row_fits_its_table(file, reason, raw, length):
     row = rejected.RejectedRow(file, 1, "song", 1220, reason, raw, "", length)
-    file_name, _, _, _, reason, raw_line, _, _ = row.values()
+    file_name, _, _, _, reason, raw_line, _, _ = row.values().values()
     assert len(file_name.encode()) <= rejected.FILE_NAME_BYTES
     assert len(reason.encode()) <= rejected.REASON_BYTES
     assert len(raw_line.encode()) <= rejected.RAW_LINE_BYTES

@@ -1,7 +1,13 @@
 -- The landing table of the log events of one run, in the order of log_json_path.json. COPY does every conversion,
 -- so a value that does not fit its type is refused with file and line. NOT NULL: an event without ts belongs to no
 -- window, one without page to no table, so COPY refuses them too. BACKUP NO: it lives for one run.
-DROP TABLE IF EXISTS {{ work('events') }}, {{ work('events_files') }}, {{ work('events_rejected') }}, {{ work('events_keys') }}, {{ work('events_torn') }};
+DROP TABLE IF EXISTS
+    {{ work('events') }},
+    {{ work('events_files') }},
+    {{ work('events_rejected') }},
+    {{ work('events_keys') }},
+    {{ work('events_torn') }};
+
 CREATE TABLE {{ work('events') }} (
     artist VARCHAR(1024),
     auth VARCHAR(64),

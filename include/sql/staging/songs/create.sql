@@ -1,6 +1,13 @@
 -- The landing table of the song files of one run, named like the keys of the JSON objects for JSON auto.
 -- NOT NULL: what a play finds its song by, and the keys; COPY refuses a song without one of them.
-DROP TABLE IF EXISTS {{ work('songs') }}, {{ work('songs_catalogue') }}, {{ work('songs_files') }}, {{ work('songs_rejected') }}, {{ work('songs_keys') }}, {{ work('songs_torn') }};
+DROP TABLE IF EXISTS
+    {{ work('songs') }},
+    {{ work('songs_catalogue') }},
+    {{ work('songs_files') }},
+    {{ work('songs_rejected') }},
+    {{ work('songs_keys') }},
+    {{ work('songs_torn') }};
+
 CREATE TABLE {{ work('songs') }} (
     num_songs INTEGER,
     artist_id VARCHAR(64) NOT NULL,

@@ -1,7 +1,7 @@
--- "Significance of trailing blanks": two texts that differ in nothing but the blanks at their end are equal,
--- in =, <>, IN, joins, GROUP BY, DISTINCT, UNION, EXCEPT, INTERSECT, ORDER BY and windows. PostgreSQL compares
--- its CHAR like that, and stores it in the same way: here its VARCHAR and TEXT are compared by CHAR's functions.
--- LEN, LIKE, || and what is stored do not change.
+-- "Significance of trailing blanks": two texts that differ in nothing but the blanks at their end are
+-- equal, in =, <>, IN, joins, GROUP BY, DISTINCT, UNION, EXCEPT, INTERSECT, ORDER BY and windows.
+-- PostgreSQL compares its CHAR like that, and stores it in the same way: here VARCHAR and TEXT are
+-- compared by the functions of CHAR. LEN, LIKE, || and what is stored do not change.
 UPDATE pg_catalog.pg_operator AS compared
 SET oprcode = of_char.oprcode
 FROM pg_catalog.pg_operator AS of_char
