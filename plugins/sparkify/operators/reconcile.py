@@ -74,10 +74,15 @@ class FindChangedDaysOperator(BaseOperator):
         today = context["dag_run"].run_after.astimezone(UTC).date()
         first = today - timedelta(days=int(self.lookback_days))
         log.info("Comparing published days from %s to %s, without today (%s)", first, today - DAY, today)
-        with Warehouse(self.redshift_conn_id).reading() as transaction:
+        warehouse = Warehouse(self.redshift_conn_id)
+        with warehouse.reading() as transaction:
+            days = sorted(self._published_digests(transaction, first, today))
+        # No transaction is open meanwhile, for Redshift Serverless bills it.
+        keys = day_keys(self.s3_prefix, self.daily_key, days)
+        listed = self.lake.list_days(self.s3_bucket, keys)
+        with warehouse.reading() as transaction:
             published = self._published_digests(transaction, first, today)
-            keys = day_keys(self.s3_prefix, self.daily_key, sorted(published))
-            listed = self.lake.list_days(self.s3_bucket, keys)
+            listed = {day: files for day, files in listed.items() if day in published}
             found = differences(transaction)
             missing = defaultdict(list)
             for hour in found.never_loaded(today):

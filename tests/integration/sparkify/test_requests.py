@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
+from botocore.client import BaseClient
 
+from sparkify.warehouse import Warehouse
+from tests.support.pipeline import PipelineRun, load_dag
 from tests.support.relay import S3Relay
 from tests.support.servers import aws_connection, new_redshift, redshift_connection
 from tests.support.source import event, song
@@ -75,3 +80,36 @@ def test_an_hour_reads_its_day_and_the_new_songs(counted):
     pipeline.load("2018-11-07 12:00", "2018-11-07 13:00")
     # A changed file: what the catalogue's other files say is needed too.
     assert len(objects_read(pipeline, relay)) == 1 + len(CATALOGUE) + 2
+
+
+def test_no_transaction_is_open_while_s3_is_asked(pipeline, monkeypatch):
+    """Redshift Serverless bills an open transaction."""
+    opened: list[Warehouse] = []
+    asked: list[tuple[str, int]] = []
+    connection, call = Warehouse._connection, BaseClient._make_api_call
+
+    @contextmanager
+    def counting(self, connect):
+        with connection(self, connect) as made:
+            opened.append(self)
+            yield made
+            opened.remove(self)
+
+    def recording(self, operation, parameters):
+        asked.append((operation, len(opened)))
+        return call(self, operation, parameters)
+
+    pipeline.put_events(*EVENTS)
+    pipeline.put_songs(*CATALOGUE)
+    monkeypatch.setattr(Warehouse, "_connection", counting)
+    monkeypatch.setattr(BaseClient, "_make_api_call", recording)
+    pipeline.load("2018-11-01 00:00", "2018-11-07 00:00")
+    pipeline.put_events(*EVENTS[:1], event("2018-11-01 10:30", sessionId=8))
+    reconcile = PipelineRun(
+        load_dag("sparkify_reconcile"),
+        variables=pipeline.variables,
+        run_after=datetime(2018, 11, 9, tzinfo=UTC),
+    )
+    assert len(reconcile.run_task("find_changed_days")) == 1
+    assert {operation for operation, _ in asked} >= {"GetObject", "PutObject", "DeleteObjects"}
+    assert [one for one in asked if one[1]] == []

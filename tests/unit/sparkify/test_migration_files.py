@@ -44,3 +44,9 @@ def test_the_projects_own_migrations_can_be_read():
     assert [migration.version for migration in read_migrations(MIGRATIONS)] == list(
         range(1, len(list(MIGRATIONS.glob("[0-9]*.sql"))) + 1)
     )
+
+
+def test_no_table_is_swapped_by_renaming_it():
+    """On Redshift a RENAME shows to readers before it is committed. The first release did so."""
+    swapping = [m.name for m in read_migrations(MIGRATIONS) if "RENAME TO" in m.script.upper()]
+    assert swapping == ["0001_count_and_reject"]
