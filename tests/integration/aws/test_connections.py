@@ -12,7 +12,7 @@ import redshift_connector
 from airflow.providers.amazon.aws.hooks.redshift_sql import RedshiftSQLHook
 from airflow.sdk._shared.module_loading import import_string
 
-from sparkify.warehouse import Warehouse
+from sparkify.warehouse import EXTRA, Warehouse
 
 pytestmark = pytest.mark.integration
 
@@ -71,11 +71,9 @@ def test_a_password_goes_to_the_cluster_as_it_is_and_over_tls(aws, reaching):
 @pytest.mark.parametrize("own", [{}, {"application_name": "etl", "max_prepared_statements": 9, "timeout": 5}])
 def test_the_drivers_options_are_the_pipelines_unless_the_connection_has_its_own(monkeypatch, own):
     monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps({**FORMS["password"], "extra": own}))
-    assert Warehouse().hook.conn.extra_dejson == {
-        "application_name": "sparkify",
-        "max_prepared_statements": 0,
-        **own,
-    }
+    assert Warehouse().hook.conn.extra_dejson == {**EXTRA, **own}
+    assert EXTRA["application_name"] == "sparkify"
+    assert EXTRA["max_prepared_statements"] == 0
 
 
 def test_iam_credentials_are_temporary_and_the_drivers_own(aws, reaching):
