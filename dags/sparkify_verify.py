@@ -8,6 +8,8 @@ probe to the work bucket and deletes it.
 - *connections*: the Airflow connections exist and provide credentials, and Redshift accepts the user.
 - *buckets*: Airflow can list both buckets and write to the work bucket; both are in the region of COPY.
 - *copy*: the role of COPY can read both buckets (one file, NOLOAD).
+- *statements*: Redshift can plan every statement of the pipeline, of reconciling and of the page, and who
+  waits for the publish lock sees what its holder commits. The log warns of plans that are dear.
 - *schema*: the tables, columns, types and keys are those that this version needs.
 - *tables*: the tables hold the rows that were published, and published days all their hours. Reads them
   completely.
@@ -23,6 +25,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG
 
+from sparkify.operators.statements import VerifyStatementsOperator
 from sparkify.operators.verify import (
     VerifyBucketsOperator,
     VerifyClocksOperator,
@@ -36,6 +39,7 @@ from sparkify.operators.verify import (
 from sparkify.paths import SQL
 from sparkify.settings import BUCKET, COPY, FILTERS, VARIABLES, WORK, task_defaults, variable
 
+TABLES = ("songs", "artists", "songplays", "users", "time")
 PREFIXES = [variable("sparkify_song_prefix"), variable("sparkify_log_prefix")]
 
 with DAG(
@@ -59,11 +63,14 @@ with DAG(
     )
     copy = VerifyCopyOperator(task_id="copy", s3_bucket=BUCKET, s3_prefixes=PREFIXES, **WORK, **COPY)
     schema = VerifySchemaOperator(task_id="schema")
+    statements = VerifyStatementsOperator(
+        task_id="statements", tables=TABLES, execution_timeout=timedelta(minutes=15)
+    )
     tables = VerifyTablesOperator(task_id="tables", execution_timeout=timedelta(hours=1))
     clocks = VerifyClocksOperator(task_id="clocks", s3_bucket=BUCKET)
     schedules = VerifySchedulesOperator(task_id="schedules")
 
     variables >> [connections, schedules]
     connections >> [buckets, schema, clocks]
-    schema >> tables
+    schema >> [tables, statements]
     buckets >> copy

@@ -59,7 +59,7 @@ ASK_HOLDERS_S = 10
 QUERY_CANCELED = "57014"
 DEADLOCK = "40P01"
 READ_ONLY = "25006"
-QUERY = re.compile(r"(\s*--[^\n]*\n)*\s*(SELECT|WITH)\b", re.IGNORECASE)
+QUERY = re.compile(r"(\s*--[^\n]*\n)*\s*(SELECT|WITH|EXPLAIN)\b", re.IGNORECASE)
 #: A semicolon, and what may hold one that ends nothing: literals, quoted names and comments of SQL.
 LEXEME = re.compile(r"'[^']*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|;", re.DOTALL)
 ROWS_AN_INSERT = 100
@@ -464,7 +464,7 @@ def split_statements(script: str) -> list[str]:
         if lexeme[0] == ";":
             statements.append(script[start : lexeme.start()].strip())
             start = lexeme.end()
-    return [statement for statement in statements if _without_comment_lines(statement)]
+    return [statement for statement in statements if without_comments(statement)]
 
 
 def without_semicolon(statement: str) -> str:
@@ -491,11 +491,12 @@ def quote(value: str) -> str:
 
 def _verb(statement: str) -> str:
     """What a statement does and to which table: `CREATE TABLE staging.events__2018110100_1h_0123`."""
-    words = re.sub(r"\bIF (NOT )?EXISTS\b", "", _without_comment_lines(statement)).partition("(")[0].split()
+    words = re.sub(r"\bIF (NOT )?EXISTS\b", "", without_comments(statement)).partition("(")[0].split()
     return " ".join(words[:3]).rstrip(",")
 
 
-def _without_comment_lines(statement: str) -> str:
+def without_comments(statement: str) -> str:
+    """A statement without its lines of comment."""
     lines = (line for line in statement.splitlines() if not line.lstrip().startswith("--"))
     return "\n".join(lines).strip()
 

@@ -1,0 +1,347 @@
+"""VerifyStatementsOperator: the pipeline's statements, planned by the warehouse before a run needs them."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from sparkify.analytics import Period, questions
+from sparkify.bookkeeping import comparison, rebuild_script
+from sparkify.fingerprint import fingerprint_sql
+from sparkify.operators.base import SparkifyOperator, rendered
+from sparkify.operators.load import LoadDimensionOperator, LoadFactOperator
+from sparkify.operators.publish import (
+    LEAVE_OUT_SONGS,
+    MONTHS,
+    SCOPE,
+    SUPERSEDED,
+    SUPERSEDED_SONGS,
+    PublishOperator,
+    Scope,
+)
+from sparkify.operators.quality import DataQualityOperator
+from sparkify.operators.stage import StageToRedshiftOperator
+from sparkify.warehouse import (
+    PUBLISH_LOCK,
+    Deadline,
+    Transaction,
+    TransientError,
+    WarehouseError,
+    split_statements,
+    without_comments,
+)
+from sparkify.web.login import page_warehouse
+from sparkify.work import Run
+from sparkify.xcoms import STAGED, Candidate
+
+log = logging.getLogger(__name__)
+
+#: What a plan says of rows that are sent to all nodes or through one, of loops in loops, and of guesses
+#: ("EXPLAIN", "Evaluating the query plan").
+FINDINGS = re.compile(r"DS_BCAST_INNER|DS_DIST_ALL_INNER|DS_DIST_BOTH|Nested Loop|missing statistics")
+#: A statement that makes a table of a query, up to its AS; where columns are declared, a parenthesis follows.
+MAKES_TABLE = re.compile(r"CREATE (?:TEMP )?TABLE \S+\s+(?!\()[^;]*?\bAS\s+(?=SELECT\b|WITH\b)", re.DOTALL)
+#: What EXPLAIN takes ("EXPLAIN"); all else is carried out in the transaction that is rolled back.
+EXPLAINED = re.compile(r"(SELECT|WITH|INSERT|UPDATE|DELETE)\b")
+ISOLATION = (
+    "SELECT TRIM(isolation_level) FROM stv_db_isolation_level WHERE TRIM(db_name) = CURRENT_DATABASE()"
+)
+WAITING = (
+    f"SELECT COUNT(*) FROM svv_transactions WHERE NOT granted AND relation = '{PUBLISH_LOCK}'::regclass::oid"
+)
+PROBE_S = 30
+MONTHS_FOUND = [(datetime(2018, 3, 5),), (datetime(2018, 11, 1),)]
+NOTHING = Scope(*[0] * len(Scope._fields))
+ALL = Scope(*[1] * len(Scope._fields))
+#: What publish may find, by name: each makes it send other statements.
+SITUATIONS = {
+    "a new window with new songs": (
+        "append",
+        ALL._replace(whole=0, songplays=0, users=0, moments=0, hours=0, windows=0, stale_plays=0),
+    ),
+    "a published window, other songs meanwhile": ("append", ALL._replace(whole=0)),
+    "no song": ("append", NOTHING._replace(with_songs=1, catalogues=1)),
+    "songs that are left out": ("append", NOTHING._replace(songplays=1)),
+    "the first catalogue": ("append", ALL._replace(catalogues=0)),
+    "truncate": ("truncate", ALL),
+}
+
+
+@dataclass
+class Planner:
+    """Has the warehouse plan statements, and remembers what it refused and what it remarked.
+
+    A table that a statement makes is made without rows, so that later ones find it.
+
+    :ivar refused: statement to what the warehouse said; such a statement is not sent again.
+    """
+
+    planned: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
+
+    def script(self, transaction: Transaction, name: str, script: str) -> None:
+        statements = split_statements(script)
+        for number, statement in enumerate(statements, 1):
+            self.statement(transaction, f"{name} {number}/{len(statements)}", statement)
+
+    def statement(self, transaction: Transaction, name: str, statement: str) -> None:
+        """Plan one statement, unless it was planned before.
+
+        :raises RefusedError: where the warehouse refuses it; the transaction is lost.
+        """
+        statement = without_comments(statement).rstrip(";")
+        if statement in self.refused:
+            return
+        head = MAKES_TABLE.match(statement)
+        try:
+            if (head or EXPLAINED.match(statement)) and statement not in self.planned:
+                self._explain(transaction, name, statement)
+            if head:
+                query = statement[head.end() :]
+                nothing = f"{head[0]}SELECT * FROM (\n{query}\n) AS planned WHERE FALSE"
+                transaction.execute(nothing, name=f"{name}, without rows")
+            elif not EXPLAINED.match(statement):
+                transaction.execute(statement, name=name)
+        except TransientError:
+            raise
+        except WarehouseError as error:
+            self.refused[statement] = f"{name}: {error.message}"
+            raise RefusedError from error
+        self.planned.add(statement)
+
+    def _explain(self, transaction: Transaction, name: str, statement: str) -> None:
+        plan = "\n".join(line for (line,) in transaction.execute(f"EXPLAIN {statement}", name=f"plan {name}"))
+        if found := sorted(set(FINDINGS.findall(plan))):
+            self.findings.append(f"{name}: {', '.join(found)}")
+
+
+class RefusedError(Exception):
+    """The warehouse refused a statement, and with it the transaction."""
+
+
+class Answers:
+    """In the place of publish's transaction: has what it asks planned, and answers as a situation is."""
+
+    def __init__(self, planner: Planner, transaction: Transaction, scope: Scope) -> None:
+        self.planner = planner
+        self.transaction = transaction
+        self.scope = scope
+
+    def execute(self, statement: str, *, name: str) -> list[tuple[Any, ...]]:
+        self.planner.statement(self.transaction, name, statement)
+        if name == MONTHS:
+            return list(MONTHS_FOUND)
+        return [tuple(self.scope)] if "the window" in name else [(1,)]
+
+
+class VerifyStatementsOperator(SparkifyOperator):
+    """Every statement of a run, of reconciling and of the page is one that this warehouse can plan.
+
+    In transactions that are rolled back, it makes a run's work tables without rows and has the warehouse
+    EXPLAIN what load, checks and publish send, in both modes and in each of `SITUATIONS`. COPY is left to the
+    task `copy`. What a plan says of large broadcasts, nested loops and missing statistics is logged.
+
+    Two sessions then show that a transaction which waited for the publish lock sees what its holder has
+    committed, on which all of publish rests; the row that they write is deleted.
+
+    :param tables: the published tables, one before those that read it.
+    :returns: (XCom) how many statements were planned, how many plans have findings, the isolation level.
+    :raises AirflowFailException: names each statement that the warehouse refuses, and what it said.
+    """
+
+    ui_color = "#fdf3d8"
+
+    def __init__(self, *, tables: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tables = tables
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        planner = Planner()
+        for situation, (mode, scope) in SITUATIONS.items():
+            self._plan(planner, situation, self._run(context, mode, scope))
+        for name, script in self._others():
+            self._plan(planner, name, iter([(name, script)]))
+        self._plan_page(planner)
+        for finding in planner.findings:
+            log.warning("The plan of %s", finding)
+        log.info("%d statement(s) planned, %d plan(s) with findings, %d refused", len(planner.planned),
+                 len(planner.findings), len(planner.refused))  # fmt: skip
+        if planner.refused:
+            raise AirflowFailException(
+                f"The warehouse refuses {len(planner.refused)} statement(s) of the pipeline: "
+                + "; ".join(planner.refused.values())
+                + ".\nGrant the pipeline's login what is missing, or deploy a version whose statements this "
+                "warehouse takes; then clear this task."
+            )
+        return {
+            "planned": len(planner.planned),
+            "findings": len(planner.findings),
+            "isolation": self._probe_lock(Run.from_context(context)),
+        }
+
+    def _plan(self, planner: Planner, what: str, scripts: Any) -> None:
+        """Plan scripts in one transaction; after a refusal, from the start without what was refused."""
+        make = scripts if callable(scripts) else lambda *_: list(scripts)
+        again = True
+        while again:
+            again = False
+            with self.warehouse.reading() as transaction:
+                try:
+                    for name, script in make(planner, transaction):
+                        planner.script(transaction, f"{name} ({what})", script)
+                except RefusedError:
+                    again = True
+
+    def _run(self, context: Mapping[str, Any], mode: str, scope: Scope) -> Any:
+        """The scripts of one run in a situation, each rendered once those before it were planned."""
+        # The params of the pipeline's DAG, not of this one.
+        context = {**context, "params": {"max_rejected_rows": 0, "dimension_mode": mode}}
+        of_run: dict[str, Any] = {"dag": self.dag, "redshift_conn_id": self.redshift_conn_id}
+        work: dict[str, Any] = {"work_bucket": "work", "work_prefix": ""}
+
+        def make(planner: Planner, transaction: Transaction) -> Iterator[tuple[str, str]]:
+            run = Run.from_context(context)
+            for source in ("events", "songs"):
+                stage = StageToRedshiftOperator(
+                    task_id=_task_id("stage", source), source=source, s3_bucket="lake", s3_prefix=source,
+                    reject_sql=f"staging/{source}/reject.sql" if source == "events" else None,
+                    **work, **of_run,
+                )  # fmt: skip
+                stage.render_template_fields(context)
+                yield f"staging/{source}/create.sql", stage.create_sql
+                if stage.reject_sql:
+                    yield f"staging/{source}/reject.sql", stage.reject_sql
+            candidates = [Candidate(table, mode, 1) for table in self.tables]
+            # Other tables' candidates are made of that of songplays.
+            for table in sorted(self.tables, key=lambda table: table != "songplays"):
+                kind = LoadFactOperator if table == "songplays" else LoadDimensionOperator
+                load = kind(task_id=_task_id("load", table), table=table, **of_run)
+                load.render_template_fields(context)
+                yield f"{table}/load.sql", load.sql
+            yield from self._checks(context, run, candidates, of_run)
+            publish = PublishOperator(
+                task_id=_task_id("publish"), tables=self.tables, checks_task_id="", s3_bucket="lake",
+                **work, **of_run,
+            )  # fmt: skip
+            names = publish._names(context)
+            for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS, SCOPE):
+                yield path, rendered(publish, path, names)
+            answers: Any = Answers(planner, transaction, scope)
+            yield from publish._scripts(context, run, candidates, answers)
+
+        return make
+
+    def _checks(
+        self,
+        context: Mapping[str, Any],
+        run: Run,
+        candidates: Sequence[Candidate],
+        of_run: Mapping[str, Any],
+    ) -> Iterator[tuple[str, str]]:
+        sources = ["events", "songs"]
+        quality = DataQualityOperator(
+            task_id=_task_id("checks"),
+            sources=sources,
+            tables=self.tables,
+            max_removed_percent="10",
+            **of_run,
+        )
+        relations = {f"staging/{source}": run.table(source) for source in sources}
+        relations |= {one.table: one.work_table(run) for one in candidates}
+        staged = {f"staging/{source}": dict.fromkeys(STAGED, 1) for source in sources}
+        for checks in quality._rendered(quality.sql_context(context), relations, staged):
+            yield f"checks of {checks[0].check.table}", quality._together(checks)
+            for one in checks:
+                yield f"check {one.check.table}.{one.check.name}", one.query
+                if one.explain:
+                    yield f"explain {one.check.table}.{one.check.name}", one.explain
+
+    def _others(self) -> Iterator[tuple[str, str]]:
+        """What reconciling and `sparkify.fingerprint` ask."""
+        for name in ("hours", "windows", "rejected", "tables"):
+            yield f"bookkeeping/{name}.sql", comparison(name)
+        for table in ("songs", "users", "time"):
+            yield f"bookkeeping/rebuild.sql {table}", rebuild_script([table])
+        yield "fingerprint.sql", fingerprint_sql()
+
+    def _plan_page(self, planner: Planner) -> None:
+        """The page's questions over one hour, with the page's own login and in its own transactions."""
+        now = datetime.now(UTC).replace(tzinfo=None, minute=0, second=0, microsecond=0)
+        hour = Period.parse(f"{now - timedelta(hours=1)}", f"{now}")
+        warehouse = page_warehouse()
+        for question in questions().values():
+            with warehouse.read_only_transaction(Deadline(PROBE_S)) as transaction:
+                try:
+                    planner.script(transaction, f"analytics/{question.name}.sql", question.sql(hour, 1))
+                except RefusedError:
+                    log.debug("It is told with the others")
+
+    def _probe_lock(self, run: Run) -> str:
+        """The isolation level, once two sessions have shown that the lock works under it.
+
+        :raises AirflowFailException: where who waited does not see what was committed meanwhile.
+        """
+        isolation = self._isolation()
+        probe = f"probe__{run.suffix}"
+        count = f"SELECT COUNT(*) FROM staging.publish_log WHERE publish_id = '{probe}'"
+        delete = f"DELETE FROM staging.publish_log WHERE publish_id = '{probe}'"
+
+        def wait() -> int:
+            with self.warehouse.transaction() as second:
+                second.lock()
+                [(seen,)] = second.execute(count, name="look for what the holder committed")
+                second.execute(delete, name="delete it")
+            return int(seen)
+
+        with ThreadPoolExecutor(1) as threads:
+            with self.warehouse.transaction() as first:
+                first.lock()
+                waiter = threads.submit(wait)
+                end = time.monotonic() + PROBE_S
+                while not first.execute(WAITING, name="see whether the second session waits")[0][0]:
+                    if time.monotonic() > end or waiter.done():
+                        raise AirflowFailException(
+                            f"A second session did not wait for {PUBLISH_LOCK} within {PROBE_S} s.\n"
+                            f"Clear this task; if it fails again, let the pipeline's login see its own "
+                            f"sessions in svv_transactions."
+                        )
+                    time.sleep(0.1)
+                first.execute(
+                    f"INSERT INTO staging.publish_log (publish_id, run_id, published_at) "
+                    f"VALUES ('{probe}', '{probe}', GETDATE())",
+                    name="write what the second session has to see",
+                )
+            seen = waiter.result()
+        if not seen:
+            with self.warehouse.transaction() as transaction:
+                transaction.execute(delete)
+            raise AirflowFailException(
+                f"Under isolation level {isolation}, a transaction that waited for {PUBLISH_LOCK} does not "
+                f"see what its holder has committed: publishes at the same time could undo each other.\n"
+                f"Set max_active_runs of the DAG sparkify to 1."
+            )
+        log.info("Who waited for %s sees what was committed meanwhile, isolation level: %s", PUBLISH_LOCK,
+                 isolation)  # fmt: skip
+        return isolation
+
+    def _isolation(self) -> str:
+        try:
+            with self.warehouse.reading() as transaction:
+                rows = transaction.execute(ISOLATION, name="read the isolation level")
+        except WarehouseError as error:
+            return f"unknown ({error.message})"
+        return str(rows[0][0]) if rows else "unknown (stv_db_isolation_level does not have this database)"
+
+
+def _task_id(*parts: str) -> str:
+    """Of an operator that only renders; no other has it."""
+    return ".".join(("statements", *parts, f"{time.monotonic_ns()}"))
