@@ -41,7 +41,10 @@ from sparkify.settings import BUCKET, DAILY_LOG_KEY, FILTERS, STAGE, WORK, run_p
 
 #: A table before those whose publish.sql reads it.
 TABLES = ("songs", "artists", "songplays", "users", "time")
-MODE = "{{ params.dimension_mode }}"
+MODE = {
+    "mode": "{{ params.dimension_mode }}",
+    "max_truncate_rows": variable("sparkify_max_truncate_rows"),
+}
 
 with DAG(
     dag_id="sparkify",
@@ -77,10 +80,10 @@ with DAG(
         **STAGE,
     )
     load_songplays = LoadFactOperator(task_id="load_songplays", table="songplays")
-    load_users = LoadDimensionOperator(task_id="load_users", table="users", mode=MODE)
-    load_songs = LoadDimensionOperator(task_id="load_songs", table="songs", mode=MODE)
-    load_artists = LoadDimensionOperator(task_id="load_artists", table="artists", mode=MODE)
-    load_time = LoadDimensionOperator(task_id="load_time", table="time", mode=MODE)
+    load_users = LoadDimensionOperator(task_id="load_users", table="users", **MODE)
+    load_songs = LoadDimensionOperator(task_id="load_songs", table="songs", **MODE)
+    load_artists = LoadDimensionOperator(task_id="load_artists", table="artists", **MODE)
+    load_time = LoadDimensionOperator(task_id="load_time", table="time", **MODE)
 
     run_quality_checks = DataQualityOperator(
         task_id="run_quality_checks",

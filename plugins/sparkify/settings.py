@@ -56,6 +56,10 @@ VARIABLES = {
         "how many percent of its window's published plays and users, or of the songs, a run may take away",
     ),
     "sparkify_max_window_days": ("400", "how many UTC days the window of one run may touch"),
+    "sparkify_max_truncate_rows": (
+        "100000000",
+        "above how many published plays `dimension_mode` `truncate` is refused",
+    ),
     "sparkify_readers": (
         "",
         "who can read schema sparkify: `GROUP name` or `ROLE name`; granted by `sparkify_schema`",
@@ -122,6 +126,9 @@ FORMS = {
     ),
     "sparkify_max_window_days": Form(
         r"[1-9][0-9]{0,4}", "Enter a whole number of days from 1 to 99999, such as 400."
+    ),
+    "sparkify_max_truncate_rows": Form(
+        r"[0-9]{1,15}", "Enter a whole number of rows, such as 100000000: with 0, every such run is refused."
     ),
     "sparkify_readers": Form(
         f"(?i:{READERS.pattern})", "Enter GROUP or ROLE and its name, such as GROUP analysts."

@@ -11,7 +11,6 @@ DROP TABLE IF EXISTS {{ candidate }};
     'artist_name', 'song_length',
 ] -%}
 CREATE TABLE {{ candidate }}
-BACKUP NO
 DISTSTYLE KEY
 DISTKEY (user_id)
 SORTKEY (start_time)

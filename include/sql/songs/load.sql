@@ -3,7 +3,6 @@
 DROP TABLE IF EXISTS {{ candidate }};
 
 CREATE TABLE {{ candidate }}
-BACKUP NO
 DISTSTYLE KEY
 DISTKEY (song_id)
 AS

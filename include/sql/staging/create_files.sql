@@ -9,5 +9,4 @@ CREATE TABLE {{ work(stage.source ~ '_files') }} (
     last_modified TIMESTAMP,
     catalogue_version BIGINT
 )
-BACKUP NO
 DISTSTYLE EVEN;

@@ -8,5 +8,4 @@ CREATE TABLE {{ work(stage.source ~ '_keys') }} (
     key_count BIGINT NOT NULL,
     first_file VARCHAR(1024) NOT NULL
 )
-BACKUP NO
 DISTSTYLE EVEN;

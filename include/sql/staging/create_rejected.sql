@@ -12,5 +12,4 @@ CREATE TABLE {{ work(stage.source ~ '_rejected') }} (
     etag VARCHAR(128),
     hour_start TIMESTAMP
 )
-BACKUP NO
 DISTSTYLE EVEN;

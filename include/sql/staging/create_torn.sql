@@ -6,5 +6,4 @@ CREATE TABLE {{ work(stage.source ~ '_torn') }} (
     hidden_rows BIGINT,
     reason VARCHAR(512)
 )
-BACKUP NO
 DISTSTYLE EVEN;

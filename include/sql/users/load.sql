@@ -5,7 +5,6 @@
 DROP TABLE IF EXISTS {{ candidate }};
 
 CREATE TABLE {{ candidate }}
-BACKUP NO
 DISTSTYLE KEY
 DISTKEY (user_id)
 AS

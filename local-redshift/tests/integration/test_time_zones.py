@@ -54,6 +54,10 @@ def test_a_session_is_in_utc(ask):
     assert ask("SHOW timezone") == ("UTC",)
 
 
+def test_getdate_has_whole_seconds(ask):
+    assert [ask("SELECT GETDATE()")[0].microsecond for _ in range(2)] == [0, 0]
+
+
 def test_a_login_has_a_zone_of_its_own(ask, login):
     login(TOKYO)
     assert are_of(ask(f"SELECT {TIMES}"), AHEAD)

@@ -6,8 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow.sdk.exceptions import AirflowFailException
+
 from sparkify.lineage import Lineage, Table
 from sparkify.operators.base import SparkifyOperator
+from sparkify.warehouse import Transaction
 from sparkify.work import STAGING, Run
 from sparkify.xcoms import MODES, Candidate, candidate_table
 
@@ -41,6 +44,7 @@ class LoadOperator(SparkifyOperator):
         tables = [candidate, *self._reads(run)]
         counts = ", ".join(f"(SELECT COUNT(*) FROM {table})" for table in tables)
         with self.warehouse.transaction() as transaction:
+            self.refuse(transaction)
             transaction.run_script(self.sql, f"{self.table}/load.sql")
             [(rows, *rows_in)] = transaction.execute(f"SELECT {counts}", name=f"count {', '.join(tables)}")
         self.lineage = Lineage(list(map(Table, tables[1:], rows_in)), [Table(candidate, rows)])
@@ -50,6 +54,9 @@ class LoadOperator(SparkifyOperator):
     def validated_mode(self) -> str:
         """How publish applies the candidate."""
         return "append"
+
+    def refuse(self, transaction: Transaction) -> None:
+        """Raise, before anything is written, where the candidate is not to be built."""
 
     def _reads(self, run: Run) -> list[str]:
         """The run's work tables that the SQL reads."""
@@ -75,14 +82,20 @@ class LoadDimensionOperator(LoadOperator):
     :param table: the dimension, in schema `sparkify`.
     :param mode: `append` publishes only the keys that this window touches, `truncate` rebuilds the dimension
         whole. Both give the same rows; truncate also mends rows that were changed by hand.
+    :param max_truncate_rows: above how many published plays `truncate` is refused: publish would hold its
+        lock while it goes through all of them.
     :raises ValueError: (in execute) for another mode.
+    :raises AirflowFailException: for `truncate` above `max_truncate_rows`.
     """
 
-    template_fields: Sequence[str] = (*LoadOperator.template_fields, "mode")
+    template_fields: Sequence[str] = (*LoadOperator.template_fields, "mode", "max_truncate_rows")
 
-    def __init__(self, *, mode: str = "append", **kwargs: Any) -> None:
+    def __init__(
+        self, *, mode: str = "append", max_truncate_rows: int | str = 100_000_000, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.mode = mode
+        self.max_truncate_rows = max_truncate_rows
 
     def validated_mode(self) -> str:
         if self.mode not in MODES:
@@ -91,3 +104,16 @@ class LoadDimensionOperator(LoadOperator):
                 f"param dimension_mode."
             )
         return self.mode
+
+    def refuse(self, transaction: Transaction) -> None:
+        if self.mode != "truncate":
+            return
+        [(plays,)] = transaction.execute("SELECT COUNT(*) FROM sparkify.songplays", name="count songplays")
+        if plays > int(self.max_truncate_rows):
+            raise AirflowFailException(
+                f"Mode truncate goes through all of sparkify.songplays, which has {plays:,} row(s), and the "
+                f"Airflow Variable sparkify_max_truncate_rows allows {int(self.max_truncate_rows):,}. The "
+                f"candidate of {self.table} was not built, and nothing was published.\n"
+                f"Load the window with dimension_mode append, which gives the same rows; or raise the "
+                f"Variable, then clear this task."
+            )

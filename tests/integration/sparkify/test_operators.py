@@ -183,6 +183,23 @@ def test_the_dimension_mode_is_checked(pipeline):
         run.run_task("load_users")
 
 
+def test_truncate_above_its_number_of_plays_is_refused_before_anything_is_written(pipeline):
+    pipeline.put_events(event("2018-11-01 10:00"), event("2018-11-01 11:00"))
+    pipeline.load(*DAY)
+    run = pipeline.new_run(*DAY, mode="truncate", sparkify_max_truncate_rows="1")
+    run.run(upto="load_songplays")
+    before = pipeline.work_tables(), pipeline.tables()
+    for table in ("users", "songs", "artists", "time"):
+        with pytest.raises(AirflowFailException, match=r"has 2 row.*truncate_rows allows 1\b.*\n.*append"):
+            run.run_task(f"load_{table}")
+    assert before == (pipeline.work_tables(), pipeline.tables())
+    run.variables["sparkify_max_truncate_rows"] = "2"
+    for table in ("users", "songs", "artists", "time"):
+        run.run_task(f"load_{table}")
+    run.run(since="run_quality_checks")
+    pipeline.load(*DAY, sparkify_max_truncate_rows="0")
+
+
 def test_a_warehouse_that_is_down_is_named_with_the_remedy(pipeline, monkeypatch):
     warehouse = Warehouse("redshift_default")
 

@@ -214,6 +214,17 @@ def test_thresholds_absolute_and_in_percent_are_kept_with_the_results(pipeline):
     assert kept["staging/events", "rejected_rows_are_within_the_budget"] == ["passed", 0.0, 1, "> 0", "> 3"]
 
 
+def test_tries_of_one_second_keep_their_order(pipeline):
+    pipeline.put_events(event("2018-11-01 10:00"))
+    run = pipeline.new_run(*DAY)
+    run.run(upto="run_quality_checks")
+    kept = "SELECT DISTINCT checked_at FROM sparkify.quality_results"
+    [first] = pipeline.query(kept)
+    run.run_task("run_quality_checks")
+    [last] = set(pipeline.query(kept)) - {first}
+    assert first < last
+
+
 def result(pipeline, name):
     """Status, observed, rows and detail of a check, by its table and name."""
     [row] = pipeline.query(

@@ -79,6 +79,7 @@ WRONG = {
     "sparkify_log_json_path": [" ", "log_json_path.json", "s3://lake", "https://lake/x.json", "s3://lake/ "],
     "sparkify_max_removed_percent": ["", "-1", "101", "10 %", "1e1"],
     "sparkify_max_window_days": ["", "0", "-1", "1e3", "400 days", "100000", "400\n", "\u0664\u0660\u0660"],
+    "sparkify_max_truncate_rows": ["", "-1", "1e8", "100,000", "1\n", "9" * 16],
     "sparkify_readers": [" ", "PUBLIC", "analysts", "GROUP a, GROUP b"],
 }  # fmt: skip
 WRONG["sparkify_work_bucket"] = WRONG["sparkify_bucket"]
@@ -110,6 +111,7 @@ def test_verify_names_a_wrong_variable_its_value_and_what_to_enter(name, value):
                                       "sparkify_work_prefix", "sparkify_iam_role", "sparkify_region",
                                       "sparkify_log_json_path", "sparkify_max_window_days"]),
         ("sparkify", "stage_songs", ["sparkify_song_prefix", "sparkify_max_window_days"]),
+        ("sparkify", "load_users", ["sparkify_max_truncate_rows"]),
         ("sparkify", "run_quality_checks", ["sparkify_max_removed_percent"]),
         ("sparkify", "publish", ["sparkify_bucket", "sparkify_work_bucket", "sparkify_work_prefix"]),
         ("sparkify_reconcile", "find_changed_days", ["sparkify_bucket", "sparkify_log_prefix"]),

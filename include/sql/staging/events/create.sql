@@ -1,6 +1,6 @@
 -- The landing table of the log events of one run, in the order of log_json_path.json. COPY does every conversion,
 -- so a value that does not fit its type is refused with file and line. NOT NULL: an event without ts belongs to no
--- window, one without page to no table, so COPY refuses them too. BACKUP NO: it lives for one run.
+-- window, one without page to no table, so COPY refuses them too.
 DROP TABLE IF EXISTS
     {{ work('events') }},
     {{ work('events_files') }},
@@ -28,7 +28,6 @@ CREATE TABLE {{ work('events') }} (
     user_agent VARCHAR(2048),
     user_id BIGINT
 )
-BACKUP NO
 DISTSTYLE KEY
 DISTKEY (session_id);
 {% include 'staging/create_files.sql' %}

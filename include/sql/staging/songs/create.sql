@@ -20,7 +20,6 @@ CREATE TABLE {{ work('songs') }} (
     duration DOUBLE PRECISION NOT NULL,
     year INTEGER
 )
-BACKUP NO
 DISTSTYLE KEY
 DISTKEY (song_id);
 {% include 'staging/songs/create_catalogue.sql' %}

@@ -5,5 +5,4 @@ CREATE TABLE {{ work('songs_catalogue') }} (
     version BIGINT NOT NULL,
     is_whole BOOLEAN NOT NULL
 )
-BACKUP NO
 DISTSTYLE EVEN;
