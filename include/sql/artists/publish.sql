@@ -1,9 +1,8 @@
-CREATE TEMP TABLE touched_artists (
-    artist_id VARCHAR(64) NOT NULL
-);
-
 -- Also the artists that the changed songs named before: they may lose a song.
-INSERT INTO touched_artists
+CREATE TEMP TABLE touched_artists
+DISTSTYLE KEY
+DISTKEY (artist_id)
+AS
 SELECT artists.artist_id
 FROM {{ candidate }} AS artists
 INNER JOIN changed_songs

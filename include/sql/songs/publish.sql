@@ -1,7 +1,10 @@
 {% from 'songs/choice.sql' import songs_and_artists -%}
 -- The songs of which the run changes anything, in what their files said or in the dimension. `whole`: the run has staged
 -- all song files, so that what it did not find in them goes.
-CREATE TEMP TABLE changed_songs AS
+CREATE TEMP TABLE changed_songs
+DISTSTYLE KEY
+DISTKEY (song_id)
+AS
 SELECT song_id
 FROM (
     {{ songs_and_artists(candidate, work('artists_candidate'), 'LEFT') | indent }}
@@ -47,7 +50,10 @@ WHERE staged.song_id IS NULL
 
 {% if mode == 'append' -%}
 -- What these songs are called, and were: plays find a song by its title and the artist's name.
-CREATE TEMP TABLE changed_titles AS
+CREATE TEMP TABLE changed_titles
+DISTSTYLE KEY
+DISTKEY (title)
+AS
 SELECT DISTINCT
     TRIM(named.title) AS title,
     TRIM(named.artist_name) AS artist_name
