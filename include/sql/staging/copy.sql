@@ -14,5 +14,5 @@ JSON 'auto'
 {% for option in stage.copy_options -%}
 {{ option }}
 {% endfor -%}
-MAXERROR {{ stage.max_errors }}
+MAXERROR {{ stage.budget.max_errors }}
 COMPUPDATE OFF;

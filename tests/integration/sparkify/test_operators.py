@@ -72,6 +72,7 @@ def test_only_the_windows_days_are_staged(pipeline):
         "objects": 1,
         "copied": 1,
         "rejected": 0,
+        "allowed": 0,
         "files": 1,
         "bytes": size,
         "bytes_looked_at": size,
