@@ -68,7 +68,7 @@ with DAG(
         daily_key=DAILY_LOG_KEY,
         jsonpaths="log_json_path.json",
         jsonpaths_uri=variable("sparkify_log_json_path"),
-        copy_options=["TIMEFORMAT 'epochmillisecs'"],
+        copy_options=["TIMEFORMAT 'epochmillisecs'", variable("sparkify_copy_options_events")],
         reject_sql="staging/events/reject.sql",
         **stage("events"),
     )
@@ -77,6 +77,7 @@ with DAG(
         source="songs",
         s3_bucket=BUCKET,
         s3_prefix=variable("sparkify_song_prefix"),
+        copy_options=[variable("sparkify_copy_options_songs")],
         **stage("songs"),
     )
     load_songplays = LoadFactOperator(task_id="load_songplays", table="songplays")

@@ -66,6 +66,8 @@ VARIABLES = {
         "how many events a run may leave out: a number, or parts per million of those staged (`50 ppm`)",
     ),
     "sparkify_max_rejected_songs": ("0", "how many rows of song files a run may leave out, likewise"),
+    "sparkify_copy_options_events": ("", "options of COPY for the log files, such as `TRUNCATECOLUMNS`"),
+    "sparkify_copy_options_songs": ("", "options of COPY for the song files, likewise"),
     "sparkify_readers": (
         "",
         "who can read schema sparkify: `GROUP name` or `ROLE name`; granted by `sparkify_schema`",
@@ -114,6 +116,16 @@ BUDGET_FORM = Form(
     "Enter a number of rows from 0 to 99999, such as 100, or parts per million of the rows staged, such as "
     "50 ppm.",
 )
+#: Of "Data conversion parameters" those that change values, and that COPY from JSON takes.
+COPY_OPTION = (
+    r"(ACCEPTANYDATE|ACCEPTINVCHARS( +(AS +)?'[A-Za-z0-9?^*_~.#-]')?|BLANKSASNULL|EMPTYASNULL|ROUNDEC"
+    r"|TRUNCATECOLUMNS)"
+)
+COPY_OPTIONS_FORM = Form(
+    f"(?i:{COPY_OPTION}( +{COPY_OPTION})*)",
+    "Enter options out of ACCEPTANYDATE, ACCEPTINVCHARS (or ACCEPTINVCHARS AS '^'), BLANKSASNULL, "
+    "EMPTYASNULL, ROUNDEC and TRUNCATECOLUMNS, separated by blanks.",
+).or_empty()
 FORMS = {
     "sparkify_bucket": BUCKET_FORM,
     "sparkify_log_prefix": PREFIX_FORM,
@@ -143,6 +155,8 @@ FORMS = {
     ),
     "sparkify_max_rejected_events": BUDGET_FORM,
     "sparkify_max_rejected_songs": BUDGET_FORM,
+    "sparkify_copy_options_events": COPY_OPTIONS_FORM,
+    "sparkify_copy_options_songs": COPY_OPTIONS_FORM,
     "sparkify_readers": Form(
         f"(?i:{READERS.pattern})", "Enter GROUP or ROLE and its name, such as GROUP analysts."
     ).or_empty(),

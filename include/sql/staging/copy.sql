@@ -11,7 +11,7 @@ JSON {{ quote(uri(stage.jsonpaths)) }}
 {% else -%}
 JSON 'auto'
 {% endif -%}
-{% for option in stage.copy_options -%}
+{% for option in stage.copy_options if option -%}
 {{ option }}
 {% endfor -%}
 MAXERROR {{ stage.budget.max_errors }}

@@ -118,6 +118,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         "work_bucket",
         "work_prefix",
         "jsonpaths_uri",
+        "copy_options",
         "iam_role",
         "region",
         "max_rejected_rows",
