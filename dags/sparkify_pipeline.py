@@ -18,8 +18,8 @@ of queueing thousands of hourly runs. Load the past with one run over a long win
 **When it fails.** The connection `sparkify_alerts`, if there is one, says who is notified.
 
 - *stage tasks*: S3 or Redshift could not be reached (retried three times), or more rows cannot be loaded than
-  `max_rejected_rows` allows: the message shows the first, `sparkify.rejected_rows` all that were found. Fix
-  the file, then clear the task.
+  `max_rejected_rows` or the source's Variable allows: the message shows the first, `sparkify.rejected_rows`
+  all that were found. Fix the file, then clear the task.
 - *run_quality_checks*: its log shows every check; nothing was published. Fix the files, clear the run.
 - *a table is missing*: run the DAG `sparkify_schema` once, then clear the failed task.
 - *publish*: nothing of the window is visible; clear the task. The work tables are still there.
@@ -37,7 +37,7 @@ from sparkify.operators import (
     StageToRedshiftOperator,
 )
 from sparkify.paths import SQL
-from sparkify.settings import BUCKET, DAILY_LOG_KEY, FILTERS, STAGE, WORK, run_params, task_defaults, variable
+from sparkify.settings import BUCKET, DAILY_LOG_KEY, FILTERS, WORK, run_params, stage, task_defaults, variable
 
 #: A table before those whose publish.sql reads it.
 TABLES = ("songs", "artists", "songplays", "users", "time")
@@ -68,16 +68,17 @@ with DAG(
         daily_key=DAILY_LOG_KEY,
         jsonpaths="log_json_path.json",
         jsonpaths_uri=variable("sparkify_log_json_path"),
-        copy_options=["TIMEFORMAT 'epochmillisecs'"],
+        copy_options=["TIMEFORMAT 'epochmillisecs'", variable("sparkify_copy_options_events")],
         reject_sql="staging/events/reject.sql",
-        **STAGE,
+        **stage("events"),
     )
     stage_songs = StageToRedshiftOperator(
         task_id="stage_songs",
         source="songs",
         s3_bucket=BUCKET,
         s3_prefix=variable("sparkify_song_prefix"),
-        **STAGE,
+        copy_options=[variable("sparkify_copy_options_songs")],
+        **stage("songs"),
     )
     load_songplays = LoadFactOperator(task_id="load_songplays", table="songplays")
     load_users = LoadDimensionOperator(task_id="load_users", table="users", **MODE)

@@ -37,6 +37,44 @@ CUT_NAME_BYTES = 252
 HAS_BOM = " It begins with a byte order mark (BOM): write the file in UTF-8 without one."
 #: How many rows the log shows.
 SHOWN = 20
+#: COPY fails at its MAXERROR at the latest ("MAXERROR": 1 to 100,000).
+MAX_ERRORS = 100_000
+BUDGET = r"[0-9]{1,5}|([0-9]{1,6}|1000000) ppm"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many rows of a source a run may leave out.
+
+    :param text: a number of rows, 0 to 99,999, or parts per million of the rows staged: `50 ppm`.
+    :raises ValueError: for anything else.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(BUDGET, self.text):
+            raise ValueError(
+                f"max_rejected_rows is {self.text!r:.100}: enter a number from 0 to 99999, or parts per "
+                f"million, such as 50 ppm."
+            )
+
+    @property
+    def is_share(self) -> bool:
+        return self.text.endswith(" ppm")
+
+    @property
+    def max_errors(self) -> int:
+        """COPY's MAXERROR: at so many errors it fails. What a share comes to is known only after COPY."""
+        return MAX_ERRORS if self.is_share else int(self.text) + 1
+
+    def rows(self, staged: int) -> int:
+        """How many rows it allows where `staged` were read, those that are left out among them."""
+        return int(self.text.removesuffix(" ppm")) * staged // 1_000_000 if self.is_share else int(self.text)
+
+    def __str__(self) -> str:
+        """For messages."""
+        return self.text if self.is_share else f"{int(self.text) or 'none'}"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from airflow.sdk import DAG, Param
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify import alerts
+from sparkify.rejected import BUDGET
 
 
 def whole(pattern: str) -> str:
@@ -60,6 +61,13 @@ VARIABLES = {
         "100000000",
         "above how many published plays `dimension_mode` `truncate` is refused",
     ),
+    "sparkify_max_rejected_events": (
+        "0",
+        "how many events a run may leave out: a number, or parts per million of those staged (`50 ppm`)",
+    ),
+    "sparkify_max_rejected_songs": ("0", "how many rows of song files a run may leave out, likewise"),
+    "sparkify_copy_options_events": ("", "options of COPY for the log files, such as `TRUNCATECOLUMNS`"),
+    "sparkify_copy_options_songs": ("", "options of COPY for the song files, likewise"),
     "sparkify_readers": (
         "",
         "who can read schema sparkify: `GROUP name` or `ROLE name`; granted by `sparkify_schema`",
@@ -103,6 +111,21 @@ PREFIX_FORM = Form(
     "without s3:// and the bucket, without a leading slash or space, and without quotes, backslashes, "
     "wildcards or empty parts.",
 )
+BUDGET_FORM = Form(
+    BUDGET,
+    "Enter a number of rows from 0 to 99999, such as 100, or parts per million of the rows staged, such as "
+    "50 ppm.",
+)
+#: Of "Data conversion parameters" those that change values, and that COPY from JSON takes.
+COPY_OPTION = (
+    r"(ACCEPTANYDATE|ACCEPTINVCHARS( +(AS +)?'[A-Za-z0-9?^*_~.#-]')?|BLANKSASNULL|EMPTYASNULL|ROUNDEC"
+    r"|TRUNCATECOLUMNS)"
+)
+COPY_OPTIONS_FORM = Form(
+    f"(?i:{COPY_OPTION}( +{COPY_OPTION})*)",
+    "Enter options out of ACCEPTANYDATE, ACCEPTINVCHARS (or ACCEPTINVCHARS AS '^'), BLANKSASNULL, "
+    "EMPTYASNULL, ROUNDEC and TRUNCATECOLUMNS, separated by blanks.",
+).or_empty()
 FORMS = {
     "sparkify_bucket": BUCKET_FORM,
     "sparkify_log_prefix": PREFIX_FORM,
@@ -130,6 +153,10 @@ FORMS = {
     "sparkify_max_truncate_rows": Form(
         r"[0-9]{1,15}", "Enter a whole number of rows, such as 100000000: with 0, every such run is refused."
     ),
+    "sparkify_max_rejected_events": BUDGET_FORM,
+    "sparkify_max_rejected_songs": BUDGET_FORM,
+    "sparkify_copy_options_events": COPY_OPTIONS_FORM,
+    "sparkify_copy_options_songs": COPY_OPTIONS_FORM,
     "sparkify_readers": Form(
         f"(?i:{READERS.pattern})", "Enter GROUP or ROLE and its name, such as GROUP analysts."
     ).or_empty(),
@@ -156,8 +183,17 @@ def variable(name: str) -> str:
 
     The DAG has `user_defined_filters=FILTERS`.
     """
+    return f"{{{{ {_expression(name)} }}}}"
+
+
+def param_or_variable(param: str, name: str) -> str:
+    """A Jinja template of a param of the run, or, where that is not given, of an Airflow Variable."""
+    return f"{{{{ {_expression(name)} if params.{param} is none else params.{param} }}}}"
+
+
+def _expression(name: str) -> str:
     default, _ = VARIABLES[name]
-    return f"{{{{ var.value.get('{name}', '{default}') | checked('{name}') }}}}"
+    return f"var.value.get('{name}', '{default}') | checked('{name}')"
 
 
 def checked(value: str, name: str) -> str:
@@ -250,12 +286,16 @@ WORK = {
     "work_prefix": variable("sparkify_work_prefix"),
 }
 COPY = {"iam_role": variable("sparkify_iam_role"), "region": variable("sparkify_region")}
-STAGE = {
-    **WORK,
-    **COPY,
-    "max_rejected_rows": "{{ params.max_rejected_rows }}",
-    "max_window_days": variable("sparkify_max_window_days"),
-}
+
+
+def stage(source: str) -> dict[str, str]:
+    """What the stage tasks of the sources take from Variables and params alike."""
+    return {
+        **WORK,
+        **COPY,
+        "max_rejected_rows": param_or_variable("max_rejected_rows", f"sparkify_max_rejected_{source}"),
+        "max_window_days": variable("sparkify_max_window_days"),
+    }
 
 
 def entered(dag: DAG, name: str) -> Any:
@@ -291,13 +331,14 @@ def run_params() -> dict[str, Param]:
             "dimension completely. Both give the same rows.",
         ),
         "max_rejected_rows": Param(
-            0,
-            type="integer",
+            None,
+            type=["null", "integer"],
             minimum=0,
             maximum=99_999,
             title="Rejected rows allowed",
-            description="How many source rows the run may leave out because they cannot be loaded. They are "
-            "kept in sparkify.rejected_rows with file, line and reason. If there are more, the run fails.",
+            description="How many source rows the run may leave out because they cannot be loaded, of all "
+            "sources together. They are kept in sparkify.rejected_rows with file, line and reason. If there "
+            "are more, the run fails. Leave it empty for what the Airflow Variables allow of each source.",
         ),
     }
 

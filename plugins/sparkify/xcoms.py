@@ -21,7 +21,7 @@ MODES = ("append", "truncate")
 #: What checks may ask of a stage task.
 STAGED = (
     *("files", "bytes", "bytes_looked_at", "bytes_of_keys"),
-    *("values", "objects", "copied", "rejected", "rows"),
+    *("values", "objects", "copied", "rejected", "allowed", "rows"),
 )
 #: As much as a column of counts holds.
 MOST = 2**63 - 1

@@ -43,7 +43,12 @@ class Pipeline:
         return run.run_task("create_schema")
 
     def new_run(
-        self, start: str, end: str, mode: str = "append", max_rejected_rows: int = 0, **variables: str
+        self,
+        start: str,
+        end: str,
+        mode: str = "append",
+        max_rejected_rows: int | None = None,
+        **variables: str,
     ) -> PipelineRun:
         """A run of `[start, end)`, given as `2018-11-01 00:00`."""
         return PipelineRun(

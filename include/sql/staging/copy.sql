@@ -11,8 +11,8 @@ JSON {{ quote(uri(stage.jsonpaths)) }}
 {% else -%}
 JSON 'auto'
 {% endif -%}
-{% for option in stage.copy_options -%}
+{% for option in stage.copy_options if option -%}
 {{ option }}
 {% endfor -%}
-MAXERROR {{ stage.max_errors }}
+MAXERROR {{ stage.budget.max_errors }}
 COMPUPDATE OFF;

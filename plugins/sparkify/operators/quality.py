@@ -149,6 +149,9 @@ class DataQualityOperator(SparkifyOperator):
         staged: Mapping[str, Mapping[str, int]],
     ) -> Iterator[list[RenderedCheck]]:
         """The checks of each folder; those of a source know the figures of its stage task."""
+        given = names["params"]["max_rejected_rows"]
+        allowed = sum(figures["allowed"] for figures in staged.values()) if given is None else given
+        names = {**names, "max_rejected_rows": allowed}
         for folder, candidate in relations.items():
             of_table = {**names, "candidate": candidate, "staged": staged.get(folder)}
             checks = read_checks(SQL / folder / "checks.yaml")

@@ -42,6 +42,7 @@ from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.paths import JSONPATHS
 from sparkify.rejected import (
     RAW_LINE_BYTES,
+    Budget,
     CopyRefusedError,
     LoadSession,
     Rejected,
@@ -96,14 +97,15 @@ class StageToRedshiftOperator(SparkifyOperator):
     :param jsonpaths_uri: a JSONPaths file on S3 to use in its place: `s3://bucket/key`.
     :param reject_sql: file under include/sql that moves rows which COPY took and the model cannot hold from
         the landing table to the rejected rows.
-    :param max_rejected_rows: how many rows may be rejected, 0 to 99,999; COPY's MAXERROR is one more.
+    :param max_rejected_rows: how many rows may be rejected, 0 to 99,999, and COPY's MAXERROR is one more; or
+        parts per million of the rows staged, such as `50 ppm`, which are counted once COPY has read them.
     :param max_window_days: how many UTC days the run's window may touch; no more are listed.
     :param copy_options: appended to COPY as they are, for example `TIMEFORMAT 'epochmillisecs'`, `GZIP`.
     :param iam_role: `default`, or the ARN of the role that COPY reads S3 with.
     :param region: the buckets' AWS region.
     :returns: (XCom) source, files, bytes; bytes_looked_at, and the values and objects in these;
-        bytes_of_keys, those of files all of whose keys are known; and rows: copied (by COPY), rejected, rows
-        (left to load).
+        bytes_of_keys, those of files all of whose keys are known; and rows: copied (by COPY), rejected,
+        allowed (to be rejected), rows (left to load).
     :raises AirflowFailException: over the budget of rejected rows; a retry would find the same rows.
     :raises WindowError: for a window of too many days.
     """
@@ -116,6 +118,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         "work_bucket",
         "work_prefix",
         "jsonpaths_uri",
+        "copy_options",
         "iam_role",
         "region",
         "max_rejected_rows",
@@ -186,12 +189,8 @@ class StageToRedshiftOperator(SparkifyOperator):
         return Lake(self.aws_conn_id)
 
     @property
-    def max_errors(self) -> int:
-        """COPY's MAXERROR: it fails at so many errors. Redshift: "MAXERROR", 1 to 100,000."""
-        budget = int(self.max_rejected_rows)
-        if not 0 <= budget < 100_000:
-            raise ValueError(f"max_rejected_rows is {budget}: enter a number from 0 to 99999.")
-        return budget + 1
+    def budget(self) -> Budget:
+        return Budget(str(self.max_rejected_rows))
 
     def sql_context(self, context: Mapping[str, Any]) -> dict[str, Any]:
         run = Run.from_context(context)
@@ -204,7 +203,7 @@ class StageToRedshiftOperator(SparkifyOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         run = self.begin(context)
         run.window.refuse_more_days_than(int(self.max_window_days))
-        budget = self.max_errors - 1
+        budget = self.budget
         listed_at = datetime.now(UTC)
         catalogue = None
         if self.daily_key:
@@ -228,20 +227,23 @@ class StageToRedshiftOperator(SparkifyOperator):
         except CopyRefusedError as error:
             rejected = self._keep(run, error.rows)
             self._store_rejected(context, run)
-            self._refuse(run, rejected, budget, error)
+            self._refuse(run, rejected, f"{budget}", error)
+        read = copied + rejected.count - rejected.by_model
+        allowed = budget.rows(read)
         if rejected.count:
             self._store_rejected(context, run)
-        if rejected.count > budget:
-            self._refuse(run, rejected, budget)
+        if rejected.count > allowed:
+            share = f", which is {allowed:,} of {read:,} row(s)" if budget.is_share else ""
+            self._refuse(run, rejected, f"{budget}{share}")
         self._find_hidden(run, self._named(files, refused), known)
         if rejected.count:
-            log.warning("%d row(s) rejected, %d allowed. The first:\n%s", rejected.count, budget,
+            log.warning("%d row(s) rejected, %d allowed. The first:\n%s", rejected.count, allowed,
                         rows_table(rejected.first))  # fmt: skip
         table = run.table(self.source)
         staged = copied - rejected.by_model
         self.lineage = Lineage([S3Folder(self.s3_bucket, self.s3_prefix, size)], [Table(table, staged)])
         self.done(
-            files=len(files), bytes=size, rows_in=copied + rejected.count - rejected.by_model,
+            files=len(files), bytes=size, rows_in=read,
             rows_rejected=rejected.count, rows_out=staged, table=table,
         )  # fmt: skip
         return {
@@ -254,6 +256,7 @@ class StageToRedshiftOperator(SparkifyOperator):
             "objects": shapes.objects,
             "copied": copied,
             "rejected": rejected.count,
+            "allowed": allowed,
             "rows": staged,
         }
 
@@ -366,16 +369,17 @@ class StageToRedshiftOperator(SparkifyOperator):
             }
             transaction.run_script(rendered(self, PUBLISH_REJECTED, names), PUBLISH_REJECTED)
 
-    def _refuse(self, run: Run, rejected: Rejected, budget: int, cause: Exception | None = None) -> NoReturn:
+    def _refuse(self, run: Run, rejected: Rejected, budget: str, cause: Exception | None = None) -> NoReturn:
         log.error("The first %d rejected rows:\n%s", len(rejected.first), rows_table(rejected.first))
         count = rejected.count
         rows = f"{count} or more rows" if cause else f"{count} row{'s' * (count != 1)}"
         raise AirflowFailException(
             f"{rows} of the {self.source} files of window {run.window} cannot be loaded; this run allows "
-            f"{budget or 'none'} (param max_rejected_rows). The first: {rejected.first[0].sentence()}. "
-            f"Nothing was published. To see the rows that were found: SELECT * FROM sparkify.rejected_rows "
-            f"WHERE run_id = '{run.run_id}'.\n"
-            f"Fix the file and clear this task, or start a run that allows more."
+            f"{budget} (Variable sparkify_max_rejected_{self.source} or param max_rejected_rows). The first: "
+            f"{rejected.first[0].sentence()}. Nothing was published. To see the rows that were found: SELECT "
+            f"* FROM sparkify.rejected_rows WHERE run_id = '{run.run_id}'.\n"
+            f"Fix the file and clear this task; or allow more: raise the Variable and clear this task, or "
+            f"start a run with a larger max_rejected_rows."
         ) from cause
 
     def _look_at(self, files: list[SourceFile]) -> tuple[Shapes, int, int]:

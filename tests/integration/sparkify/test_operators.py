@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -72,6 +74,7 @@ def test_only_the_windows_days_are_staged(pipeline):
         "objects": 1,
         "copied": 1,
         "rejected": 0,
+        "allowed": 0,
         "files": 1,
         "bytes": size,
         "bytes_looked_at": size,
@@ -174,6 +177,25 @@ def test_jsonpaths_on_s3_may_take_the_place_of_the_projects_own(pipeline):
     )
     pipeline.load(*DAY, sparkify_log_json_path=f"s3://{pipeline.bucket}/conf/paths.json")
     assert [row[10] for row in pipeline.table("songplays")] == ["Supermassive Black Hole"]
+
+
+def test_copy_takes_the_options_that_a_variable_names(pipeline):
+    key = "log_data/2018/11/2018-11-01-events.json"
+    lines = [
+        json.dumps(event("2018-11-01 10:00", song="s\xa4t"), ensure_ascii=False).encode("latin-1"),
+        json.dumps(event("2018-11-01 10:01", song="x" * 2000)).encode(),
+        json.dumps(event("2018-11-01 10:02", song="")).encode(),
+    ]
+    pipeline.put({key: b"\n".join(lines)})
+    with pytest.raises(AirflowFailException, match="cannot be loaded"):
+        pipeline.new_run(*DAY).run_task("stage_events")
+    options = "acceptinvchars as '^' TRUNCATECOLUMNS BLANKSASNULL  EMPTYASNULL"
+    run = pipeline.new_run(*DAY, sparkify_copy_options_events=options, sparkify_copy_options_songs="ROUNDEC")
+    run.run_task("stage_events")
+    songs = pipeline.query(f"SELECT song FROM {run.work_table('events')} ORDER BY ts")
+    assert songs == [("s^t",), ("x" * 1024,), (None,)]
+    task, _ = run.rendered("stage_songs")
+    assert "\nROUNDEC\nMAXERROR 1\n" in task.copy_sql
 
 
 def test_the_dimension_mode_is_checked(pipeline):

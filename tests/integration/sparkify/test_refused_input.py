@@ -80,10 +80,17 @@ WRONG = {
     "sparkify_max_removed_percent": ["", "-1", "101", "10 %", "1e1"],
     "sparkify_max_window_days": ["", "0", "-1", "1e3", "400 days", "100000", "400\n", "\u0664\u0660\u0660"],
     "sparkify_max_truncate_rows": ["", "-1", "1e8", "100,000", "1\n", "9" * 16],
+    "sparkify_max_rejected_events": ["", "-1", "100000", "1e2", "5%", "50ppm", "50 PPM", "1000001 ppm"],
+    "sparkify_copy_options_events": [
+        " ", "GZIP", "TRUNCATECOLUMNS MAXERROR 9", "ROUNDEC,EMPTYASNULL", "ACCEPTINVCHARS AS ''", "ROUNDEC;",
+        "ACCEPTINVCHARS AS '^^'", "ACCEPTINVCHARS AS '^", "ROUNDEC\n", "NOLOAD",
+    ],
     "sparkify_readers": [" ", "PUBLIC", "analysts", "GROUP a, GROUP b"],
 }  # fmt: skip
 WRONG["sparkify_work_bucket"] = WRONG["sparkify_bucket"]
 WRONG["sparkify_song_prefix"] = WRONG["sparkify_log_prefix"]
+WRONG["sparkify_max_rejected_songs"] = WRONG["sparkify_max_rejected_events"]
+WRONG["sparkify_copy_options_songs"] = WRONG["sparkify_copy_options_events"]
 #: Empty is what it is without the Variable.
 WRONG["sparkify_work_prefix"] = [value for value in WRONG["sparkify_log_prefix"] if value]
 CASES = [(name, value) for name in sorted(WRONG) for value in WRONG[name]]
@@ -109,8 +116,10 @@ def test_verify_names_a_wrong_variable_its_value_and_what_to_enter(name, value):
     [
         ("sparkify", "stage_events", ["sparkify_bucket", "sparkify_log_prefix", "sparkify_work_bucket",
                                       "sparkify_work_prefix", "sparkify_iam_role", "sparkify_region",
-                                      "sparkify_log_json_path", "sparkify_max_window_days"]),
-        ("sparkify", "stage_songs", ["sparkify_song_prefix", "sparkify_max_window_days"]),
+                                      "sparkify_log_json_path", "sparkify_max_window_days",
+                                      "sparkify_max_rejected_events", "sparkify_copy_options_events"]),
+        ("sparkify", "stage_songs", ["sparkify_song_prefix", "sparkify_max_window_days",
+                                     "sparkify_max_rejected_songs", "sparkify_copy_options_songs"]),
         ("sparkify", "load_users", ["sparkify_max_truncate_rows"]),
         ("sparkify", "run_quality_checks", ["sparkify_max_removed_percent"]),
         ("sparkify", "publish", ["sparkify_bucket", "sparkify_work_bucket", "sparkify_work_prefix"]),

@@ -68,6 +68,50 @@ def test_many_rows_take_no_more_statements_than_one(pipeline, caplog, budget):
     assert kept >= min(500, budget)
 
 
+@pytest.mark.parametrize(
+    ("variable", "param", "most"),
+    [
+        ("2", None, 2),
+        ("500000 ppm", None, 2),
+        ("499999 ppm", None, 1),
+        ("1000000 ppm", 1, 1),
+        ("0", 2, 2),
+        (None, None, 0),
+    ],
+)
+def test_the_budget_of_a_source_is_its_variables_unless_the_run_has_one(pipeline, variable, param, most):
+    """Of four rows, COPY refuses one and the model another."""
+    write(pipeline, GOOD, event("2018-11-01 12:00"), GOLD, BROKEN[0])
+    variables = {"sparkify_max_rejected_events": variable} if variable else {}
+    run = pipeline.new_run(*DAY, max_rejected_rows=param, **variables)
+    if most < 2:
+        with pytest.raises(
+            AirflowFailException, match=r"sparkify_max_rejected_events or param max_rejected_rows"
+        ):
+            run.run()
+    else:
+        run.run()
+        [kept] = pipeline.query(
+            "SELECT status, observed, error_if FROM sparkify.quality_results "
+            "WHERE check_name = 'rejected_rows_are_within_the_budget'"
+        )
+        assert tuple(kept) == ("warned", 2.0, f"> {most}")
+    assert len(pipeline.table("songplays")) == (2 if most >= 2 else 0)
+    assert rejected(pipeline)
+
+
+def test_each_source_has_a_budget_of_its_own(pipeline):
+    write(pipeline, GOOD)
+    pipeline.put({"song_data/A.json": b"no song"})
+    for allowed, fails in (("sparkify_max_rejected_events", True), ("sparkify_max_rejected_songs", False)):
+        run = pipeline.new_run(*DAY, **{allowed: "1"})
+        if fails:
+            with pytest.raises(AirflowFailException, match=r"1 or more rows of the songs files.*allows none"):
+                run.run()
+        else:
+            run.run()
+
+
 def test_a_rejected_row_keeps_its_text_whatever_that_is(pipeline):
     lines = [f'{{"ts": "noon", "song": {json.dumps(text, ensure_ascii=False)}}}' for text in TEXTS]
     lines += ["\\", r"\N", r"\u0041", "é\u2028ü \N{GRINNING FACE} \t}"]

@@ -82,6 +82,6 @@ def test_a_look_up_that_fails_does_not_hide_why_copy_failed(failure, monkeypatch
     monkeypatch.setattr(stage, "_refused", look_up)
     transaction = SimpleNamespace(execute=lambda *_, **__: [(1, None)], run_script=fail)
     with pytest.raises(WarehouseError) as raised:
-        stage._copy(None, transaction, [])
+        stage._copy(SimpleNamespace(), transaction, [])
     assert raised.value is refusal
     assert str(failure) in caplog.text

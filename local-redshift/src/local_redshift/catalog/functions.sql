@@ -8,8 +8,8 @@
 -- IMMUTABLE: PostgreSQL puts the body in place of the call, and with a date part as a literal only its
 -- branch. A call costs ten times as much.
 
--- In the session's zone, as a TIMESTAMPTZ is when it is shown or taken apart ("GETDATE", "timezone"). GETDATE has
--- whole seconds, SYSDATE microseconds.
+-- In the session's zone, as a TIMESTAMPTZ is when it is shown or taken apart ("GETDATE", "timezone"). GETDATE
+-- has whole seconds, SYSDATE microseconds.
 CREATE OR REPLACE FUNCTION pg_catalog.getdate() RETURNS timestamp
 LANGUAGE sql STABLE AS $$ SELECT date_trunc('second', statement_timestamp()::timestamp) $$;
 
