@@ -264,7 +264,9 @@ def test_stage_load_and_publish_give_their_lineage(demo):
     [landing] = complete["sparkify.stage_events"]["outputs"]
     assert (landing["namespace"], landing["name"]) == (warehouse, "dev.staging.events")
     assert landing["outputFacets"]["outputStatistics"]["rowCount"] == 7500
-    assert names("load_songplays", "inputs") == ["dev.staging.events", "dev.staging.songs"]
+    assert names("load_songplays", "inputs") == [
+        f"dev.staging.{name}" for name in ("events", "songs", "songs_catalogue")
+    ]
     assert names("load_songplays", "outputs") == ["dev.staging.songplays_candidate"]
     tables = ("artists", "songplays", "songs", "time", "users")
     assert names("publish", "inputs") == [f"dev.staging.{table}_candidate" for table in tables]
