@@ -37,10 +37,18 @@ from sparkify.operators import (
     StageToRedshiftOperator,
 )
 from sparkify.paths import SQL
-from sparkify.settings import BUCKET, DAILY_LOG_KEY, FILTERS, WORK, run_params, stage, task_defaults, variable
+from sparkify.settings import (
+    BUCKET,
+    DAILY_LOG_KEY,
+    FILTERS,
+    TABLES,
+    WORK,
+    run_params,
+    stage,
+    task_defaults,
+    variable,
+)
 
-#: A table before those whose publish.sql reads it.
-TABLES = ("songs", "artists", "songplays", "users", "time")
 MODE = {
     "mode": "{{ params.dimension_mode }}",
     "max_truncate_rows": variable("sparkify_max_truncate_rows"),

@@ -37,9 +37,8 @@ from sparkify.operators.verify import (
     VerifyVariablesOperator,
 )
 from sparkify.paths import SQL
-from sparkify.settings import BUCKET, COPY, FILTERS, VARIABLES, WORK, task_defaults, variable
+from sparkify.settings import BUCKET, COPY, FILTERS, TABLES, VARIABLES, WORK, task_defaults, variable
 
-TABLES = ("songs", "artists", "songplays", "users", "time")
 PREFIXES = [variable("sparkify_song_prefix"), variable("sparkify_log_prefix")]
 
 with DAG(

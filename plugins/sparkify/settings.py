@@ -281,6 +281,8 @@ def task_defaults(execution_timeout: timedelta, **changes: Any) -> dict[str, Any
 
 
 BUCKET = variable("sparkify_bucket")
+#: The published tables, each before those whose publish.sql reads it.
+TABLES = ("songs", "artists", "songplays", "users", "time")
 WORK = {
     "work_bucket": variable("sparkify_work_bucket"),
     "work_prefix": variable("sparkify_work_prefix"),

@@ -380,8 +380,7 @@ class Warehouse:
             connection.autocommit = True
             try:
                 with deadline.session(session):
-                    transaction = ReadOnlyTransaction(connection, self.place)
-                    transaction.execute(IN_UTC)
+                    transaction = self._begin(connection, kind=ReadOnlyTransaction)
                     [[session.pid]] = transaction.execute("SELECT pg_backend_pid()")
                     if not deadline.left:
                         raise self.too_late(deadline)
@@ -426,9 +425,14 @@ class Warehouse:
             connection.autocommit = True
             self._begin(connection).execute(statement, name=name)
 
-    def _begin(self, connection: Any, holders: Callable[[], list[Holder]] = list) -> Transaction:
+    def _begin(
+        self,
+        connection: Any,
+        holders: Callable[[], list[Holder]] = list,
+        kind: type[Transaction] = Transaction,
+    ) -> Transaction:
         """A transaction on a new connection, whose session is in UTC from then on."""
-        transaction = Transaction(connection, self.place, holders)
+        transaction = kind(connection, self.place, holders)
         transaction.execute(IN_UTC)
         return transaction
 

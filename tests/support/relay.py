@@ -113,6 +113,7 @@ class IdleRelay(Relay):
                 return
             if now != heard:
                 heard, since = now, time.monotonic()
+            # The kernel counts the probes, and tells nobody.
             time.sleep(self.seconds / 50)
         for one in (client, server):
             with suppress(OSError):

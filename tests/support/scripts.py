@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import cache
 
 from sparkify.analytics import Period, questions
 from sparkify.bookkeeping import comparison, rebuild_script
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.migrations import read_migrations
-from sparkify.operators.publish import LEAVE_OUT_SONGS, MONTHS, SCOPE, SUPERSEDED, SUPERSEDED_SONGS, Scope
+from sparkify.operators.publish import LEAVE_OUT_SONGS, MONTHS, SCOPE, SUPERSEDED, SUPERSEDED_SONGS
 from sparkify.operators.quality import TOGETHER
+from sparkify.operators.statements import ALL, Answers
 from sparkify.paths import MIGRATIONS, SQL
 from sparkify.rejected import PROVISIONED, SERVERLESS
+from sparkify.settings import TABLES
 from sparkify.warehouse import HOLDERS
 from sparkify.work import Run
 from sparkify.xcoms import STAGED, Candidate
@@ -21,14 +22,6 @@ from tests.support.pipeline import PipelineRun, load_dag
 
 MODES = ("append", "truncate")
 NOVEMBER = Period.parse("2018-11-01", "2018-12-01")
-
-
-class SomeOfAll:
-    """The answers of a warehouse to publish from which it makes the most statements."""
-
-    def execute(self, statement: str, *, name: str) -> list[tuple[object, ...]]:
-        months = [(datetime(2018, 3, 1),), (datetime(2018, 11, 1),)]
-        return months if name == MONTHS else [(1,) * len(Scope._fields)]
 
 
 @cache
@@ -62,7 +55,7 @@ def rendered_scripts() -> dict[str, str]:
             figures = {"source": source, **dict.fromkeys(STAGED, 1)}
             run.xcoms[f"stage_{source}", "return_value"] = figures
         candidates = []
-        for table in ("songs", "artists", "songplays", "users", "time"):
+        for table in TABLES:
             task, _ = run.rendered(f"load_{table}")
             scripts[f"{table}/load.sql"] = task.sql
             candidates.append(Candidate(table, mode, 1))
@@ -81,7 +74,7 @@ def rendered_scripts() -> dict[str, str]:
                     scripts[f"{check.condition} ({name})"] = one.query
             scripts[f"{TOGETHER} ({checks[0].check.table})"] = task._together(checks)
         task, context = run.rendered("publish")
-        for path, sql in task._scripts(context, task.begin(context), candidates, SomeOfAll()):
+        for path, sql in task._scripts(context, task.begin(context), candidates, Answers(ALL)):
             scripts[f"{path} ({mode})"] = sql
         for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS, SCOPE, MONTHS):
             scripts[path] = task.render_template(path, task._names(context))

@@ -58,29 +58,22 @@ SELECT DISTINCT
     TRIM(named.title) AS title,
     TRIM(named.artist_name) AS artist_name
 FROM (
+    {% for songs, artists in (
+        (candidate, work('artists_candidate')),
+        ('staging.song_observations', 'staging.artist_observations'),
+        ('sparkify.songs', 'staging.artist_observations'),
+    ) -%}
     SELECT
         songs.song_id,
         songs.title,
         artists.artist_name
-    FROM {{ candidate }} AS songs
-    INNER JOIN {{ work('artists_candidate') }} AS artists
+    FROM {{ songs }} AS songs
+    INNER JOIN {{ artists }} AS artists
         ON songs.song_id = artists.song_id
+    {% if not loop.last -%}
     UNION ALL
-    SELECT
-        songs.song_id,
-        songs.title,
-        artists.artist_name
-    FROM staging.song_observations AS songs
-    INNER JOIN staging.artist_observations AS artists
-        ON songs.song_id = artists.song_id
-    UNION ALL
-    SELECT
-        songs.song_id,
-        songs.title,
-        artists.artist_name
-    FROM sparkify.songs AS songs
-    INNER JOIN staging.artist_observations AS artists
-        ON songs.song_id = artists.song_id
+    {% endif -%}
+    {% endfor -%}
 ) AS named
 INNER JOIN changed_songs
     ON named.song_id = changed_songs.song_id;

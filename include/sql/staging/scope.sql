@@ -1,4 +1,13 @@
 {% from 'songs/choice.sql' import version_of_catalogue -%}
+{% macro in_window(table, column) -%}
+(
+        SELECT COUNT(*)
+        FROM {{ table }}
+        WHERE
+            {{ column }} >= TIMESTAMP '{{ window.start_sql }}'
+            AND {{ column }} < TIMESTAMP '{{ window.end_sql }}'
+    )
+{%- endmacro -%}
 -- One row: what the run brings, and what there is of its window (`Scope`, publish.py). Songs that are left out have no
 -- row in songs_catalogue.
 SELECT
@@ -12,34 +21,10 @@ SELECT
         FROM {{ work('songplays_candidate') }}
         WHERE NVL(catalogue_version, '') <> (SELECT NVL({{ version_of_catalogue() }}, '') FROM staging.published_catalogue)
     ) AS stale_plays,
-    (
-        SELECT COUNT(*)
-        FROM sparkify.songplays
-        WHERE
-            start_time >= TIMESTAMP '{{ window.start_sql }}'
-            AND start_time < TIMESTAMP '{{ window.end_sql }}'
-    ) AS songplays,
-    (
-        SELECT COUNT(*)
-        FROM staging.user_observations
-        WHERE
-            observed_at >= TIMESTAMP '{{ window.start_sql }}'
-            AND observed_at < TIMESTAMP '{{ window.end_sql }}'
-    ) AS users,
-    (
-        SELECT COUNT(*)
-        FROM sparkify.time
-        WHERE
-            start_time >= TIMESTAMP '{{ window.start_sql }}'
-            AND start_time < TIMESTAMP '{{ window.end_sql }}'
-    ) AS moments,
-    (
-        SELECT COUNT(*)
-        FROM staging.published_hours
-        WHERE
-            hour_start >= TIMESTAMP '{{ window.start_sql }}'
-            AND hour_start < TIMESTAMP '{{ window.end_sql }}'
-    ) AS hours,
+    {{ in_window('sparkify.songplays', 'start_time') }} AS songplays,
+    {{ in_window('staging.user_observations', 'observed_at') }} AS users,
+    {{ in_window('sparkify.time', 'start_time') }} AS moments,
+    {{ in_window('staging.published_hours', 'hour_start') }} AS hours,
     (
         SELECT COUNT(*)
         FROM sparkify.load_history
@@ -47,19 +32,13 @@ SELECT
             window_start >= TIMESTAMP '{{ window.start_sql }}'
             AND window_end <= TIMESTAMP '{{ window.end_sql }}'
     ) AS windows,
+    {% for source in ('events', 'songs') -%}
     (
-        (SELECT COUNT(*) FROM {{ work('events_rejected') }})
+        (SELECT COUNT(*) FROM {{ work(source ~ '_rejected') }})
         + (
             SELECT COUNT(*)
             FROM sparkify.rejected_rows
-            WHERE source = 'events'
+            WHERE source = '{{ source }}'
         )
-    ) AS rejected_events,
-    (
-        (SELECT COUNT(*) FROM {{ work('songs_rejected') }})
-        + (
-            SELECT COUNT(*)
-            FROM sparkify.rejected_rows
-            WHERE source = 'songs'
-        )
-    ) AS rejected_songs;
+    ) AS rejected_{{ source }}{{ ',' if not loop.last else ';' }}
+    {% endfor %}

@@ -24,6 +24,7 @@ SUPERSEDED = "staging/superseded.sql"
 SUPERSEDED_SONGS = "staging/superseded_songs.sql"
 LEAVE_OUT_SONGS = "staging/leave_out_songs.sql"
 SCOPE = "staging/scope.sql"
+SEE_SCOPE = "see what there is of the window"
 MONTHS = "songplays/months.sql"
 CHANGED_TITLES = "SELECT COUNT(*) FROM changed_titles"
 LOG_PUBLISH = "INSERT INTO staging.publish_log (publish_id, run_id, published_at) VALUES (%s, %s, GETDATE())"
@@ -224,7 +225,7 @@ class PublishOperator(SparkifyOperator):
     ) -> Iterator[tuple[str, str]]:
         """The path and rendered statements of each step, each made when those before it have run."""
         names = self._names(context)
-        [row] = transaction.execute(rendered(self, SCOPE, names), name="see what there is of the window")
+        [row] = transaction.execute(rendered(self, SCOPE, names), name=SEE_SCOPE)
         scope = Scope(*row)
         names |= {
             "run_id": run.run_id,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -22,6 +24,7 @@ from sparkify.operators.publish import (
     LEAVE_OUT_SONGS,
     MONTHS,
     SCOPE,
+    SEE_SCOPE,
     SUPERSEDED,
     SUPERSEDED_SONGS,
     PublishOperator,
@@ -37,6 +40,7 @@ from sparkify.warehouse import (
     WarehouseError,
     split_statements,
     without_comments,
+    without_semicolon,
 )
 from sparkify.web.login import page_warehouse
 from sparkify.work import Run
@@ -58,7 +62,7 @@ WAITING = (
     f"SELECT COUNT(*) FROM svv_transactions WHERE NOT granted AND relation = '{PUBLISH_LOCK}'::regclass::oid"
 )
 PROBE_S = 30
-MONTHS_FOUND = [(datetime(2018, 3, 5),), (datetime(2018, 11, 1),)]
+MONTHS_FOUND: list[tuple[Any, ...]] = [(datetime(2018, 3, 5),), (datetime(2018, 11, 1),)]
 NOTHING = Scope(*[0] * len(Scope._fields))
 ALL = Scope(*[1] * len(Scope._fields))
 #: What publish may find, by name: each makes it send other statements.
@@ -98,7 +102,7 @@ class Planner:
 
         :raises RefusedError: where the warehouse refuses it; the transaction is lost.
         """
-        statement = without_comments(statement).rstrip(";")
+        statement = without_semicolon(without_comments(statement))
         if statement in self.refused:
             return
         head = MAKES_TABLE.match(statement)
@@ -129,18 +133,20 @@ class RefusedError(Exception):
 
 
 class Answers:
-    """In the place of publish's transaction: has what it asks planned, and answers as a situation is."""
+    """In the place of publish's transaction: answers what it asks as a situation is.
 
-    def __init__(self, planner: Planner, transaction: Transaction, scope: Scope) -> None:
-        self.planner = planner
-        self.transaction = transaction
+    :param asked: called with the name and the text of each statement.
+    """
+
+    def __init__(
+        self, scope: Scope, asked: Callable[[str, str], None] = lambda name, statement: None
+    ) -> None:
         self.scope = scope
+        self.asked = asked
 
     def execute(self, statement: str, *, name: str) -> list[tuple[Any, ...]]:
-        self.planner.statement(self.transaction, name, statement)
-        if name == MONTHS:
-            return list(MONTHS_FOUND)
-        return [tuple(self.scope)] if "the window" in name else [(1,)]
+        self.asked(name, statement)
+        return {MONTHS: MONTHS_FOUND, SEE_SCOPE: [tuple(self.scope)]}.get(name, [(1,)])
 
 
 class VerifyStatementsOperator(SparkifyOperator):
@@ -167,9 +173,9 @@ class VerifyStatementsOperator(SparkifyOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         planner = Planner()
         for situation, (mode, scope) in SITUATIONS.items():
-            self._plan(planner, situation, self._run(context, mode, scope))
+            self._plan(planner, situation, partial(self._run, context, planner, mode, scope))
         for name, script in self._others():
-            self._plan(planner, name, iter([(name, script)]))
+            self._plan(planner, name, partial(_alone, name, script))
         self._plan_page(planner)
         for finding in planner.findings:
             log.warning("The plan of %s", finding)
@@ -188,57 +194,58 @@ class VerifyStatementsOperator(SparkifyOperator):
             "isolation": self._probe_lock(Run.from_context(context)),
         }
 
-    def _plan(self, planner: Planner, what: str, scripts: Any) -> None:
+    def _plan(
+        self, planner: Planner, what: str, scripts: Callable[[Transaction], Iterable[tuple[str, str]]]
+    ) -> None:
         """Plan scripts in one transaction; after a refusal, from the start without what was refused."""
-        make = scripts if callable(scripts) else lambda *_: list(scripts)
-        again = True
-        while again:
-            again = False
-            with self.warehouse.reading() as transaction:
-                try:
-                    for name, script in make(planner, transaction):
-                        planner.script(transaction, f"{name} ({what})", script)
-                except RefusedError:
-                    again = True
+        while True:
+            with self.warehouse.reading() as transaction, suppress(RefusedError):
+                for name, script in scripts(transaction):
+                    planner.script(transaction, f"{name} ({what})", script)
+                return
 
-    def _run(self, context: Mapping[str, Any], mode: str, scope: Scope) -> Any:
+    def _run(
+        self,
+        context: Mapping[str, Any],
+        planner: Planner,
+        mode: str,
+        scope: Scope,
+        transaction: Transaction,
+    ) -> Iterator[tuple[str, str]]:
         """The scripts of one run in a situation, each rendered once those before it were planned."""
         # The params of the pipeline's DAG, not of this one.
         context = {**context, "params": {"max_rejected_rows": 0, "dimension_mode": mode}}
         of_run: dict[str, Any] = {"dag": self.dag, "redshift_conn_id": self.redshift_conn_id}
         work: dict[str, Any] = {"work_bucket": "work", "work_prefix": ""}
 
-        def make(planner: Planner, transaction: Transaction) -> Iterator[tuple[str, str]]:
-            run = Run.from_context(context)
-            for source in ("events", "songs"):
-                stage = StageToRedshiftOperator(
-                    task_id=_task_id("stage", source), source=source, s3_bucket="lake", s3_prefix=source,
-                    reject_sql=f"staging/{source}/reject.sql" if source == "events" else None,
-                    **work, **of_run,
-                )  # fmt: skip
-                stage.render_template_fields(context)
-                yield f"staging/{source}/create.sql", stage.create_sql
-                if stage.reject_sql:
-                    yield f"staging/{source}/reject.sql", stage.reject_sql
-            candidates = [Candidate(table, mode, 1) for table in self.tables]
-            # Other tables' candidates are made of that of songplays.
-            for table in sorted(self.tables, key=lambda table: table != "songplays"):
-                kind = LoadFactOperator if table == "songplays" else LoadDimensionOperator
-                load = kind(task_id=_task_id("load", table), table=table, **of_run)
-                load.render_template_fields(context)
-                yield f"{table}/load.sql", load.sql
-            yield from self._checks(context, run, candidates, of_run)
-            publish = PublishOperator(
-                task_id=_task_id("publish"), tables=self.tables, checks_task_id="", s3_bucket="lake",
+        run = Run.from_context(context)
+        for source in ("events", "songs"):
+            stage = StageToRedshiftOperator(
+                task_id=_task_id("stage", source), source=source, s3_bucket="lake", s3_prefix=source,
+                reject_sql=f"staging/{source}/reject.sql" if source == "events" else None,
                 **work, **of_run,
             )  # fmt: skip
-            names = publish._names(context)
-            for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS, SCOPE):
-                yield path, rendered(publish, path, names)
-            answers: Any = Answers(planner, transaction, scope)
-            yield from publish._scripts(context, run, candidates, answers)
-
-        return make
+            stage.render_template_fields(context)
+            yield f"staging/{source}/create.sql", stage.create_sql
+            if stage.reject_sql:
+                yield f"staging/{source}/reject.sql", stage.reject_sql
+        candidates = [Candidate(table, mode, 1) for table in self.tables]
+        # Other tables' candidates are made of that of songplays.
+        for table in sorted(self.tables, key=lambda table: table != "songplays"):
+            kind = LoadFactOperator if table == "songplays" else LoadDimensionOperator
+            load = kind(task_id=_task_id("load", table), table=table, **of_run)
+            load.render_template_fields(context)
+            yield f"{table}/load.sql", load.sql
+        yield from self._checks(context, run, candidates, of_run)
+        publish = PublishOperator(
+            task_id=_task_id("publish"), tables=self.tables, checks_task_id="", s3_bucket="lake",
+            **work, **of_run,
+        )  # fmt: skip
+        names = publish._names(context)
+        for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS, SCOPE):
+            yield path, rendered(publish, path, names)
+        answers: Any = Answers(scope, partial(planner.statement, transaction))
+        yield from publish._scripts(context, run, candidates, answers)
 
     def _checks(
         self,
@@ -279,11 +286,12 @@ class VerifyStatementsOperator(SparkifyOperator):
         hour = Period.parse(f"{now - timedelta(hours=1)}", f"{now}")
         warehouse = page_warehouse()
         for question in questions().values():
-            with warehouse.read_only_transaction(Deadline(PROBE_S)) as transaction:
-                try:
-                    planner.script(transaction, f"analytics/{question.name}.sql", question.sql(hour, 1))
-                except RefusedError:
-                    log.debug("It is told with the others")
+            # What is refused is told with the others.
+            with (
+                warehouse.read_only_transaction(Deadline(PROBE_S)) as transaction,
+                suppress(RefusedError),
+            ):
+                planner.script(transaction, f"analytics/{question.name}.sql", question.sql(hour, 1))
 
     def _probe_lock(self, run: Run) -> str:
         """The isolation level, once two sessions have shown that the lock works under it.
@@ -314,6 +322,7 @@ class VerifyStatementsOperator(SparkifyOperator):
                             f"Clear this task; if it fails again, let the pipeline's login see its own "
                             f"sessions in svv_transactions."
                         )
+                    # Nothing tells that a session waits but the system table, asked again.
                     time.sleep(0.1)
                 first.execute(
                     f"INSERT INTO staging.publish_log (publish_id, run_id, published_at) "
@@ -340,6 +349,11 @@ class VerifyStatementsOperator(SparkifyOperator):
         except WarehouseError as error:
             return f"unknown ({error.message})"
         return str(rows[0][0]) if rows else "unknown (stv_db_isolation_level does not have this database)"
+
+
+def _alone(name: str, script: str, transaction: Transaction) -> list[tuple[str, str]]:
+    """One script, whatever the transaction finds."""
+    return [(name, script)]
 
 
 def _task_id(*parts: str) -> str:
