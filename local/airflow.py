@@ -145,12 +145,16 @@ class Airflow:
 
 @dataclass
 class TaskState:
-    """One task instance of a run, as the REST API tells it."""
+    """One task instance of a run, as the REST API tells it.
+
+    :param id: of this try; Airflow names the process of the task by it.
+    """
 
     task_id: str
     state: str
     try_number: int = 0
     duration: float | None = None
+    id: str = ""
 
 
 class Api:
@@ -228,7 +232,7 @@ class Api:
     def task_states(self, dag_id: str, run_id: str) -> list[TaskState]:
         answer = self.call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
         return [
-            TaskState(ti["task_id"], ti["state"] or "waiting", ti["try_number"], ti["duration"])
+            TaskState(ti["task_id"], ti["state"] or "waiting", ti["try_number"], ti["duration"], ti["id"])
             for ti in answer["task_instances"]
         ]
 

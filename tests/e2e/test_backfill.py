@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -29,7 +30,7 @@ BACKFILL = (
     "--max-active-runs 4"
 )
 #: The title that Airflow gives the process of a task: the task instance's id.
-TASK_TITLE = re.compile(r"airflow worker -- [0-9a-f]{8}-[0-9a-f-]{27}")
+TASK_TITLE = re.compile(r"airflow worker -- ([0-9a-f]{8}-[0-9a-f-]{27})")
 
 
 @pytest.fixture(scope="module")
@@ -62,21 +63,41 @@ def fingerprint(commands) -> str:
     return "\n".join(line for line in done.stdout.splitlines() if " rows  " in line)
 
 
-def task_processes(commands) -> list[psutil.Process]:
-    found = []
+def task_processes(commands) -> Iterator[tuple[str, psutil.Process]]:
+    """The processes of tasks that run, each with the id of its task instance."""
     for process in (one for service in commands.stack.airflow.services for one in service.members()):
         with suppress(psutil.Error):
-            if TASK_TITLE.match(" ".join(process.cmdline())):
-                found.append(process)
-    return found
+            if title := TASK_TITLE.match(" ".join(process.cmdline())):
+                yield title[1], process
 
 
-def kill_task(commands, deadline: float = 60) -> None:
-    """SIGKILL the first task process that is found."""
+def kill_task(commands, api, deadline: float = 60) -> None:
+    """SIGKILL a task, so that Airflow tries it again.
+
+    One that has told Airflow its success before its process is killed is not tried again: then another is.
+    """
     end = time.monotonic() + deadline
-    while not (running := task_processes(commands)):
-        assert time.monotonic() < end, "no task process was found"
-    running[0].kill()
+    while True:
+        assert time.monotonic() < end, "no task was killed before its success"
+        for instance, process in list(task_processes(commands))[:1]:
+            process.kill()
+            while (state := state_of(api, instance)) in ("queued", "running"):
+                assert time.monotonic() < end, "Airflow did not notice that a task was killed"
+            if state != "success":
+                return
+
+
+def state_of(api, instance: str) -> str | None:
+    """The state of a task instance; None for one that has been replaced by its next try."""
+    return next(
+        (
+            task.state
+            for run_id in api.run_states(PIPELINE)
+            for task in api.task_states(PIPELINE, run_id)
+            if task.id == instance
+        ),
+        None,
+    )
 
 
 def test_a_backfill_with_killed_tasks_gives_the_tables_of_one_run(stack, record_testsuite_property):
@@ -89,7 +110,7 @@ def test_a_backfill_with_killed_tasks_gives_the_tables_of_one_run(stack, record_
         assert created.returncode == 0, created.stderr
         for done in (1, 4):
             wait_for_backfill(api, done)
-            kill_task(stack)
+            kill_task(stack, api)
         states = wait_for_backfill(api, LAST - FIRST + 1)
         tries = [task.try_number for run_id in states for task in api.task_states(PIPELINE, run_id)]
     record_testsuite_property(
