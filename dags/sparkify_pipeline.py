@@ -34,13 +34,14 @@ from sparkify.operators import (
     LoadDimensionOperator,
     LoadFactOperator,
     PublishOperator,
+    StageLogsToRedshiftOperator,
     StageToRedshiftOperator,
 )
 from sparkify.paths import SQL
 from sparkify.settings import (
     BUCKET,
-    DAILY_LOG_KEY,
     FILTERS,
+    LOGS,
     TABLES,
     WORK,
     run_params,
@@ -68,16 +69,16 @@ with DAG(
     user_defined_filters=FILTERS,
     doc_md=__doc__,
 ) as dag:
-    stage_events = StageToRedshiftOperator(
+    stage_events = StageLogsToRedshiftOperator(
         task_id="stage_events",
-        source="events",
-        s3_bucket=BUCKET,
-        s3_prefix=variable("sparkify_log_prefix"),
-        daily_key=DAILY_LOG_KEY,
         jsonpaths="log_json_path.json",
         jsonpaths_uri=variable("sparkify_log_json_path"),
         copy_options=["TIMEFORMAT 'epochmillisecs'", variable("sparkify_copy_options_events")],
-        reject_sql="staging/events/reject.sql",
+        late_hours=variable("sparkify_log_late_hours"),
+        closing_minutes=variable("sparkify_log_closing_minutes"),
+        late_days=variable("sparkify_log_late_days"),
+        deletions=variable("sparkify_log_deletions"),
+        **LOGS,
         **stage("events"),
     )
     stage_songs = StageToRedshiftOperator(

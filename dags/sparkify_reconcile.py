@@ -27,7 +27,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
 from sparkify.operators import FindChangedDaysOperator, RebuildOperator, ReportChangesOperator
 from sparkify.operators.reload import ReloadOperator
 from sparkify.paths import CREATE_SQL, SQL
-from sparkify.settings import BUCKET, DAILY_LOG_KEY, FILTERS, MOST_DAYS, task_defaults, variable
+from sparkify.settings import FILTERS, LOGS, MOST_DAYS, task_defaults, variable
 
 with DAG(
     dag_id="sparkify_reconcile",
@@ -56,10 +56,8 @@ with DAG(
     )
     find_changed_days = FindChangedDaysOperator(
         task_id="find_changed_days",
-        s3_bucket=BUCKET,
-        s3_prefix=variable("sparkify_log_prefix"),
-        daily_key=DAILY_LOG_KEY,
         lookback_days="{{ params.lookback_days }}",
+        **LOGS,
     )
     reload_days = ReloadOperator.partial(
         task_id="reload_days",

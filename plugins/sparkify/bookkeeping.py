@@ -35,6 +35,7 @@ class Differences:
     :param hours: UTC hour (naive) to what is wrong with it that loading it again heals.
     :param derived: which of `songs` (with `artists`), `users` and `time` are to be derived again.
     :param songs_lost: whether all song files are to be staged again.
+    :param batches: of log files, those of which not all is there that landed.
     :param sentences: all of it, for people, one sentence per table.
     :param published: the published hours (naive UTC).
     :param rejected: hour of a window in the history to the number of rows that the windows over it left out.
@@ -46,6 +47,7 @@ class Differences:
     sentences: tuple[str, ...] = ()
     published: frozenset[datetime] = frozenset()
     rejected: Mapping[datetime, int] = field(default_factory=dict)
+    batches: frozenset[int] = frozenset()
 
     def never_loaded(self, before: date) -> list[datetime]:
         """The hours (naive UTC) that no run has loaded, of days that others were loaded of, in order.
@@ -114,6 +116,12 @@ def differences(transaction: Transaction) -> Differences:
             sentences.append(text)
             hours.update(dict.fromkeys(lost - hours.keys(), text))
 
+    batches = {batch for (batch,) in _ask(transaction, "landing")}
+    if batches:
+        sentences.append(
+            f"{len(batches)} batch(es) of log files are not as they landed, the first {min(batches)}"
+        )
+
     [row] = _ask(transaction, "tables")
     songs, artists, users, without_span, torn, songs_published, songs_observed, titles = map(int, row)
     songs_lost = bool(torn) or songs_observed < songs_published
@@ -144,6 +152,7 @@ def differences(transaction: Transaction) -> Differences:
         sentences=tuple(sentences),
         published=frozenset(published),
         rejected=covered,
+        batches=frozenset(batches),
     )
 
 
@@ -159,6 +168,11 @@ def rebuild(transaction: Transaction, tables: Iterable[str]) -> None:
 def rebuild_script(tables: Iterable[str]) -> str:
     """The rendered statements of `rebuild`."""
     return _environment().get_template("bookkeeping/rebuild.sql").render(tables=tables)
+
+
+def forget_script(batches: Iterable[int]) -> str:
+    """The rendered statements that have the files of batches land again."""
+    return _environment().get_template("bookkeeping/forget_batches.sql").render(batches=sorted(batches))
 
 
 def comparison(name: str) -> str:

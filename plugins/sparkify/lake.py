@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -97,16 +97,6 @@ class Lake:
                             )
             except Exception as error:
                 raise self._explained(error, f"list s3://{bucket}/{prefix}") from error
-
-    def list_days(self, bucket: str, keys: Mapping[date, str]) -> dict[date, list[SourceFile]]:
-        """For each day its file, or none. A listing also finds copies such as `….json.bak`: not these.
-
-        :raises LakeError: as `list_files`.
-        """
-        return {
-            day: [file for file in self.list_files(bucket, [key]) if file.object_key == key]
-            for day, key in keys.items()
-        }
 
     def read(self, bucket: str, key: str, size: int) -> bytes:
         """An object's first bytes.
@@ -251,14 +241,6 @@ def folder(prefix: str) -> str:
     return f"{prefix.strip('/')}/".lstrip("/")
 
 
-def day_keys(prefix: str, daily_key: str, days: Iterable[date]) -> dict[date, str]:
-    """For each day, the key of its file.
-
-    :param daily_key: `strftime` pattern of the keys below `prefix`.
-    """
-    return {day: folder(prefix) + day.strftime(daily_key) for day in days}
-
-
 def manifest(bucket: str, files: Iterable[SourceFile]) -> bytes:
     """A COPY manifest that names each file once and lets none be missing.
 
@@ -268,9 +250,12 @@ def manifest(bucket: str, files: Iterable[SourceFile]) -> bytes:
     return json.dumps({"entries": entries}).encode()
 
 
-def files_digest(files: Iterable[SourceFile]) -> str:
-    """What tells a day's files from what they were: it changes with any key or ETag."""
-    lines = sorted(f"{file.object_key} {file.etag}\n" for file in files)
+def files_digest(files: Mapping[str, str]) -> str:
+    """What tells files from what they were: it changes with any key or ETag.
+
+    :param files: key to ETag.
+    """
+    lines = sorted(f"{key} {etag}\n" for key, etag in files.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -281,26 +266,6 @@ def file_rows(listed_at: datetime, files: Iterable[SourceFile]) -> Iterator[dict
     """
     for file in files:
         yield {"listed_at": _timestamp(listed_at), **asdict(file)}
-
-
-def hour_rows(
-    listed_at: datetime, hours: Iterable[datetime], files: Mapping[date, list[SourceFile]]
-) -> Iterator[dict[str, Any]]:
-    """One row an hour and file of its day, for the ledger; an hour without a file has one row too.
-
-    :param listed_at: when the listing began, UTC.
-    :param hours: the starts of hours, UTC.
-    :param files: for each day, its files.
-    """
-    digests = {day: files_digest(of_day) for day, of_day in files.items()}
-    for hour in hours:
-        row = {
-            "listed_at": _timestamp(listed_at),
-            "hour_start": _timestamp(hour),
-            "files_digest": digests[hour.date()],
-        }
-        for of_file in [asdict(file) for file in files[hour.date()]] or [{}]:
-            yield {**row, **of_file}
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:

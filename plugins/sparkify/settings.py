@@ -39,9 +39,28 @@ CONFIRMATION = whole(r"[A-Za-z0-9 _-]{0,63}")
 
 VARIABLES = {
     "sparkify_bucket": ("sparkify", "bucket of the log and song files"),
-    "sparkify_log_prefix": (
-        "log_data",
-        "key prefix of the log files: `<prefix>/YYYY/MM/YYYY-MM-DD-events.json`",
+    "sparkify_log_prefix": ("log_data", "key prefix of the log files"),
+    "sparkify_log_keys": (
+        "{year}/{month}/{year}-{month}-{day}-events.json",
+        "how the keys of log files go on behind the prefix",
+    ),
+    "sparkify_log_suffixes": (".json", "how log files end that a `*` of `sparkify_log_keys` stands for"),
+    "sparkify_log_late_hours": (
+        "0",
+        "for how many hours before its window a run looks for log files that came late",
+    ),
+    "sparkify_log_closing_minutes": ("0", "how many minutes after its window's end a run begins"),
+    "sparkify_log_late_days": (
+        "30",
+        "how many days before the time of its file an event may be; an older one is rejected",
+    ),
+    "sparkify_log_deletions": (
+        "refuse",
+        "`refuse`: a log file that is gone fails the run of its hours; `take back`: its rows go too",
+    ),
+    "sparkify_log_retention_days": (
+        "",
+        "how many days log files are kept on S3; an older one may be gone, and its rows stay",
     ),
     "sparkify_song_prefix": ("song_data", "key prefix of the song files"),
     "sparkify_work_bucket": ("sparkify-work", "bucket of the COPY manifests; may be the same bucket"),
@@ -129,6 +148,22 @@ COPY_OPTIONS_FORM = Form(
 FORMS = {
     "sparkify_bucket": BUCKET_FORM,
     "sparkify_log_prefix": PREFIX_FORM,
+    "sparkify_log_keys": Form(
+        r"[\w.:=+@!()&$,;/{}-]{1,200}\*?",
+        "Enter the keys below the prefix, with {year}, {month}, {day} and {hour} in their places, and * at the "
+        "end for any rest, such as {year}/{month}/{day}/{hour}/* or dt={year}-{month}-{day}/*.",
+    ),
+    "sparkify_log_suffixes": Form(
+        r"\*|[\w.-]{1,32}( [\w.-]{1,32}){0,9}",
+        "Enter suffixes separated by blanks, such as .json .json.gz, or *.",
+    ),
+    "sparkify_log_late_hours": Form(r"[0-9]{1,4}", "Enter a whole number of hours, such as 72."),
+    "sparkify_log_closing_minutes": Form(r"[0-9]{1,4}", "Enter a whole number of minutes, such as 10."),
+    "sparkify_log_late_days": Form(r"[0-9]{1,5}", "Enter a whole number of days, such as 30."),
+    "sparkify_log_deletions": Form("refuse|take back", "Enter refuse or take back."),
+    "sparkify_log_retention_days": Form(
+        r"[1-9][0-9]{0,4}", "Enter a whole number of days, such as 400."
+    ).or_empty(),
     "sparkify_song_prefix": PREFIX_FORM,
     "sparkify_work_bucket": BUCKET_FORM,
     "sparkify_work_prefix": PREFIX_FORM.or_empty(),
@@ -162,8 +197,6 @@ FORMS = {
     ).or_empty(),
 }
 
-#: `strftime` pattern of a day's log files below the log prefix.
-DAILY_LOG_KEY = "%Y/%m/%Y-%m-%d-events.json"
 #: A century: a param of days is subtracted from a date, which does not go below the year 1.
 MOST_DAYS = 36_500
 #: What Airflow's OpenLineage integration adds to the conf of a run that another DAG triggers.
@@ -288,6 +321,16 @@ WORK = {
     "work_prefix": variable("sparkify_work_prefix"),
 }
 COPY = {"iam_role": variable("sparkify_iam_role"), "region": variable("sparkify_region")}
+
+
+#: Where the log files lie.
+LOGS = {
+    "s3_bucket": BUCKET,
+    "s3_prefix": variable("sparkify_log_prefix"),
+    "key_template": variable("sparkify_log_keys"),
+    "suffixes": variable("sparkify_log_suffixes"),
+    "retention_days": variable("sparkify_log_retention_days"),
+}
 
 
 def stage(source: str) -> dict[str, str]:

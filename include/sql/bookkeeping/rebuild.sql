@@ -1,10 +1,12 @@
 {#- Tables derived again from the observations and the fact: each table's own publish.sql in truncate mode, for a
     run that brings nothing. `tables`: which. -#}
 {% macro no_work(name) %}{{ 'no_artist_observations' if name == 'artists_candidate' else 'no_song_observations' }}{% endmacro -%}
-{% set window = {'start_sql': '0001-01-01 00:00:00', 'end_sql': '0001-01-01 00:00:00'} -%}
+{% set window = {'start_sql': '0001-01-01 00:00:00', 'end_sql': '0001-01-01 00:00:00', 'ranges': []} -%}
 {% set mode = 'truncate' -%}
 {% set whole = false -%}
-{% set reach = 'all' -%}
+{% set reach = window -%}
+{% set again = {'what': 'all'} -%}
+{% set late = false -%}
 {% set published = false -%}
 {% if 'songs' in tables -%}
 CREATE TEMP TABLE no_song_observations AS

@@ -1,5 +1,5 @@
--- The published hours whose rejected rows are not kept: those of the hour itself, and those of a file that the run of the
--- hour was the last to read. Rows whose file is not known may be those of any.
+-- The published hours whose rejected rows are not kept: those of the hour itself, where they did not come with a batch, and
+-- those of a song file that the run of the hour was the last to read. Rows whose file is not known may be those of any.
 WITH of_files AS (
     SELECT
         source,
@@ -23,7 +23,9 @@ SELECT published.hour_start
 FROM staging.published_hours AS published
 LEFT JOIN of_hours
     ON published.hour_start = of_hours.hour_start
-WHERE NVL(of_hours.row_count, 0) < NVL(published.rejected_rows, 0)
+WHERE
+    NOT published.is_landed
+    AND NVL(of_hours.row_count, 0) < NVL(published.rejected_rows, 0)
 UNION
 SELECT published.hour_start
 FROM staging.published_hours AS published

@@ -1,7 +1,9 @@
 -- One row a published window: what was loaded, from how many files, by which run. The view
 -- certified_windows says up to when the data is whole. What was in the files adds up:
---   events_staged = events_in_window + events_outside + rejected_events
+--   events_staged + landed_before = events_in_window + events_outside + rejected_events
 --   events_in_window = songplays + duplicate_plays + other_pages
+-- events_staged: the rows of the files that the run read, which it did if no run had before; landed_before: what earlier runs
+-- had read of the window.
 -- DISTSTYLE ALL: small. SORTKEY window_start: read in its order.
 CREATE TABLE IF NOT EXISTS sparkify.load_history (
     window_start TIMESTAMP NOT NULL,
@@ -22,6 +24,7 @@ CREATE TABLE IF NOT EXISTS sparkify.load_history (
     artists BIGINT NOT NULL,
     time_rows BIGINT NOT NULL,
     published_at TIMESTAMP NOT NULL,
+    landed_before BIGINT DEFAULT 0 NOT NULL,
     PRIMARY KEY (window_start, window_end)
 )
 DISTSTYLE ALL

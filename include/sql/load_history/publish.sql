@@ -1,4 +1,8 @@
 {#- `windows`: how many published windows the run's own takes the place of. -#}
+{% macro in_window(column) -%}
+{{ column }} >= TIMESTAMP '{{ window.start_sql }}'
+        AND {{ column }} < TIMESTAMP '{{ window.end_sql }}'
+{%- endmacro -%}
 {% if windows -%}
 DELETE FROM sparkify.load_history
 WHERE
@@ -9,55 +13,88 @@ WHERE
 INSERT INTO sparkify.load_history (
     window_start, window_end, run_id, log_files, song_files, events_staged, events_in_window, events_outside,
     songplays, duplicate_plays, other_pages, rejected_events, rejected_songs, users, songs, artists, time_rows,
-    published_at
+    published_at, landed_before
 )
-WITH staged AS (
+WITH hours AS (
     SELECT
-        page,
-        user_id,
-        CASE
-            WHEN
-                ts >= TIMESTAMP '{{ window.start_sql }}'
-                AND ts < TIMESTAMP '{{ window.end_sql }}'
-                THEN 1
-            ELSE 0
-        END AS is_in_window
-    FROM {{ work('events') }}
+        NVL(SUM(songplays), 0) AS songplays,
+        NVL(SUM(duplicate_plays), 0) AS duplicate_plays,
+        NVL(SUM(other_pages), 0) AS other_pages,
+        NVL(SUM(rejected_rows), 0) AS rejected_rows
+    FROM staging.published_hours
+    WHERE
+        {{ in_window('hour_start') }}
 ),
 
-events AS (
+batches AS (
     SELECT
-        COUNT(*) AS staged,
-        NVL(SUM(is_in_window), 0) AS in_window,
-        NVL(SUM(CASE WHEN is_in_window = 1 AND page = 'NextSong' THEN 1 ELSE 0 END), 0) AS plays,
-        COUNT(DISTINCT CASE WHEN is_in_window = 1 THEN user_id END) AS users
-    FROM staged
+        NVL(SUM(read_rows), 0) AS read_rows,
+        NVL(SUM(rejected_rows), 0) AS rejected_rows
+    FROM staging.batches
+    WHERE
+        run_id = {{ quote(run_id) }}
+        AND is_live
 ),
 
-counts AS (
+-- What the run itself has landed, in its window and outside of it.
+landed AS (
     SELECT
-        (SELECT COUNT(*) FROM {{ work('events_rejected') }}) AS rejected_events,
-        (SELECT COUNT(*) FROM {{ work('songplays_candidate') }}) AS songplays
+        NVL(SUM(CASE WHEN {{ in_window('batch_hours.hour_start') | indent }} THEN batch_hours.events END), 0) AS in_window,
+        NVL(SUM(CASE WHEN {{ in_window('batch_hours.hour_start') | indent }} THEN batch_hours.rejected_rows END), 0)
+            AS rejected_in_window,
+        NVL(SUM(batch_hours.events), 0) AS events
+    FROM staging.batches AS batches
+    INNER JOIN staging.batch_hours AS batch_hours
+        ON batches.batch = batch_hours.batch
+    WHERE
+        batches.run_id = {{ quote(run_id) }}
+        AND batches.is_live
+),
+
+rows_of_run AS (
+    SELECT
+        (
+            SELECT COUNT(DISTINCT user_id)
+            FROM {{ work('events') }}
+            WHERE
+                {{ in_window('ts') | indent }}
+        ) AS users,
+        (
+            SELECT COUNT(*)
+            FROM {{ work('time_candidate') }}
+            WHERE
+                {{ in_window('start_time') | indent }}
+        ) AS moments
 )
 
 SELECT
     TIMESTAMP '{{ window.start_sql }}',
     TIMESTAMP '{{ window.end_sql }}',
     {{ quote(run_id) }},
-    (SELECT COUNT(DISTINCT object_key) FROM {{ work('events_files') }}),
+    (
+        SELECT COUNT(*)
+        FROM {{ work('events_files') }}
+        WHERE
+            partition_start < TIMESTAMP '{{ window.end_sql }}'
+            AND partition_end > TIMESTAMP '{{ window.start_sql }}'
+    ),
     (SELECT COUNT(*) FROM {{ work('songs_files') }}),
-    events.staged + counts.rejected_events,
-    events.in_window,
-    events.staged - events.in_window,
-    counts.songplays,
-    events.plays - counts.songplays,
-    events.in_window - events.plays,
-    counts.rejected_events,
+    batches.read_rows,
+    hours.songplays + hours.duplicate_plays + hours.other_pages,
+    landed.events - landed.in_window,
+    hours.songplays,
+    hours.duplicate_plays,
+    hours.other_pages,
+    batches.rejected_rows + hours.rejected_rows - landed.rejected_in_window,
     (SELECT COUNT(*) FROM {{ work('songs_rejected') }}),
-    events.users,
+    rows_of_run.users,
     (SELECT COUNT(*) FROM {{ work('songs_candidate') }}),
     (SELECT COUNT(DISTINCT artist_id) FROM {{ work('artists_candidate') }}),
-    (SELECT COUNT(*) FROM {{ work('time_candidate') }}),
-    GETDATE()
-FROM events
-CROSS JOIN counts;
+    rows_of_run.moments,
+    GETDATE(),
+    hours.songplays + hours.duplicate_plays + hours.other_pages - landed.in_window
+    + hours.rejected_rows - landed.rejected_in_window
+FROM hours
+CROSS JOIN batches
+CROSS JOIN landed
+CROSS JOIN rows_of_run;

@@ -1,6 +1,7 @@
-{#- What a run could not load takes the place of what is kept for the same files and hours. `is_final`: the run publishes
-    its window, so it has read its files to their end; before that, only the rows that it found again are replaced,
-    because a COPY that failed may have met only some of them. `sources`: those of which rows were or are rejected. -#}
+{#- What a run could not load takes the place of what is kept for the same files. `is_final`: the run publishes its songs,
+    so it has read their files to their end; before that, only the rows that it found again are replaced, because a COPY
+    that failed may have met only some of them. `sources`: those of which rows were or are rejected. -#}
+{% from 'rejected_rows/kept.sql' import rejected with context -%}
 {% for source in sources -%}
 DELETE FROM sparkify.rejected_rows
 {% if not is_final -%}
@@ -12,47 +13,9 @@ WHERE
     AND NVL(rejected_rows.column_name, '') = NVL(found.column_name, '')
     AND NVL(rejected_rows.raw_line, '') = NVL(found.raw_line, '')
     AND rejected_rows.reason = found.reason
-{%- elif source == 'songs' -%}
-WHERE source = 'songs'
 {%- else -%}
-WHERE
-    source = '{{ source }}'
-    AND (
-        (
-            window_start >= TIMESTAMP '{{ window.start_sql }}'
-            AND window_end <= TIMESTAMP '{{ window.end_sql }}'
-        )
-        OR (
-            hour_start >= TIMESTAMP '{{ window.start_sql }}'
-            AND hour_start < TIMESTAMP '{{ window.end_sql }}'
-        )
-        OR (
-            hour_start IS NULL
-            AND file_name IN (
-                SELECT {{ quote('s3://' ~ bucket ~ '/') }} || object_key
-                FROM {{ work(source ~ '_files') }}
-            )
-        )
-    )
+WHERE source = '{{ source }}'
 {%- endif %};
 
-INSERT INTO sparkify.rejected_rows (
-    run_id, window_start, window_end, source, file_name, line_number, column_name, error_code, reason, raw_line,
-    rejected_at, etag, hour_start
-)
-SELECT
-    {{ quote(run_id) }},
-    TIMESTAMP '{{ window.start_sql }}',
-    TIMESTAMP '{{ window.end_sql }}',
-    '{{ source }}',
-    file_name,
-    line_number,
-    column_name,
-    error_code,
-    reason,
-    raw_line,
-    GETDATE(),
-    etag,
-    hour_start
-FROM {{ work(source ~ '_rejected') }};
+{{ rejected(source) }}
 {% endfor %}

@@ -1,7 +1,7 @@
 {% from 'songplays/logged.sql' import logged_plays -%}
 {% from 'songplays/match.sql' import matched -%}
 {% from 'songs/choice.sql' import choice, version_of_catalogue -%}
--- The plays of the window, one row a natural key: of events with one key, the first by a fixed rule. Their songs are
+-- The plays that the run derives, one row a natural key: of events with one key, the first by a fixed rule. Their songs are
 -- those of the catalogue as it will be once this run is published, unless another run publishes songs before that:
 -- catalogue_version is the one that they were looked up in.
 DROP TABLE IF EXISTS {{ candidate }};
@@ -16,7 +16,7 @@ DISTKEY (user_id)
 SORTKEY (start_time)
 AS
 WITH occurrences AS (
-    {{ logged_plays(work('events'), window) | indent }}
+    {{ logged_plays(work('events')) | indent }}
 ),
 
 plays AS (

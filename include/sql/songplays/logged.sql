@@ -1,8 +1,8 @@
 {% from 'text.sql' import text, title -%}
-{#- The plays of the window as its events have them. Several events may have one natural key: `occurrence` numbers
+{#- The plays of a run as its events have them. Several events may have one natural key: `occurrence` numbers
     them, `version` those that differ. The first is the play: paid before free, then the first in the order of all
     other columns, NULL behind every value. -#}
-{% macro logged_plays(events, window) -%}
+{% macro logged_plays(events) -%}
 {% set order -%}
 PARTITION BY start_time, user_id, session_id, item_in_session
         ORDER BY
@@ -45,8 +45,6 @@ FROM (
     FROM {{ events }}
     WHERE
         page = 'NextSong'
-        AND ts >= TIMESTAMP '{{ window.start_sql }}'
-        AND ts < TIMESTAMP '{{ window.end_sql }}'
         AND user_id IS NOT NULL
         AND session_id IS NOT NULL
         AND item_in_session IS NOT NULL

@@ -1,3 +1,4 @@
+{% from 'reach.sql' import in_reach -%}
 {% from 'songplays/match.sql' import matched -%}
 {% from 'songplays/titles.sql' import new_titles -%}
 {% from 'text.sql' import differs -%}
@@ -5,32 +6,18 @@
     'start_time', 'user_id', 'level', 'song_id', 'artist_id', 'session_id', 'item_in_session', 'location',
     'user_agent', 'song_title', 'artist_name', 'song_length',
 ] -%}
-{% macro in_window(column) -%}
-{{ column }} >= TIMESTAMP '{{ window.start_sql }}'
-    AND {{ column }} < TIMESTAMP '{{ window.end_sql }}'
-{%- endmacro -%}
-{#- `published`: whether the window has plays already. `reach`: the plays whose songs are looked up again: those called
-    like one of the changed `titles` (and, where `is_stale`, those of the window), those of the `window`, `all`, or none.
-    `ranges`: of start_time, ascending, within which they are. -#}
-{% macro within(column) -%}
-{{ column }} >= TIMESTAMP '{{ ranges[0][0] }}'
-    AND {{ column }} < TIMESTAMP '{{ ranges[-1][1] }}'
-    {%- if ranges | length > 1 %}
-    AND (
-        {% for start, end in ranges -%}
-        ({{ column }} >= TIMESTAMP '{{ start }}' AND {{ column }} < TIMESTAMP '{{ end }}')
-        {%- if not loop.last %}
-        OR {% endif %}
-        {%- endfor %}
-    )
-    {%- endif %}
-{%- endmacro -%}
--- The plays of the window replace those that were published for it. A play whose natural key stays keeps its
--- songplay_id; only a play that is no longer in the files goes.
+{#- `reach`: the hours that the run derives. `published`: whether these hold plays already. `again`: the plays whose songs are
+    looked up again, `what` of them: those called like one of the changed `titles` (and, where `is_stale`, those of the run's
+    hours), those of the `hours`, `all`, or none; and in which hours they are, `reach`. -#}
+-- The plays of the window replace those that were published for it, and those that come late join the others of their
+-- hours. A play whose natural key stays keeps its songplay_id; only a play that is no longer in the files goes.
 {% if published -%}
 DELETE FROM sparkify.songplays
+USING {{ work('events_hours') }} AS hours
 WHERE
-    {{ in_window('start_time') }}
+    hours.hour_start = DATE_TRUNC('hour', songplays.start_time)
+    AND hours.is_whole
+    AND {{ in_reach('songplays.start_time', reach) }}
     AND NOT EXISTS (
         SELECT 1
         FROM {{ candidate }} AS plays
@@ -53,7 +40,7 @@ SET
     song_length = plays.song_length
 FROM {{ candidate }} AS plays
 WHERE
-    {{ in_window('songplays.start_time') }}
+    {{ in_reach('songplays.start_time', reach) }}
     AND songplays.start_time = plays.start_time
     AND songplays.user_id = plays.user_id
     AND songplays.session_id = plays.session_id
@@ -81,20 +68,20 @@ LEFT JOIN sparkify.songplays AS songplays
         AND plays.user_id = songplays.user_id
         AND plays.session_id = songplays.session_id
         AND plays.item_in_session = songplays.item_in_session
-        AND {{ in_window('songplays.start_time') | indent }}
+        AND {{ in_reach('songplays.start_time', reach) | indent }}
 WHERE songplays.songplay_id IS NULL
 {%- endif %};
 
 INSERT INTO staging.played_titles (first_day, song_title, artist_name)
-{% if reach == 'all' -%}
+{% if again.what == 'all' -%}
 {{ new_titles('sparkify.songplays') }};
 {%- else -%}
-{{ new_titles(candidate, window.start_sql, window.end_sql) }};
+{{ new_titles(candidate, reach.start_sql, reach.end_sql) }};
 {%- endif %}
 
-{% if reach -%}
+{% if again.what -%}
 -- Songs are looked up again, under the publish lock: for all plays where songs is rebuilt whole; else for those that are
--- called like a song that changes, whenever they were played, and for the window if its candidate knew other songs.
+-- called like a song that changes, whenever they were played, and for the run's hours if its candidate knew other songs.
 CREATE TEMP TABLE plays_to_match
 DISTSTYLE KEY
 DISTKEY (user_id)
@@ -109,20 +96,20 @@ SELECT
     songplays.artist_name,
     songplays.song_length
 FROM sparkify.songplays AS songplays
-{%- if reach == 'titles' %}
+{%- if again.what == 'titles' %}
 {{ 'LEFT' if is_stale else 'INNER' }} JOIN changed_titles
     ON
         TRIM(songplays.song_title) = changed_titles.title
         AND TRIM(songplays.artist_name) = changed_titles.artist_name
 {%- endif %}
-{%- if reach != 'all' %}
+{%- if again.what != 'all' %}
 WHERE
-    {{ within('songplays.start_time') }}
-    {%- if reach == 'titles' and is_stale %}
+    {{ in_reach('songplays.start_time', again.reach) }}
+    {%- if again.what == 'titles' and is_stale %}
     AND (
         changed_titles.title IS NOT NULL
         OR (
-            {{ in_window('songplays.start_time') | indent(8) }}
+            {{ in_reach('songplays.start_time', reach) | indent(8) }}
         )
     )
     {%- endif %}
@@ -163,7 +150,7 @@ WHERE
     songplays.songplay_id = matched_plays.songplay_id
     AND songplays.user_id = matched_plays.user_id
     AND songplays.start_time = matched_plays.start_time
-    {%- if reach != 'all' %}
-    AND {{ within('songplays.start_time') }}
+    {%- if again.what != 'all' %}
+    AND {{ in_reach('songplays.start_time', again.reach) }}
     {%- endif %};
 {%- endif %}

@@ -1,6 +1,8 @@
+{#- `table`: what to COPY into, with its columns where they are not those of the files. `manifest`: the name of the
+    run's object. `compression`: COPY's option for all files of it. -#}
 {% set credentials = 'DEFAULT' if stage.iam_role == 'default' else quote(stage.iam_role) -%}
-COPY {{ work(stage.source) }}
-FROM {{ quote(uri(stage.source ~ '.manifest')) }}
+COPY {{ table }}
+FROM {{ quote(uri(manifest)) }}
 IAM_ROLE {{ credentials }}
 REGION {{ quote(stage.region) }}
 MANIFEST
@@ -10,6 +12,9 @@ JSON {{ quote(stage.jsonpaths_uri) }}
 JSON {{ quote(uri(stage.jsonpaths)) }}
 {% else -%}
 JSON 'auto'
+{% endif -%}
+{% if compression -%}
+{{ compression }}
 {% endif -%}
 {% for option in stage.copy_options if option -%}
 {{ option }}

@@ -1,22 +1,12 @@
-{#- `hours`: how many hours of the window were published before. `sources`: those of which the run has staged files. -#}
-{% if hours -%}
--- What is published from which files. The same bytes may have been published meanwhile by a run that listed them
--- later: listed_at does not go back, or bytes that are older than both would be taken for newer.
-UPDATE {{ work('events_files') }}
-SET listed_at = published.listed_at
-FROM staging.published_hours AS published
-WHERE
-    published.hour_start = {{ work('events_files') }}.hour_start
-    AND published.files_digest = {{ work('events_files') }}.files_digest
-    AND published.listed_at > {{ work('events_files') }}.listed_at;
-
-{% endif -%}
+{% from 'reach.sql' import in_reach -%}
+{#- `hours`: how many of the run's hours were published before. `late`: how many of them are not of its window. `songs_staged`:
+    whether the run has staged song files. -#}
 {% if with_songs -%}
 {% if whole -%}
 DELETE FROM staging.source_files
 WHERE source = 'songs';
 
-{% elif 'songs' in sources -%}
+{% elif songs_staged -%}
 -- The version stays of a file that was published already, as it was.
 UPDATE {{ work('songs_files') }}
 SET catalogue_version = published.catalogue_version
@@ -29,11 +19,11 @@ WHERE
 
 {% endif -%}
 {% endif -%}
-{% for source in sources -%}
+{% if songs_staged -%}
 DELETE FROM staging.source_files
-USING {{ work(source ~ '_files') }} AS files
+USING {{ work('songs_files') }} AS files
 WHERE
-    source_files.source = '{{ source }}'
+    source_files.source = 'songs'
     AND source_files.bucket = {{ quote(bucket) }}
     AND source_files.object_key = files.object_key;
 
@@ -43,7 +33,7 @@ INSERT INTO staging.source_files (
     rejected_rows
 )
 SELECT
-    '{{ source }}',
+    'songs',
     {{ quote(bucket) }},
     files.object_key,
     files.etag,
@@ -52,29 +42,14 @@ SELECT
     files.listed_at,
     {{ quote(run_id) }},
     GETDATE(),
-    {% if source == 'songs' -%}
     NVL(files.catalogue_version, (SELECT NVL(MAX(version), 0) + 1 FROM staging.published_catalogue)),
-    {% else -%}
-    NULL,
-    {% endif -%}
     NVL(SUM(rejected.row_count), 0)
-FROM (
-    SELECT DISTINCT
-        object_key,
-        etag,
-        size_bytes,
-        last_modified,
-        listed_at,
-        catalogue_version
-    FROM {{ work(source ~ '_files') }}
-    WHERE object_key IS NOT NULL
-) AS files
+FROM {{ work('songs_files') }} AS files
 LEFT JOIN (
     SELECT
         object_key,
         COUNT(*) AS row_count
-    FROM {{ work(source ~ '_rejected') }}
-    WHERE hour_start IS NULL
+    FROM {{ work('songs_rejected') }}
     GROUP BY object_key
 ) AS rejected
     ON LEFT(files.object_key, LEN(rejected.object_key)) = rejected.object_key
@@ -86,7 +61,7 @@ GROUP BY
     files.listed_at,
     files.catalogue_version;
 
-{% endfor -%}
+{% endif -%}
 {% if with_songs -%}
 {% if not catalogues -%}
 INSERT INTO staging.published_catalogue (listed_at, version, songs, run_id)
@@ -108,78 +83,57 @@ FROM {{ work('songs_catalogue') }} AS seen
 WHERE seen.listed_at >= published_catalogue.listed_at;
 
 {% endif -%}
+{% macro count_by_hour(table, column) -%}
+SELECT
+        DATE_TRUNC('hour', {{ column }}) AS hour_start,
+        COUNT(*) AS row_count
+    FROM {{ table }}
+    WHERE
+        {{ in_reach(column, reach) | indent }}
+    GROUP BY DATE_TRUNC('hour', {{ column }})
+{%- endmacro -%}
+-- Of hours beside the window the candidates hold the new rows and those around them, so that what was published counts.
+CREATE TEMP TABLE run_hours
+DISTSTYLE ALL
+AS
+SELECT
+    hours.hour_start,
+    NVL(plays.row_count, 0) AS songplays,
+    NVL(observations.row_count, 0) AS user_observations,
+    NVL(hours.plays, 0) AS logged_plays,
+    NVL(hours.events, 0) - NVL(hours.plays, 0) AS other_pages,
+    NVL(hours.rejected_rows, 0) AS rejected_rows,
+    hours.version,
+    hours.is_whole OR NVL(published.is_landed, FALSE) AS is_landed
+FROM {{ work('events_hours') }} AS hours
+LEFT JOIN staging.published_hours AS published
+    ON hours.hour_start = published.hour_start
+LEFT JOIN (
+    {{ count_by_hour('sparkify.songplays' if late else work('songplays_candidate'), 'start_time') }}
+) AS plays
+    ON hours.hour_start = plays.hour_start
+LEFT JOIN (
+    {{ count_by_hour('staging.user_observations' if late else work('users_candidate'), 'observed_at') }}
+) AS observations
+    ON hours.hour_start = observations.hour_start;
+
 {% if hours -%}
 DELETE FROM staging.published_hours
-WHERE
-    hour_start >= TIMESTAMP '{{ window.start_sql }}'
-    AND hour_start < TIMESTAMP '{{ window.end_sql }}';
+USING {{ work('events_hours') }} AS hours
+WHERE published_hours.hour_start = hours.hour_start;
 
 {% endif -%}
 INSERT INTO staging.published_hours (
-    hour_start, files_digest, listed_at, run_id, songplays, user_observations, duplicate_plays, other_pages,
-    rejected_rows
+    hour_start, run_id, songplays, user_observations, duplicate_plays, other_pages, rejected_rows, version, is_landed
 )
-WITH hours AS (
-    SELECT DISTINCT
-        hour_start,
-        files_digest,
-        listed_at
-    FROM {{ work('events_files') }}
-),
-
-plays AS (
-    SELECT
-        DATE_TRUNC('hour', start_time) AS hour_start,
-        COUNT(*) AS songplays
-    FROM {{ work('songplays_candidate') }}
-    GROUP BY DATE_TRUNC('hour', start_time)
-),
-
-events AS (
-    SELECT
-        DATE_TRUNC('hour', ts) AS hour_start,
-        COUNT(CASE WHEN page = 'NextSong' THEN 1 END) AS plays,
-        COUNT(CASE WHEN page <> 'NextSong' THEN 1 END) AS other_pages
-    FROM {{ work('events') }}
-    WHERE
-        ts >= TIMESTAMP '{{ window.start_sql }}'
-        AND ts < TIMESTAMP '{{ window.end_sql }}'
-    GROUP BY DATE_TRUNC('hour', ts)
-),
-
-rejected AS (
-    SELECT
-        hour_start,
-        COUNT(*) AS rejected_rows
-    FROM {{ work('events_rejected') }}
-    WHERE hour_start IS NOT NULL
-    GROUP BY hour_start
-),
-
-observations AS (
-    SELECT
-        DATE_TRUNC('hour', observed_at) AS hour_start,
-        COUNT(*) AS user_observations
-    FROM {{ work('users_candidate') }}
-    GROUP BY DATE_TRUNC('hour', observed_at)
-)
-
 SELECT
-    hours.hour_start,
-    hours.files_digest,
-    hours.listed_at,
+    hour_start,
     {{ quote(run_id) }},
-    NVL(plays.songplays, 0),
-    NVL(observations.user_observations, 0),
-    NVL(events.plays, 0) - NVL(plays.songplays, 0),
-    NVL(events.other_pages, 0),
-    NVL(rejected.rejected_rows, 0)
-FROM hours
-LEFT JOIN plays
-    ON hours.hour_start = plays.hour_start
-LEFT JOIN observations
-    ON hours.hour_start = observations.hour_start
-LEFT JOIN events
-    ON hours.hour_start = events.hour_start
-LEFT JOIN rejected
-    ON hours.hour_start = rejected.hour_start;
+    songplays,
+    user_observations,
+    CASE WHEN is_landed THEN logged_plays - songplays END,
+    CASE WHEN is_landed THEN other_pages END,
+    CASE WHEN is_landed THEN rejected_rows END,
+    version,
+    is_landed
+FROM run_hours;

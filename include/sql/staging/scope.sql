@@ -1,14 +1,14 @@
 {% from 'songs/choice.sql' import version_of_catalogue -%}
-{% macro in_window(table, column) -%}
+{% from 'reach.sql' import in_reach -%}
+{% macro count_in_reach(table, column) -%}
 (
         SELECT COUNT(*)
         FROM {{ table }}
         WHERE
-            {{ column }} >= TIMESTAMP '{{ window.start_sql }}'
-            AND {{ column }} < TIMESTAMP '{{ window.end_sql }}'
+            {{ in_reach(column, reach) | indent(8) }}
     )
 {%- endmacro -%}
--- One row: what the run brings, and what there is of its window (`Scope`, publish.py). Songs that are left out have no
+-- One row: what the run brings, and what there is of its hours (`Scope`, publish.py). Songs that are left out have no
 -- row in songs_catalogue.
 SELECT
     (SELECT COUNT(*) FROM {{ work('songs_catalogue') }}) AS with_songs,
@@ -21,10 +21,10 @@ SELECT
         FROM {{ work('songplays_candidate') }}
         WHERE NVL(catalogue_version, '') <> (SELECT NVL({{ version_of_catalogue() }}, '') FROM staging.published_catalogue)
     ) AS stale_plays,
-    {{ in_window('sparkify.songplays', 'start_time') }} AS songplays,
-    {{ in_window('staging.user_observations', 'observed_at') }} AS users,
-    {{ in_window('sparkify.time', 'start_time') }} AS moments,
-    {{ in_window('staging.published_hours', 'hour_start') }} AS hours,
+    {{ count_in_reach('sparkify.songplays', 'start_time') }} AS songplays,
+    {{ count_in_reach('staging.user_observations', 'observed_at') }} AS users,
+    {{ count_in_reach('sparkify.time', 'start_time') }} AS moments,
+    {{ count_in_reach('staging.published_hours', 'hour_start') }} AS hours,
     (
         SELECT COUNT(*)
         FROM sparkify.load_history
@@ -32,13 +32,11 @@ SELECT
             window_start >= TIMESTAMP '{{ window.start_sql }}'
             AND window_end <= TIMESTAMP '{{ window.end_sql }}'
     ) AS windows,
-    {% for source in ('events', 'songs') -%}
     (
-        (SELECT COUNT(*) FROM {{ work(source ~ '_rejected') }})
+        (SELECT COUNT(*) FROM {{ work('songs_rejected') }})
         + (
             SELECT COUNT(*)
             FROM sparkify.rejected_rows
-            WHERE source = '{{ source }}'
+            WHERE source = 'songs'
         )
-    ) AS rejected_{{ source }}{{ ',' if not loop.last else ';' }}
-    {% endfor %}
+    ) AS rejected_songs;

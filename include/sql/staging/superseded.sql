@@ -1,14 +1,9 @@
--- The hours of the run that others published, since it listed its files, from files that are not the same.
+-- The hours of the run that others have published since from what has landed later: they hold all that this run knows.
 SELECT
-    published.hour_start,
+    hours.hour_start,
     published.run_id
-FROM {{ work('events_files') }} AS staged
+FROM {{ work('events_hours') }} AS hours
 INNER JOIN staging.published_hours AS published
-    ON staged.hour_start = published.hour_start
-WHERE
-    published.hour_start >= TIMESTAMP '{{ window.start_sql }}'
-    AND published.hour_start < TIMESTAMP '{{ window.end_sql }}'
-    AND published.listed_at > staged.listed_at
-    AND published.files_digest <> staged.files_digest
-GROUP BY published.hour_start, published.run_id
-ORDER BY published.hour_start;
+    ON hours.hour_start = published.hour_start
+WHERE published.version > hours.version
+ORDER BY hours.hour_start;

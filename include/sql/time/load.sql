@@ -1,5 +1,5 @@
 {% from 'time/calendar.sql' import calendar -%}
--- The moments at which the plays of the window began.
+-- The moments at which the plays of the run began.
 DROP TABLE IF EXISTS {{ candidate }};
 
 CREATE TABLE {{ candidate }}

@@ -1,11 +1,15 @@
+{% from 'reach.sql' import in_reach -%}
 {% from 'time/calendar.sql' import calendar -%}
-{#- `published`: whether the window has moments already: those that plays still have stay. -#}
+{#- `reach`: the hours that the run derives. `published`: whether these have moments already: those that plays still have
+    stay. -#}
 {% if mode == 'append' -%}
 {% if published -%}
 DELETE FROM sparkify.time
+USING {{ work('events_hours') }} AS hours
 WHERE
-    start_time >= TIMESTAMP '{{ window.start_sql }}'
-    AND start_time < TIMESTAMP '{{ window.end_sql }}'
+    hours.hour_start = DATE_TRUNC('hour', time.start_time)
+    AND hours.is_whole
+    AND {{ in_reach('time.start_time', reach) }}
     AND NOT EXISTS (
         SELECT 1
         FROM {{ candidate }} AS moments
@@ -27,8 +31,7 @@ FROM {{ candidate }} AS moments
 LEFT JOIN sparkify.time AS time
     ON
         moments.start_time = time.start_time
-        AND time.start_time >= TIMESTAMP '{{ window.start_sql }}'
-        AND time.start_time < TIMESTAMP '{{ window.end_sql }}'
+        AND {{ in_reach('time.start_time', reach) | indent }}
 WHERE time.start_time IS NULL
 {%- endif %};
 {% else -%}

@@ -1,5 +1,5 @@
 {% from 'text.sql' import text -%}
--- Observations of the users of the window, from plays and all events that are not logged out: the first sighting of
+-- Observations of the users of the run's hours, from plays and all events that are not logged out: the first sighting of
 -- each span of one level within each hour. Of events in the same millisecond the last in the session counts; of
 -- several with one number in it a play, then paid before free as in songplays. NULL stands behind every value.
 DROP TABLE IF EXISTS {{ candidate }};
@@ -24,8 +24,6 @@ WITH logged AS (
         user_id IS NOT NULL
         AND level IS NOT NULL
         AND (page = 'NextSong' OR NVL(TRIM(auth), '') <> 'Logged Out')
-        AND ts >= TIMESTAMP '{{ window.start_sql }}'
-        AND ts < TIMESTAMP '{{ window.end_sql }}'
 ),
 
 sightings AS (

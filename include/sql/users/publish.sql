@@ -1,21 +1,29 @@
-{#- append derives the timeline of the users that the window touches, from its start to the first observation
+{% from 'reach.sql' import in_reach -%}
+{#- append derives the timeline of the users that the run touches, from the start of its `reach` to the first observation
     behind its end; before and after that no row can change. truncate derives every timeline whole. `published`:
-    whether the window has observations already. -#}
-{% set scope_start = window.start_sql if mode == 'append' else '0001-01-01 00:00:00' -%}
-{% set scope_end = window.end_sql if mode == 'append' else '9999-12-31 00:00:00' -%}
+    whether the reach has observations already. -#}
+{% set columns = ['user_id', 'observed_at', 'level', 'first_name', 'last_name', 'gender'] -%}
+{% set scope_start = reach.start_sql if mode == 'append' else '0001-01-01 00:00:00' -%}
+{% set scope_end = reach.end_sql if mode == 'append' else '9999-12-31 00:00:00' -%}
 CREATE TEMP TABLE touched_users
 DISTSTYLE KEY
 DISTKEY (user_id)
 AS
 WITH touched AS (
     SELECT user_id FROM {{ candidate }}
-    {%- if published or mode == 'truncate' %}
+    {%- if mode == 'truncate' %}
     UNION
     SELECT user_id
     FROM staging.user_observations
+    {%- elif published %}
+    UNION
+    SELECT observations.user_id
+    FROM staging.user_observations AS observations
+    INNER JOIN {{ work('events_hours') }} AS hours
+        ON DATE_TRUNC('hour', observations.observed_at) = hours.hour_start
     WHERE
-        observed_at >= TIMESTAMP '{{ scope_start }}'
-        AND observed_at < TIMESTAMP '{{ scope_end }}'
+        hours.is_whole
+        AND {{ in_reach('observations.observed_at', reach) | indent }}
     {%- endif %}
 ),
 
@@ -43,21 +51,55 @@ LEFT JOIN next_observations
     ON users.user_id = next_observations.user_id;
 
 {% if published -%}
+{% macro not_in_candidate() -%}
+AND NOT EXISTS (
+        SELECT 1
+        FROM {{ candidate }} AS seen
+        WHERE
+            {% for column in columns -%}
+            {% if column in ('user_id', 'observed_at', 'level') -%}
+            seen.{{ column }} = user_observations.{{ column }}
+            {%- else -%}
+            NVL(seen.{{ column }}, '') = NVL(user_observations.{{ column }}, '')
+            {%- endif %}
+            {%- if not loop.last %}
+            AND {% endif %}
+            {%- endfor %}
+    )
+{%- endmacro -%}
 DELETE FROM staging.user_observations
+USING {{ work('events_hours') }} AS hours
 WHERE
-    observed_at >= TIMESTAMP '{{ window.start_sql }}'
-    AND observed_at < TIMESTAMP '{{ window.end_sql }}';
+    hours.hour_start = DATE_TRUNC('hour', user_observations.observed_at)
+    AND hours.is_whole
+    AND {{ in_reach('user_observations.observed_at', reach) }}
+    {{ not_in_candidate() }};
+
+{% if late -%}
+DELETE FROM staging.user_observations
+USING {{ work('events_users') }} AS users
+WHERE
+    users.user_id = user_observations.user_id
+    AND users.hour_start = DATE_TRUNC('hour', user_observations.observed_at)
+    AND {{ in_reach('user_observations.observed_at', reach) }}
+    {{ not_in_candidate() }};
 
 {% endif -%}
-INSERT INTO staging.user_observations (user_id, observed_at, level, first_name, last_name, gender)
+{% endif -%}
+INSERT INTO staging.user_observations ({{ columns | join(', ') }})
 SELECT
-    user_id,
-    observed_at,
-    level,
-    first_name,
-    last_name,
-    gender
-FROM {{ candidate }};
+    {% for column in columns -%}
+    seen.{{ column }}{{ ',' if not loop.last }}
+    {% endfor -%}
+FROM {{ candidate }} AS seen
+{%- if published %}
+LEFT JOIN staging.user_observations AS known
+    ON
+        seen.user_id = known.user_id
+        AND seen.observed_at = known.observed_at
+        AND {{ in_reach('known.observed_at', reach) | indent }}
+WHERE known.user_id IS NULL
+{%- endif %};
 
 -- The starts of spans within the scope: an observation whose level differs from the one before it. The span
 -- that the scope begins in is known from users itself.

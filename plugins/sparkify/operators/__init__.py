@@ -1,5 +1,6 @@
 """The pipeline's operators."""
 
+from sparkify.operators.land import StageLogsToRedshiftOperator
 from sparkify.operators.load import LoadDimensionOperator, LoadFactOperator
 from sparkify.operators.maintenance import DropOldWorkOperator
 from sparkify.operators.publish import PublishOperator
@@ -20,5 +21,6 @@ __all__ = [
     "ReportChangesOperator",
     "ReportOperator",
     "SchemaOperator",
+    "StageLogsToRedshiftOperator",
     "StageToRedshiftOperator",
 ]

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 from sparkify.lake import Lake, LakeError
 from sparkify.lineage import Lineage, Table
 from sparkify.operators.base import SparkifyOperator, rendered
+from sparkify.reach import Reach
 from sparkify.warehouse import CommitUnknownError, Transaction, TransientError, WarehouseError
 from sparkify.work import Run
 from sparkify.xcoms import Candidate
@@ -21,6 +22,7 @@ from sparkify.xcoms import Candidate
 log = logging.getLogger(__name__)
 
 SUPERSEDED = "staging/superseded.sql"
+LEAVE_OUT_HOURS = "staging/leave_out_hours.sql"
 SUPERSEDED_SONGS = "staging/superseded_songs.sql"
 LEAVE_OUT_SONGS = "staging/leave_out_songs.sql"
 SCOPE = "staging/scope.sql"
@@ -52,7 +54,6 @@ class Scope(NamedTuple):
     moments: int
     hours: int
     windows: int
-    rejected_events: int
     rejected_songs: int
 
     @property
@@ -60,17 +61,14 @@ class Scope(NamedTuple):
         """Whether songs can differ from those that are published."""
         return bool(self.with_songs and (self.songs or self.whole))
 
-    def ledgers(self) -> Iterator[tuple[str, list[str]]]:
-        """The scripts behind those of the tables, each with the sources of which it has something to do."""
-        with_songs = bool(self.with_songs)
-        rejected = {"events": self.rejected_events, "songs": with_songs and self.rejected_songs}
-        files = {"events": True, "songs": with_songs and self.song_files}
-        for path, sources in (
-            ("rejected_rows/publish.sql", rejected),
-            ("load_history/publish.sql", {}),
-            ("staging/publish.sql", files),
-        ):
-            yield path, [source for source, count in sources.items() if count]
+    def ledgers(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The scripts behind those of the tables, each with names of its own."""
+        yield (
+            "rejected_rows/publish.sql",
+            {"sources": ["songs"] if self.with_songs and self.rejected_songs else []},
+        )
+        yield "staging/publish.sql", {"songs_staged": bool(self.with_songs and self.song_files)}
+        yield "load_history/publish.sql", {}
 
 
 class PublishOperator(SparkifyOperator):
@@ -85,16 +83,15 @@ class PublishOperator(SparkifyOperator):
     resolved by the next attempt, which looks for this one in `staging.publish_log`. A try that fails before
     it could look says in its last line that the window may be published.
 
-    Older bytes never come back: where another run has published the window from files that were listed later
-    and are not the same, nothing is published; where others have published songs since from a later listing,
-    or from files that this run did not see, the run's songs are left to the next run.
+    Older bytes never come back: hours that another run has published from what landed later stay as that one
+    left them; where others have published songs since from a later listing, or from files that this run did
+    not see, the run's songs are left to the next run.
 
     :param tables: the published tables, one before those that read it.
     :param checks_task_id: the task whose XCom describes the candidates that the checks let pass.
     :param s3_bucket: the bucket that the ledger's object keys belong to.
     :returns: (XCom) the window's row of load_history; empty where another run's row has taken its place.
-    :raises AirflowFailException: where others published a part of the window from files listed later, or
-        where the work tables are missing.
+    :raises AirflowFailException: where the work tables are missing.
     :raises XComError: where the XCom describes anything else than one candidate of each table.
     """
 
@@ -189,10 +186,10 @@ class PublishOperator(SparkifyOperator):
                 if self._is_done(transaction, run, earlier, unanswered):
                     transaction.give_up()
                     return self._history(run, transaction)
-                if not self._is_superseded(context, run, transaction):
-                    self._leave_out_superseded_songs(context, transaction)
-                    for path, script in self._scripts(context, run, candidates, transaction):
-                        transaction.run_script(script, path)
+                self._leave_out_superseded_hours(context, run, transaction)
+                self._leave_out_superseded_songs(context, transaction)
+                for path, script in self._scripts(context, run, candidates, transaction):
+                    transaction.run_script(script, path)
                 transaction.execute(LOG_PUBLISH, [publish_id, run.run_id], name="enter staging.publish_log")
                 row = self._history(run, transaction)
                 found, self.is_published = self.is_published, None
@@ -224,7 +221,8 @@ class PublishOperator(SparkifyOperator):
         transaction: Transaction,
     ) -> Iterator[tuple[str, str]]:
         """The path and rendered statements of each step, each made when those before it have run."""
-        names = self._names(context)
+        reach = Reach.of_run(transaction, run)
+        names = {**self._names(context), "reach": reach, "late": reach.late}
         [row] = transaction.execute(rendered(self, SCOPE, names), name=SEE_SCOPE)
         scope = Scope(*row)
         names |= {
@@ -249,14 +247,16 @@ class PublishOperator(SparkifyOperator):
             }
             if candidate.table == "songplays":
                 is_truncated = any(one.table == "songs" and one.mode == "truncate" for one in candidates)
-                of_table |= {"reach": "all"} if is_truncated else self._reach(run, names, scope, transaction)
+                of_table["again"] = (
+                    {"what": "all"} if is_truncated else self._again(names, reach, scope, transaction)
+                )
             path = f"{candidate.table}/publish.sql"
             yield path, rendered(self, path, {**names, **of_table})
-        for path, sources in scope.ledgers():
-            yield path, rendered(self, path, {**names, "sources": sources})
+        for path, own in scope.ledgers():
+            yield path, rendered(self, path, {**names, **own})
 
-    def _reach(
-        self, run: Run, names: Mapping[str, Any], scope: Scope, transaction: Transaction
+    def _again(
+        self, names: Mapping[str, Any], reach: Reach, scope: Scope, transaction: Transaction
     ) -> dict[str, Any]:
         """Which plays look for their song again: see songplays/publish.sql."""
         days: list[datetime] = []
@@ -266,37 +266,30 @@ class PublishOperator(SparkifyOperator):
         elif scope.changes_songs:
             [(titles,)] = transaction.execute(CHANGED_TITLES, name="count the titles of changed songs")
             if titles:
-                return {"reach": "all"}
-        window = [(run.window.start_sql, run.window.end_sql)] if names["is_stale"] else []
+                return {"what": "all"}
+        hours = reach.ranges if names["is_stale"] else []
+        ranges = joined_ranges([*map(rest_of_month, days), *hours])
         return {
-            "reach": "titles" if days else "window" if window else "",
-            "ranges": joined_ranges([*map(rest_of_month, days), *window]),
-        }
+            "what": "titles" if days else "hours" if hours else "",
+            "reach": {
+                "ranges": ranges, "start_sql": ranges[0][0] if ranges else "", "end_sql": ranges[-1][1] if ranges else "",
+            },
+        }  # fmt: skip
 
     def _names(self, context: Mapping[str, Any]) -> dict[str, Any]:
         return {**self.sql_context(context), "bucket": self.s3_bucket}
 
-    def _is_superseded(self, context: Mapping[str, Any], run: Run, transaction: Transaction) -> bool:
-        """Whether others published the whole window, since this run listed its files, from other bytes.
-
-        :raises AirflowFailException: where they published a part of it.
-        """
+    def _leave_out_superseded_hours(
+        self, context: Mapping[str, Any], run: Run, transaction: Transaction
+    ) -> None:
+        names = self._names(context)
         hours = transaction.execute(
-            rendered(self, SUPERSEDED, self._names(context)), name="compare with what others published"
+            rendered(self, SUPERSEDED, names), name="compare with what others published"
         )
-        if not hours:
-            return False
-        what = (
-            f"{len(hours)} hour(s) of window {run.window} were published from other files after this run "
-            f"listed its own: the first, {hours[0][0]}, by run {hours[0][1]}"
-        )
-        if len(hours) < run.window.hour_count:
-            raise AirflowFailException(
-                f"{what}. Nothing was published or lost.\nClear the whole run to stage the files as they are "
-                f"now."
-            )
-        log.info("Nothing is published: %s", what)
-        return True
+        if hours:
+            log.info("%d hour(s) stay as others have published them from what landed after this run began: the "
+                     "first, %s, by run %s", len(hours), *hours[0])  # fmt: skip
+            transaction.run_script(rendered(self, LEAVE_OUT_HOURS, names), LEAVE_OUT_HOURS)
 
     def _leave_out_superseded_songs(self, context: Mapping[str, Any], transaction: Transaction) -> None:
         names = self._names(context)

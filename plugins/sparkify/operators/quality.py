@@ -15,6 +15,7 @@ from sparkify import alerts
 from sparkify.checks import FAILED, PASSED, WARNED, Check, Result, read_checks, results_table, summary
 from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.paths import SQL
+from sparkify.reach import Reach
 from sparkify.text import fit, visible
 from sparkify.warehouse import Transaction, TransientError, WarehouseError, without_semicolon
 from sparkify.work import Run
@@ -101,7 +102,9 @@ class DataQualityOperator(SparkifyOperator):
         candidates = self._candidates(context)
         relations = {f"staging/{source}": run.table(source) for source in self.sources}
         relations |= {candidate.table: candidate.work_table(run) for candidate in candidates}
-        results = self._judge(self._rendered(self.sql_context(context), relations, self._staged(context)))
+        with self.warehouse.reading() as transaction:
+            names = {**self.sql_context(context), "reach": Reach.of_run(transaction, run)}
+        results = self._judge(self._rendered(names, relations, self._staged(context)))
         self._store(run, results)
         log.info("Quality of window %s:\n%s", run.window, results_table(results))
 

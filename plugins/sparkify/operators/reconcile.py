@@ -12,10 +12,11 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from sparkify.bookkeeping import Differences, differences
-from sparkify.lake import Lake, SourceFile, day_keys, files_digest
+from sparkify.bookkeeping import Differences, comparison, differences
+from sparkify.lake import Lake, files_digest
+from sparkify.layout import Layout
 from sparkify.text import visible
-from sparkify.warehouse import Transaction, Warehouse
+from sparkify.warehouse import Transaction, Warehouse, without_semicolon
 from sparkify.window import DAY, HOUR
 from sparkify.xcoms import read_changes
 
@@ -35,7 +36,8 @@ class FindChangedDaysOperator(BaseOperator):
 
     :param s3_bucket: bucket of the log files.
     :param s3_prefix: their key prefix.
-    :param daily_key: `strftime` pattern of a day's keys below the prefix, as StageToRedshiftOperator has it.
+    :param key_template: their keys below it; `suffixes`: how they end: see StageLogsToRedshiftOperator.
+    :param retention_days: when files are older than this, they are expected to be gone; empty for never.
     :param lookback_days: how many days before the run's are looked at.
     :param redshift_conn_id: an Airflow connection of type `redshift`.
     :returns: (XCom) for each changed day the arguments of the run that loads it again: `trigger_run_id`,
@@ -43,7 +45,8 @@ class FindChangedDaysOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = (
-        "redshift_conn_id", "aws_conn_id", "s3_bucket", "s3_prefix", "lookback_days",
+        "redshift_conn_id", "aws_conn_id", "s3_bucket", "s3_prefix", "key_template", "suffixes",
+        "retention_days", "lookback_days",
     )  # fmt: skip
     ui_color = "#e6e0f5"
 
@@ -52,8 +55,10 @@ class FindChangedDaysOperator(BaseOperator):
         *,
         s3_bucket: str,
         s3_prefix: str,
-        daily_key: str,
+        key_template: str,
+        suffixes: str,
         lookback_days: int | str,
+        retention_days: int | str = "",
         redshift_conn_id: str = "redshift_default",
         aws_conn_id: str = "aws_default",
         **kwargs: Any,
@@ -61,7 +66,9 @@ class FindChangedDaysOperator(BaseOperator):
         super().__init__(**kwargs)
         self.s3_bucket = s3_bucket
         self.s3_prefix = s3_prefix
-        self.daily_key = daily_key
+        self.key_template = key_template
+        self.suffixes = suffixes
+        self.retention_days = retention_days
         self.lookback_days = lookback_days
         self.redshift_conn_id = redshift_conn_id
         self.aws_conn_id = aws_conn_id
@@ -70,32 +77,36 @@ class FindChangedDaysOperator(BaseOperator):
     def lake(self) -> Lake:
         return Lake(self.aws_conn_id)
 
+    @cached_property
+    def layout(self) -> Layout:
+        return Layout(self.s3_prefix, self.key_template, tuple(self.suffixes.split()))
+
     def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
         today = context["dag_run"].run_after.astimezone(UTC).date()
         first = today - timedelta(days=int(self.lookback_days))
         log.info("Comparing published days from %s to %s, without today (%s)", first, today - DAY, today)
         warehouse = Warehouse(self.redshift_conn_id)
         with warehouse.reading() as transaction:
-            days = sorted(self._published_digests(transaction, first, today))
+            days = self._published_days(transaction, first, today)
         # No transaction is open meanwhile, for Redshift Serverless bills it.
-        keys = day_keys(self.s3_prefix, self.daily_key, days)
-        listed = self.lake.list_days(self.s3_bucket, keys)
+        listed = self._list(days)
         with warehouse.reading() as transaction:
-            published = self._published_digests(transaction, first, today)
-            listed = {day: files for day, files in listed.items() if day in published}
+            known = self._known(transaction, days)
+            pending = self._pending(transaction, first, today)
             found = differences(transaction)
             missing = defaultdict(list)
             for hour in found.never_loaded(today):
                 missing[hour.date()].append(hour)
-            digests = {day: files_digest(files) for day, files in listed.items()}
-            changed = [day for day in listed if published[day] != {digests[day]} or missing[day]]
+            changed = [day for day in days if listed[day] != known[day] or missing[day] or pending[day]]
             changes = []
             for day in changed:
-                what = []
-                if published[day] != {digests[day]}:
-                    what.append(self._file_change(transaction, keys[day], listed[day]))
+                what = _file_changes(known[day], listed[day])
                 if hours := missing[day]:
                     what.append(f"{len(hours)} hour(s) were never loaded, the first {hours[0]:%H:%M} UTC")
+                if hours := pending[day]:
+                    what.append(
+                        f"rows of {len(hours)} hour(s) came or went since, the first {hours[0]:%H:%M} UTC"
+                    )
                 changes.append(
                     {
                         "day": str(day),
@@ -112,13 +123,13 @@ class FindChangedDaysOperator(BaseOperator):
                 }
                 for start, end, what, _ in damaged
             ]
-        log.info("%d published day(s), %d changed", len(published), len(changed))
+        log.info("%d published day(s), %d changed", len(days), len(changed))
         for change in changes:
             log.info("%s: %s", change["day"], change["files"])
         context["ti"].xcom_push(key=CHANGES, value=changes)
         return [
             {
-                "trigger_run_id": f"reconcile__{day}__{digests[day][:12]}",
+                "trigger_run_id": f"reconcile__{day}__{files_digest(listed[day])[:12]}",
                 "conf": {
                     "window_start": f"{day}T00:00:00Z",
                     "window_end": f"{day + DAY}T00:00:00Z",
@@ -138,26 +149,74 @@ class FindChangedDaysOperator(BaseOperator):
             for start, end, _, rejected in damaged
         ]
 
-    def _published_digests(self, transaction: Transaction, first: date, end: date) -> dict[date, set[str]]:
+    def _published_days(self, transaction: Transaction, first: date, end: date) -> list[date]:
         rows = transaction.execute(
-            "SELECT hour_start, files_digest FROM staging.published_hours "
+            "SELECT DISTINCT DATE_TRUNC('day', hour_start) FROM staging.published_hours "
             "WHERE hour_start >= %s AND hour_start < %s",
             [f"{first} 00:00:00", f"{end} 00:00:00"],
             name="read staging.published_hours",
         )
-        digests = defaultdict(set)
-        for hour, digest in rows:
-            digests[hour.date()].add(digest)
-        return digests
+        return sorted(day.date() for (day,) in rows)
 
-    def _file_change(self, transaction: Transaction, key: str, files: Sequence[SourceFile]) -> str:
-        known = transaction.execute(
-            "SELECT etag FROM staging.source_files "
-            "WHERE source = 'events' AND bucket = %s AND object_key = %s",
-            [self.s3_bucket, key],
-            name=f"read the ledger of {key}",
-        )
-        return f"{key} {'has changed' if known and files else 'is new' if files else 'is gone'}"
+    def _list(self, days: Sequence[date]) -> dict[date, dict[str, str]]:
+        """By day, key and ETag of the files of its partitions."""
+        listed: dict[date, dict[str, str]] = {}
+        for day in days:
+            start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+            partitions = list(self.layout.partitions(start, start + DAY))
+            files = self.lake.list_files(self.s3_bucket, self.layout.prefixes(partitions))
+            listed[day] = {
+                file.object_key: file.etag
+                for partition, file in self.layout.files(files)
+                if partition in partitions
+            }
+        return listed
+
+    def _known(self, transaction: Transaction, days: Sequence[date]) -> dict[date, dict[str, str]]:
+        """By day, key and ETag of the files of its partitions that have landed, or that an earlier version
+        loaded. One that is expected to be gone is left out."""
+        known: dict[date, dict[str, str]] = {day: {} for day in days}
+        oldest = datetime.min.replace(tzinfo=UTC)
+        if str(self.retention_days):
+            oldest = datetime.now(UTC) - timedelta(days=int(self.retention_days))
+        for key, etag in transaction.execute(
+            "SELECT object_key, etag FROM staging.landed_files WHERE bucket = %s",
+            [self.s3_bucket],
+            name="read the ledger staging.landed_files",
+        ):
+            partition = self.layout.partition_of(key)
+            if partition is None or partition.end <= oldest:
+                continue
+            for day in days:
+                start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+                if partition.start < start + DAY and partition.end > start:
+                    known[day][key] = etag
+        return known
+
+    def _pending(self, transaction: Transaction, first: date, end: date) -> dict[date, list[datetime]]:
+        """By day, its published hours of which rows came or went since."""
+        pending = defaultdict(list)
+        for (hour,) in transaction.execute(
+            without_semicolon(comparison("pending")),
+            [f"{first} 00:00:00", f"{end} 00:00:00"],
+            name="bookkeeping/pending.sql",
+        ):
+            pending[hour.date()].append(hour)
+        return pending
+
+
+def _file_changes(known: Mapping[str, str], listed: Mapping[str, str]) -> list[str]:
+    """What happened to the files of a day, in words: of one by its key, of more by their number."""
+    keys = {
+        "is new": sorted(listed.keys() - known.keys()),
+        "has changed": sorted(key for key in listed.keys() & known.keys() if listed[key] != known[key]),
+        "is gone": sorted(known.keys() - listed.keys()),
+    }
+    return [
+        f"{found[0]} {what}" if len(found) == 1 else f"{found[0]} and {len(found) - 1} more: each {what}"
+        for what, found in keys.items()
+        if found
+    ]
 
 
 class ReportChangesOperator(BaseOperator):

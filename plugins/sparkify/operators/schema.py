@@ -11,7 +11,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from sparkify.bookkeeping import REMEDY, differences, rebuild
+from sparkify.bookkeeping import REMEDY, differences, forget_script, rebuild
 from sparkify.declarations import column_differences, declared_tables, missing_relations, relations
 from sparkify.migrations import Migration, applied_versions, read_migrations, record, upgrade
 from sparkify.operators.base import rendered
@@ -161,13 +161,15 @@ class RebuildOperator(SchemaOperator):
             for script in self.create_sql[:2]:
                 transaction.run_script(script, "create.sql")
         with self.warehouse.transaction() as transaction:
-            transaction.lock()
+            transaction.lock(also=["staging.landing_lock"])
             if missing_relations(transaction):
                 for script in self.create_sql:
                     transaction.run_script(script, "create.sql")
                 transaction.run_script(grants, "grant.sql")
             found = differences(transaction)
             rebuild(transaction, found.derived)
+            if found.batches:
+                transaction.run_script(forget_script(found.batches), "bookkeeping/forget_batches.sql")
             if found.songs_lost:
                 transaction.execute(
                     "DELETE FROM staging.published_catalogue", name="forget what the catalogue came from"

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NoReturn, TypeVar
@@ -29,14 +29,13 @@ from sparkify.lake import (
     LakeError,
     Line,
     SourceFile,
-    day_keys,
     decompressed,
     file_rows,
     folder,
-    hour_rows,
     json_lines,
     manifest,
 )
+from sparkify.layout import compression
 from sparkify.lineage import Lineage, S3Folder, Table
 from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.paths import JSONPATHS
@@ -58,8 +57,6 @@ from sparkify.work import Run
 
 log = logging.getLogger(__name__)
 
-#: COPY's options for compressed files ("COPY from Amazon S3").
-COMPRESSIONS = ("GZIP", "BZIP2", "ZSTD", "LZOP")
 READERS = 8
 #: How long files with refused rows are read for rows that these may hide; a task may take an hour.
 SEARCH_SECONDS = 20 * 60
@@ -67,17 +64,23 @@ TORN_COLUMNS = ("file_name", "line_number", "hidden_rows", "reason")
 CATALOGUE_COLUMNS = ("listed_at", "version", "is_whole")
 KEY_COLUMNS = ("problem", "key_name", "row_count", "key_count", "first_file")
 PUBLISH_REJECTED = "rejected_rows/publish.sql"
+COPY = "staging/copy.sql"
 Item = TypeVar("Item")
 
 
 class StageToRedshiftOperator(SparkifyOperator):
     """COPY the source files that a run needs into the run's own landing table.
 
-    Lists the objects, writes a manifest (every entry mandatory) to the work bucket, creates the landing table
-    `staging.<source>__<run>` and the list of its files `staging.<source>_files__<run>`, and COPYs both, in
-    one transaction. A retry starts from an empty table again. No object to load is a normal, empty load.
+    Lists the objects, writes a manifest for each compression among them (every entry mandatory) to the work
+    bucket, creates the landing table `staging.<source>__<run>` and the list of its files
+    `staging.<source>_files__<run>`, and COPYs both, in one transaction. A retry starts from an empty table
+    again. No object to load is a normal, empty load.
 
-    Rows that COPY refuses, or that `reject_sql` takes out of the landing table, go with file, line and reason
+    Staged are the files that are new since a run published them, and those with rejected rows; or all files,
+    where one that was published is gone or has another ETag: what it said is to be taken back, and COPY does
+    not tell the rows of different files apart.
+
+    Rows that COPY refuses, or that the model cannot hold, go with file, line and reason
     to `staging.<source>_rejected__<run>` and at once to `sparkify.rejected_rows`. More of them than the
     budget fail the task for good. Keys that the landing table does not know, or that objects lack, are
     counted in `staging.<source>_keys__<run>`. Files of which COPY refused a row are read to their end: whole
@@ -86,21 +89,15 @@ class StageToRedshiftOperator(SparkifyOperator):
     :param source: the source's name; `include/sql/staging/<source>/create.sql` declares its landing table.
     :param s3_bucket: bucket of the source files.
     :param s3_prefix: key prefix of the source files; `/` is put behind it.
-    :param daily_key: `strftime` pattern of the keys below the prefix, one a day: then the files of the
-        window's UTC days are staged. Without it, the files that are new since a run published them, and those
-        with rejected rows; or all files, where one that was published is gone or has another ETag: what it
-        said is to be taken back, and COPY does not tell the rows of different files apart.
-    :param suffix: how the keys of files end that are staged without `daily_key`.
+    :param suffix: how the keys of files end that are staged.
     :param work_bucket: bucket of the manifests.
     :param work_prefix: key prefix of the manifests; may be empty.
     :param jsonpaths: file in include/jsonpaths, uploaded beside the manifest. Without it, JSON 'auto'.
     :param jsonpaths_uri: a JSONPaths file on S3 to use in its place: `s3://bucket/key`.
-    :param reject_sql: file under include/sql that moves rows which COPY took and the model cannot hold from
-        the landing table to the rejected rows.
     :param max_rejected_rows: how many rows may be rejected, 0 to 99,999, and COPY's MAXERROR is one more; or
         parts per million of the rows staged, such as `50 ppm`, which are counted once COPY has read them.
     :param max_window_days: how many UTC days the run's window may touch; no more are listed.
-    :param copy_options: appended to COPY as they are, for example `TIMEFORMAT 'epochmillisecs'`, `GZIP`.
+    :param copy_options: appended to COPY as they are, for example `TIMEFORMAT 'epochmillisecs'`.
     :param iam_role: `default`, or the ARN of the role that COPY reads S3 with.
     :param region: the buckets' AWS region.
     :returns: (XCom) source, files, bytes; bytes_looked_at, and the values and objects in these;
@@ -125,17 +122,10 @@ class StageToRedshiftOperator(SparkifyOperator):
         "max_window_days",
         "create_sql",
         "create_rejected_sql",
-        "copy_sql",
         "copy_files_sql",
         "copy_rejected_sql",
-        "reject_sql",
     )
-    template_fields_renderers = {  # noqa: RUF012 Airflow's own form
-        "create_sql": "sql",
-        "copy_sql": "sql",
-        "copy_files_sql": "sql",
-        "reject_sql": "sql",
-    }
+    template_fields_renderers = {"create_sql": "sql", "copy_files_sql": "sql"}  # noqa: RUF012 Airflow's form
     ui_color = "#dcebf7"
 
     def __init__(
@@ -146,19 +136,15 @@ class StageToRedshiftOperator(SparkifyOperator):
         s3_prefix: str,
         work_bucket: str,
         work_prefix: str = "",
-        daily_key: str | None = None,
         suffix: str = ".json",
         jsonpaths: str | None = None,
         jsonpaths_uri: str = "",
-        reject_sql: str | None = None,
         max_rejected_rows: int | str = 0,
         max_window_days: int | str = 400,
         copy_options: Sequence[str] = (),
         iam_role: str = "default",
         region: str = "us-west-2",
         aws_conn_id: str = "aws_default",
-        copy_sql: str = "staging/copy.sql",
-        copy_files_sql: str = "staging/copy_files.sql",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -167,11 +153,9 @@ class StageToRedshiftOperator(SparkifyOperator):
         self.s3_prefix = s3_prefix
         self.work_bucket = work_bucket
         self.work_prefix = work_prefix
-        self.daily_key = daily_key
         self.suffix = suffix
         self.jsonpaths = jsonpaths
         self.jsonpaths_uri = jsonpaths_uri
-        self.reject_sql = reject_sql
         self.max_rejected_rows = max_rejected_rows
         self.max_window_days = max_window_days
         self.copy_options = copy_options
@@ -180,8 +164,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         self.aws_conn_id = aws_conn_id
         self.create_sql = f"staging/{source}/create.sql"
         self.create_rejected_sql = "staging/create_rejected.sql"
-        self.copy_sql = copy_sql
-        self.copy_files_sql = copy_files_sql
+        self.copy_files_sql = "staging/copy_files.sql"
         self.copy_rejected_sql = "staging/copy_rejected.sql"
 
     @cached_property
@@ -203,42 +186,20 @@ class StageToRedshiftOperator(SparkifyOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         run = self.begin(context)
         run.window.refuse_more_days_than(int(self.max_window_days))
-        budget = self.budget
         listed_at = datetime.now(UTC)
-        catalogue = None
-        if self.daily_key:
-            keys = day_keys(self.s3_prefix, self.daily_key, run.window.days())
-            by_day = self.lake.list_days(self.s3_bucket, keys)
-            files = [file for of_day in by_day.values() for file in of_day]
-            rows = list(hour_rows(listed_at, run.window.hours(), by_day))
-        else:
-            files, catalogue = self._of_catalogue(listed_at)
-            rows = list(file_rows(listed_at, files))
-        size = sum(file.size_bytes for file in files)
-        log.info("%d file(s), %d byte(s) to stage from s3://%s/%s", len(files), size, self.s3_bucket,
-                 self.s3_prefix)  # fmt: skip
-        for file in files[:10]:
-            log.info("  %s, %d byte(s), ETag %s", file.object_key, file.size_bytes, file.etag)
-        shapes, looked_at, keys_looked_at = self._look_at(files)
-        self._write_work_objects(run, files, rows)
-
+        files, catalogue = self._of_catalogue(listed_at)
+        size = self._announce(files)
+        look = self._look_at(files)
+        self._write_work_objects(run, files, list(file_rows(listed_at, files)))
         try:
-            copied, rejected, refused, known = self._load(run, files, bool(rows), catalogue, shapes)
+            copied, rejected, refused, known = self._load(context, run, files, catalogue, look.shapes)
         except CopyRefusedError as error:
-            rejected = self._keep(run, error.rows)
-            self._store_rejected(context, run)
-            self._refuse(run, rejected, f"{budget}", error)
+            self._refuse_rows(context, run, error)
         read = copied + rejected.count - rejected.by_model
-        allowed = budget.rows(read)
         if rejected.count:
             self._store_rejected(context, run)
-        if rejected.count > allowed:
-            share = f", which is {allowed:,} of {read:,} row(s)" if budget.is_share else ""
-            self._refuse(run, rejected, f"{budget}{share}")
+        allowed = self._allowed(run, rejected, read)
         self._find_hidden(run, self._named(files, refused), known)
-        if rejected.count:
-            log.warning("%d row(s) rejected, %d allowed. The first:\n%s", rejected.count, allowed,
-                        rows_table(rejected.first))  # fmt: skip
         table = run.table(self.source)
         staged = copied - rejected.by_model
         self.lineage = Lineage([S3Folder(self.s3_bucket, self.s3_prefix, size)], [Table(table, staged)])
@@ -246,58 +207,91 @@ class StageToRedshiftOperator(SparkifyOperator):
             files=len(files), bytes=size, rows_in=read,
             rows_rejected=rejected.count, rows_out=staged, table=table,
         )  # fmt: skip
-        return {
-            "source": self.source,
-            "files": len(files),
-            "bytes": size,
-            "bytes_looked_at": looked_at,
-            "bytes_of_keys": 0 if known is None else keys_looked_at,
-            "values": shapes.values,
-            "objects": shapes.objects,
+        return look.figures(self.source, files, known) | {
             "copied": copied,
             "rejected": rejected.count,
             "allowed": allowed,
             "rows": staged,
         }
 
+    def _announce(self, files: Sequence[SourceFile]) -> int:
+        """Log what is to be staged; how many bytes it has."""
+        size = sum(file.size_bytes for file in files)
+        log.info("%d file(s), %d byte(s) to stage from s3://%s/%s", len(files), size, self.s3_bucket,
+                 self.s3_prefix)  # fmt: skip
+        for file in files[:10]:
+            log.info("  %s, %d byte(s), ETag %s", file.object_key, file.size_bytes, file.etag)
+        return size
+
+    def _allowed(self, run: Run, rejected: Rejected, read: int) -> int:
+        """How many of the rows read may be rejected.
+
+        :raises AirflowFailException: where more are.
+        """
+        allowed = self.budget.rows(read)
+        if rejected.count > allowed:
+            share = f", which is {allowed:,} of {read:,} row(s)" if self.budget.is_share else ""
+            self._refuse(run, rejected, f"{self.budget}{share}")
+        if rejected.count:
+            log.warning("%d row(s) rejected, %d allowed. The first:\n%s", rejected.count, allowed,
+                        rows_table(rejected.first))  # fmt: skip
+        return allowed
+
+    def _refuse_rows(self, context: Mapping[str, Any], run: Run, error: CopyRefusedError) -> NoReturn:
+        """After a COPY that failed for its rows."""
+        rejected = self._keep(run, error.rows)
+        self._store_rejected(context, run)
+        self._refuse(run, rejected, f"{self.budget}", error)
+
     def _load(
         self,
+        context: Mapping[str, Any],
         run: Run,
         files: list[SourceFile],
-        with_list: bool,
-        catalogue: tuple[Any, ...] | None,
+        catalogue: tuple[Any, ...],
         shapes: Shapes,
     ) -> tuple[int, Rejected, set[str | None], frozenset[str] | None]:
         """The landing table of the run; how many rows COPY loaded, those that are not to be, the object keys
         of the files of which it refused some, and the keys that it takes."""
         copied: int = 0
         refused: set[str | None] = set()
-        rejects = run.table(f"{self.source}_rejected")
+        table = run.table(self.source)
         with self.warehouse.transaction() as transaction:
             transaction.run_script(self.create_sql, f"staging/{self.source}/create.sql")
-            if with_list:
-                transaction.run_script(self.copy_files_sql, "staging/copy_files.sql")
-            if catalogue:
-                transaction.insert(run.table(f"{self.source}_catalogue"), CATALOGUE_COLUMNS, [catalogue])
             if files:
-                copied, refused = self._copy(run, transaction, files)
+                transaction.run_script(self.copy_files_sql, "staging/copy_files.sql")
+            transaction.insert(run.table(f"{self.source}_catalogue"), CATALOGUE_COLUMNS, [catalogue])
+            for kind, some in by_compression(files).items():
+                script = self._copy_script(context, table, manifest_name(self.source, kind), kind)
+                count, keys = self._copy(run, transaction, some, script)
+                copied += count
+                refused |= keys
             known = self._known_keys(run, transaction) if files else frozenset()
-            drift = [*shapes.limits(), *([] if known is None else shapes.drift(known))]
-            if drift:
-                log.warning("Keys that the landing table does not know, or that objects lack or have twice, "
-                            "in %d value(s):\n%s", shapes.values, text_table(KEY_COLUMNS, drift))  # fmt: skip
-                transaction.insert(run.table(f"{self.source}_keys"), KEY_COLUMNS, drift)
-            if self.reject_sql:
-                transaction.run_script(self.reject_sql, f"staging/{self.source}/reject.sql")
-            return copied, Rejected.read(transaction, rejects), refused, known
+            self._store_drift(run, transaction, shapes, known)
+            rejected = Rejected.read(transaction, run.table(f"{self.source}_rejected"))
+            return copied, rejected, refused, known
+
+    def _store_drift(
+        self, run: Run, transaction: Transaction, shapes: Shapes, known: frozenset[str] | None
+    ) -> None:
+        drift = [*shapes.limits(), *([] if known is None else shapes.drift(known))]
+        if drift:
+            log.warning("Keys that the landing table does not know, or that objects lack or have twice, "
+                        "in %d value(s):\n%s", shapes.values, text_table(KEY_COLUMNS, drift))  # fmt: skip
+            transaction.insert(run.table(f"{self.source}_keys"), KEY_COLUMNS, drift)
+
+    def _copy_script(self, context: Mapping[str, Any], table: str, manifest_name: str, kind: str) -> str:
+        """The COPY of the files of a manifest, all of one compression."""
+        names = {"table": table, "manifest": manifest_name, "compression": kind}
+        return rendered(self, COPY, {**self.sql_context(context), **names})
 
     def _copy(
-        self, run: Run, transaction: Transaction, files: list[SourceFile]
+        self, run: Run, transaction: Transaction, files: list[SourceFile], script: str
     ) -> tuple[int, set[str | None]]:
         """COPY, and the rows that it left out into the work table; how many it loaded, the others' files."""
         session = LoadSession.begin(transaction)
         try:
-            transaction.run_script(self.copy_sql, "staging/copy.sql")
+            transaction.run_script(script, COPY)
         except WarehouseError as error:
             if not refused_rows(error):
                 raise
@@ -382,32 +376,30 @@ class StageToRedshiftOperator(SparkifyOperator):
             f"start a run with a larger max_rejected_rows."
         ) from cause
 
-    def _look_at(self, files: list[SourceFile]) -> tuple[Shapes, int, int]:
-        """The keys of the files' objects, how many of the files' bytes were looked at, and how many of these
-        are of files all of whose keys are known."""
-        shapes = Shapes()
-        looked_at = keys_looked_at = text_bytes = 0
+    def _look_at(self, files: Sequence[SourceFile], look: Look | None = None) -> Look:
+        """What is found in a bounded part of the files, and of those that were looked at before."""
+        look = look or Look()
         end = time.monotonic() + LOOK_SECONDS
         some = sampled(files)
         for number, file in enumerate(some):
-            if text_bytes >= BYTES_PER_RUN:
+            if look.text_bytes >= BYTES_PER_RUN:
                 break
-            part = Part(self.lake, self.s3_bucket, file, self.compression)
-            others = shapes.others.rows
+            part = Part(self.lake, self.s3_bucket, file)
+            others = look.shapes.others.rows
             try:
-                shapes.look_at(self._uri(file), until(end, values(until(end, part), search=False)))
-                looked_at += part.bytes_read
-                keys_looked_at += part.bytes_read if shapes.others.rows == others else 0
+                look.shapes.look_at(self._uri(file), until(end, values(until(end, part), search=False)))
+                look.bytes_read += part.bytes_read
+                look.bytes_of_keys += part.bytes_read if look.shapes.others.rows == others else 0
             except CompressionError as error:
                 log.warning("%s is not examined: %s", self._uri(file), error)
             except OutOfTimeError:
-                shapes.given_up = (
+                look.shapes.given_up = (
                     f"looking at the files was given up after {LOOK_SECONDS} s: {number} of {len(some)} were "
                     f"looked at, the next was {fit(self._uri(file), 256)}"
                 )
                 break
-            text_bytes += part.text_bytes
-        return shapes, looked_at, keys_looked_at
+            look.text_bytes += part.text_bytes
+        return look
 
     def _find_hidden(self, run: Run, files: list[SourceFile], known: frozenset[str] | None) -> None:
         """Read files of which COPY refused rows to their end, for rows inside of these."""
@@ -432,7 +424,9 @@ class StageToRedshiftOperator(SparkifyOperator):
         line, reason = None, None
         chunks = self.lake.chunks(self.s3_bucket, file.object_key)
         try:
-            for value in until(end, values(until(end, decompressed(chunks, self.compression)), known)):
+            for value in until(
+                end, values(until(end, decompressed(chunks, compression(file.object_key))), known)
+            ):
                 if value.hidden != 0:
                     line = line or value.line
                     hidden = None if hidden is None or value.hidden is None else hidden + value.hidden
@@ -448,12 +442,6 @@ class StageToRedshiftOperator(SparkifyOperator):
         """The files of these keys; all files where a key is missing, or of none of them."""
         found = [file for file in files if file.object_key in keys]
         return found if len(found) == len(keys) else files
-
-    @property
-    def compression(self) -> str:
-        """COPY's option of how the files are compressed; empty where they are not."""
-        options = {option.strip().upper() for option in self.copy_options}
-        return next((name for name in COMPRESSIONS if name in options), "")
 
     def _uri(self, file: SourceFile) -> str:
         return f"s3://{self.s3_bucket}/{file.object_key}"
@@ -507,15 +495,63 @@ class StageToRedshiftOperator(SparkifyOperator):
         return list(listed.values()) if is_whole else new, (f"{listed_at:%F %T.%f}", version, is_whole)
 
     def _write_work_objects(self, run: Run, files: list[SourceFile], rows: list[dict[str, Any]]) -> None:
-        objects = {run.owner: b""}
+        objects = {run.owner: b"", **self._jsonpaths_object()}
         if rows:
             objects[f"{self.source}.files.json"] = json_lines(rows)
-        if files:
-            objects[f"{self.source}.manifest"] = manifest(self.s3_bucket, files)
-        if files and self.jsonpaths and not self.jsonpaths_uri:
-            objects[self.jsonpaths] = (JSONPATHS / self.jsonpaths).read_bytes()
+        for kind, some in by_compression(files).items():
+            objects[manifest_name(self.source, kind)] = manifest(self.s3_bucket, some)
+        self._write(run, objects)
+
+    def _jsonpaths_object(self) -> dict[str, bytes]:
+        if self.jsonpaths and not self.jsonpaths_uri:
+            return {self.jsonpaths: (JSONPATHS / self.jsonpaths).read_bytes()}
+        return {}
+
+    def _write(self, run: Run, objects: Mapping[str, bytes]) -> None:
+        """Put some of the run's own objects into the work bucket, by name."""
         for name, body in objects.items():
             self.lake.write(self.work_bucket, run.object_key(self.work_prefix, name), body)
+
+
+@dataclass
+class Look:
+    """What was found in the files that were looked at.
+
+    :ivar bytes_read: of the files' bytes, and `bytes_of_keys` those of files all of whose keys are known.
+    :ivar text_bytes: what they are decompressed.
+    """
+
+    shapes: Shapes = field(default_factory=Shapes)
+    bytes_read: int = 0
+    text_bytes: int = 0
+    bytes_of_keys: int = 0
+
+    def figures(
+        self, source: str, files: Sequence[SourceFile], known: frozenset[str] | None
+    ) -> dict[str, Any]:
+        """For XCom. `known`: the keys that COPY takes, if they are known."""
+        return {
+            "source": source,
+            "files": len(files),
+            "bytes": sum(file.size_bytes for file in files),
+            "bytes_looked_at": self.bytes_read,
+            "bytes_of_keys": 0 if known is None else self.bytes_of_keys,
+            "values": self.shapes.values,
+            "objects": self.shapes.objects,
+        }
+
+
+def by_compression(files: Iterable[SourceFile]) -> dict[str, list[SourceFile]]:
+    """The files by COPY's option for their compression, of which one COPY takes one."""
+    found: dict[str, list[SourceFile]] = {}
+    for file in files:
+        found.setdefault(compression(file.object_key), []).append(file)
+    return found
+
+
+def manifest_name(name: str, kind: str) -> str:
+    """The work object that names the files of one compression."""
+    return f"{name}{kind and '.'}{kind.lower()}.manifest"
 
 
 class OutOfTimeError(Exception):
@@ -542,9 +578,9 @@ class Part:
     :ivar text_bytes: how many bytes of text came of them.
     """
 
-    def __init__(self, lake: Lake, bucket: str, file: SourceFile, compression: str) -> None:
-        self.compression = compression
-        start = 0 if compression else max(0, file.size_bytes - BYTES_PER_FILE)
+    def __init__(self, lake: Lake, bucket: str, file: SourceFile) -> None:
+        self.compression = compression(file.object_key)
+        start = 0 if self.compression else max(0, file.size_bytes - BYTES_PER_FILE)
         self.chunks = lake.chunks(bucket, file.object_key, start)
         self.bytes_read = self.text_bytes = 0
 

@@ -1,36 +1,52 @@
--- The landing table of the log events of one run, in the order of log_json_path.json. COPY does every conversion,
--- so a value that does not fit its type is refused with file and line. NOT NULL: an event without ts belongs to no
--- window, one without page to no table, so COPY refuses them too.
+-- The work tables of one run: the log files that it lists (of those that it lands, with the number of the batch of the run
+-- that they land in), the hours and users that it derives, and what it says of the files.
 DROP TABLE IF EXISTS
     {{ work('events') }},
+    {{ work('events_copied') }},
+    {{ work('events_landing') }},
     {{ work('events_files') }},
+    {{ work('events_gone') }},
+    {{ work('events_hours') }},
+    {{ work('events_users') }},
     {{ work('events_rejected') }},
     {{ work('events_keys') }},
     {{ work('events_torn') }};
 
-CREATE TABLE {{ work('events') }} (
-    artist VARCHAR(1024),
-    auth VARCHAR(64),
-    first_name VARCHAR(256),
-    gender VARCHAR(16),
-    item_in_session INTEGER,
-    last_name VARCHAR(256),
-    length DOUBLE PRECISION,
-    level VARCHAR(16),
-    location VARCHAR(1024),
-    method VARCHAR(16),
-    page VARCHAR(64) NOT NULL,
-    registration DOUBLE PRECISION,
-    session_id BIGINT,
-    song VARCHAR(1024),
-    status INTEGER,
-    ts TIMESTAMP NOT NULL,
-    user_agent VARCHAR(2048),
-    user_id BIGINT
+CREATE TABLE {{ work('events_files') }} (
+    listed_at TIMESTAMP NOT NULL,
+    object_key VARCHAR(1024) NOT NULL,
+    etag VARCHAR(128) NOT NULL,
+    size_bytes BIGINT NOT NULL,
+    last_modified TIMESTAMP NOT NULL,
+    partition_start TIMESTAMP NOT NULL,
+    partition_end TIMESTAMP NOT NULL
+)
+DISTSTYLE EVEN;
+
+-- The files that have landed from where the run has listed, and are not there any more.
+CREATE TABLE {{ work('events_gone') }} (
+    object_key VARCHAR(1024) NOT NULL
+)
+DISTSTYLE EVEN;
+
+-- The hours that the run derives: those of its window wholly, others for the users of which rows have come late. version:
+-- the last batch that had landed when they were derived. events, plays, rejected_rows: what had landed of them.
+CREATE TABLE {{ work('events_hours') }} (
+    hour_start TIMESTAMP NOT NULL,
+    is_whole BOOLEAN NOT NULL,
+    version BIGINT,
+    events BIGINT,
+    plays BIGINT,
+    rejected_rows BIGINT
+)
+DISTSTYLE ALL;
+
+CREATE TABLE {{ work('events_users') }} (
+    hour_start TIMESTAMP NOT NULL,
+    user_id BIGINT NOT NULL
 )
 DISTSTYLE KEY
-DISTKEY (session_id);
-{% include 'staging/create_files.sql' %}
+DISTKEY (user_id);
 {% include 'staging/create_rejected.sql' %}
 {% include 'staging/create_keys.sql' %}
 {% include 'staging/create_torn.sql' %}

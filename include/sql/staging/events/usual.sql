@@ -2,18 +2,20 @@
 
 {#- One row: how long the app was silent at the end of the window, and how long it usually is.
 
-    events: in the window. last_event: the last one before the window's end in the files of its days. last_hour: else
-    the last hour with plays or users. is_known: whether the silence began there, and not in hours of which nothing is
+    events: what has landed. run_hours: those of the run. events of the result: in the window. last_event: the last one of the
+    window's days before its end. last_hour: else the last hour with plays or users. is_known: whether the silence began there, and not in hours of which nothing is
     known. silent_hours: whole hours without events, at least. usual_hours: the most that followed each other in the
     `days` before the window's end, without those that are silent still. known_hours: of these days, published or in the
     window; where they are fewer than `enough_days`, usual_hours is `else_hours`. -#}
-{% macro silence(events, files, window, days, enough_days, else_hours) -%}
+{% macro silence(events, run_hours, window, days, enough_days, else_hours) -%}
 WITH staged AS (
     SELECT
         MAX(ts) AS last_event,
         COUNT(CASE WHEN ts >= TIMESTAMP '{{ window.start_sql }}' THEN 1 END) AS events
     FROM {{ events }}
-    WHERE ts < TIMESTAMP '{{ window.end_sql }}'
+    WHERE
+        ts >= TIMESTAMP '{{ window.days_start_sql }}'
+        AND ts < TIMESTAMP '{{ window.end_sql }}'
 ),
 
 busy_hours AS (
@@ -34,12 +36,14 @@ hours AS (
         AND hour_start < TIMESTAMP '{{ window.start_sql }}'
     UNION ALL
     SELECT DISTINCT
-        files.hour_start,
+        run_hours.hour_start,
         CASE WHEN busy_hours.hour_start IS NULL THEN 0 ELSE 1 END AS is_busy
-    FROM {{ files }} AS files
+    FROM {{ run_hours }} AS run_hours
     LEFT JOIN busy_hours
-        ON files.hour_start = busy_hours.hour_start
-    WHERE files.hour_start >= DATEADD(DAY, -{{ days }}, TIMESTAMP '{{ window.end_sql }}')
+        ON run_hours.hour_start = busy_hours.hour_start
+    WHERE
+        run_hours.is_whole
+        AND run_hours.hour_start >= DATEADD(DAY, -{{ days }}, TIMESTAMP '{{ window.end_sql }}')
 ),
 
 heard AS (
@@ -112,10 +116,11 @@ FROM known
 
 {#- For each hour of the window, the mean of the plays of the same hours of the `weeks` before it, and of how many of
     these; hours within the window are none of them. -#}
-{% macro plays_of_weeks_before(files, window, weeks) -%}
+{% macro plays_of_weeks_before(run_hours, window, weeks) -%}
 WITH hours AS (
     SELECT DISTINCT hour_start
-    FROM {{ files }}
+    FROM {{ run_hours }}
+    WHERE is_whole
 ),
 
 before AS (

@@ -1,0 +1,42 @@
+-- Log files are kept as rows, by batch. What was published before stays as it is, of version 0: its files are known, and
+-- are read again only where a run loads their hours, or where they change.
+CREATE TABLE IF NOT EXISTS staging.landed_files (
+    bucket VARCHAR(64) NOT NULL,
+    object_key VARCHAR(1024) NOT NULL,
+    etag VARCHAR(128) NOT NULL,
+    size_bytes BIGINT NOT NULL,
+    last_modified TIMESTAMP NOT NULL,
+    listed_at TIMESTAMP NOT NULL,
+    rejected_rows BIGINT DEFAULT 0 NOT NULL,
+    partition_start TIMESTAMP,
+    batch BIGINT
+)
+DISTSTYLE EVEN
+SORTKEY (partition_start);
+
+INSERT INTO staging.landed_files (bucket, object_key, etag, size_bytes, last_modified, listed_at, rejected_rows)
+SELECT
+    bucket,
+    object_key,
+    etag,
+    size_bytes,
+    last_modified,
+    listed_at,
+    rejected_rows
+FROM staging.source_files
+WHERE source = 'events';
+
+DELETE FROM staging.source_files
+WHERE source = 'events';
+
+ALTER TABLE staging.published_hours ADD COLUMN version BIGINT DEFAULT 0 NOT NULL;
+
+ALTER TABLE staging.published_hours ADD COLUMN is_landed BOOLEAN DEFAULT FALSE NOT NULL;
+
+ALTER TABLE staging.published_hours DROP COLUMN files_digest;
+
+ALTER TABLE staging.published_hours DROP COLUMN listed_at;
+
+ALTER TABLE sparkify.rejected_rows ADD COLUMN batch BIGINT;
+
+ALTER TABLE sparkify.load_history ADD COLUMN landed_before BIGINT DEFAULT 0 NOT NULL;

@@ -1,0 +1,15 @@
+{#- Whether a moment is within the hours that a run derives, or in those between: as literals, so that Redshift skips the
+    blocks of other hours. `reach`: `ranges`, half-open and ascending, and from the first to the last start_sql and end_sql. -#}
+{% macro in_reach(column, reach) -%}
+{{ column }} >= TIMESTAMP '{{ reach.start_sql }}'
+    AND {{ column }} < TIMESTAMP '{{ reach.end_sql }}'
+    {%- if reach.ranges | length > 1 %}
+    AND (
+        {% for start, end in reach.ranges -%}
+        ({{ column }} >= TIMESTAMP '{{ start }}' AND {{ column }} < TIMESTAMP '{{ end }}')
+        {%- if not loop.last %}
+        OR {% endif %}
+        {%- endfor %}
+    )
+    {%- endif %}
+{%- endmacro %}

@@ -1,0 +1,1 @@
+{% from 'staging/events/columns.sql' import columns %}{{ columns | join(', ') }}

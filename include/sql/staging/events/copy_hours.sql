@@ -1,0 +1,2 @@
+{% from 'staging/copied.sql' import copied with context -%}
+{{ copied('hours') }}

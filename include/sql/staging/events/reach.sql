@@ -1,0 +1,51 @@
+{#- `version`: the last batch that has landed. `most`: how many hours beside the window a run derives. -#}
+UPDATE {{ work('events_hours') }}
+SET version = {{ version }}
+WHERE version IS NULL;
+
+-- Published hours beside the window that rows have come for since. Those that lost rows too are left to a run of these
+-- hours, whose checks judge what is taken away.
+INSERT INTO {{ work('events_hours') }} (hour_start, is_whole, version)
+SELECT
+    late.hour_start,
+    FALSE,
+    {{ version }}
+FROM (
+    SELECT DISTINCT batch_hours.hour_start
+    FROM staging.batch_hours AS batch_hours
+    INNER JOIN staging.published_hours AS published
+        ON batch_hours.hour_start = published.hour_start
+    LEFT JOIN (
+        SELECT
+            hour_start,
+            MAX(version) AS version
+        FROM staging.retracted_hours
+        GROUP BY hour_start
+    ) AS retracted
+        ON batch_hours.hour_start = retracted.hour_start
+    WHERE
+        batch_hours.since > published.version
+        AND NVL(retracted.version, 0) <= published.version
+        AND (
+            batch_hours.hour_start < TIMESTAMP '{{ window.start_sql }}'
+            OR batch_hours.hour_start >= TIMESTAMP '{{ window.end_sql }}'
+        )
+) AS late
+ORDER BY late.hour_start
+LIMIT {{ most }};
+
+UPDATE {{ work('events_hours') }}
+SET
+    events = landed.events,
+    plays = landed.plays,
+    rejected_rows = landed.rejected_rows
+FROM (
+    SELECT
+        hour_start,
+        SUM(events) AS events,
+        SUM(plays) AS plays,
+        SUM(rejected_rows) AS rejected_rows
+    FROM staging.batch_hours
+    GROUP BY hour_start
+) AS landed
+WHERE {{ work('events_hours') }}.hour_start = landed.hour_start;

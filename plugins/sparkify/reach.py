@@ -1,0 +1,59 @@
+"""Reach: the hours that a run derives, those of its window and those that rows have come late for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from sparkify.window import HOUR, Window
+
+if TYPE_CHECKING:
+    from sparkify.warehouse import Transaction
+    from sparkify.work import Run
+
+#: Spans of hours that a condition names; of more, the nearest are taken together.
+MOST_RANGES = 8
+
+
+class Reach(NamedTuple):
+    """Hours as literals of TIMESTAMP, UTC, half-open: see include/sql/reach.sql.
+
+    :param late: how many of the hours are not of the window.
+    """
+
+    start_sql: str
+    end_sql: str
+    ranges: list[tuple[str, str]]
+    late: int
+
+    @classmethod
+    def of(cls, hours: Iterable[datetime], window: Window) -> Reach:
+        """That of some hours (naive UTC); of none of them, the window."""
+        spans = spans_of(hours) or [(window.start.replace(tzinfo=None), window.end.replace(tzinfo=None))]
+        late = sum((end - start) // HOUR for start, end in spans) - window.hour_count
+        while len(spans) > MOST_RANGES:
+            nearest = min(range(1, len(spans)), key=lambda n: spans[n][0] - spans[n - 1][1])
+            spans[nearest - 1 : nearest + 1] = [(spans[nearest - 1][0], spans[nearest][1])]
+        ranges = [(f"{start}", f"{end}") for start, end in spans]
+        return cls(ranges[0][0], ranges[-1][1], ranges, max(0, late))
+
+    @classmethod
+    def of_run(cls, transaction: Transaction, run: Run) -> Reach:
+        """That of a run, from its work table."""
+        rows = transaction.execute(
+            f"SELECT hour_start FROM {run.table('events_hours')} ORDER BY hour_start",
+            name="read the hours of the run",
+        )
+        return cls.of((hour for (hour,) in rows), run.window)
+
+
+def spans_of(hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
+    """The spans `[start, end)` of hours that follow each other, in order."""
+    spans: list[tuple[datetime, datetime]] = []
+    for hour in sorted(hours):
+        if spans and spans[-1][1] == hour:
+            spans[-1] = (spans[-1][0], hour + HOUR)
+        else:
+            spans.append((hour, hour + HOUR))
+    return spans
