@@ -30,7 +30,7 @@ FOLDER_LISTED_FROM = 3
 
 
 class LayoutError(AirflowFailException, ValueError):
-    """The declaration of a layout, or what lies where it says, is not what the pipeline can load; a retry would not help."""
+    """The declaration of a layout, or a file that lies where it says, is not what the pipeline can load."""
 
 
 @dataclass(frozen=True, order=True)
@@ -52,9 +52,9 @@ class Layout:
     """Where a source's files lie.
 
     :param prefix: what all keys begin with; a slash is put behind it.
-    :param template: the keys below it, with the places {year}, {month}, {day} and {hour} in any order, as often as
-        needed, from the year down without a gap: `dt={year}-{month}-{day}/hour={hour}/*`. A last `*` stands for
-        any rest, folders included; without it there is one key a partition. All in UTC.
+    :param template: the keys below it, with the places {year}, {month}, {day} and {hour} in any order, as
+        often as needed, from the year down without a gap: `dt={year}-{month}-{day}/hour={hour}/*`. A last `*`
+        stands for any rest, folders included; without it there is one key a partition. All in UTC.
     :param suffixes: how keys end that a `*` stands for, of which one is enough; `*` for any end.
     """
 
@@ -79,14 +79,15 @@ class Layout:
             problem = "begins with a slash"
         if problem:
             raise LayoutError(
-                f"The key template {self.template!r} {problem}. Enter the keys below the prefix, such as "
+                f"The key template {self.template!r} {problem}.\nEnter the keys below the prefix, such as "
                 "{year}/{month}/{day}/{hour}/* or dt={year}-{month}-{day}/*."
             )
         columnar = [one for one in (self.template, *self.suffixes) if one.lower().endswith(COLUMNAR)]
         if columnar:
             raise LayoutError(
-                f"{columnar[0]!r} names columnar files, which COPY loads by the position of their columns and "
-                f"without setting bad rows aside. Enter the suffixes of JSON-lines files, such as .json .json.gz."
+                f"{columnar[0]!r} names columnar files, which COPY loads by the position of their columns, "
+                f"and without setting bad rows aside.\nEnter the suffixes of JSON-lines files, such as "
+                f".json .json.gz."
             )
 
     @staticmethod
@@ -160,9 +161,9 @@ class Layout:
         for file in listed:
             if file.object_key.lower().endswith(COLUMNAR):
                 raise LayoutError(
-                    f"{file.object_key} is a columnar file, which COPY loads by the position of its columns and "
-                    f"without setting bad rows aside. Move it out of {folder(self.prefix)}, or have the files "
-                    f"written as JSON lines."
+                    f"{file.object_key} is a columnar file, which COPY loads by the position of its columns, "
+                    f"and without setting bad rows aside.\nMove it out of {folder(self.prefix)}, or have the "
+                    f"files written as JSON lines."
                 )
             if partition := self.partition_of(file.object_key):
                 yield partition, file

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MOST_RANGES = 8
 
 
+SEE_HOURS = "read the hours of the run"
+
+
 class Reach(NamedTuple):
     """Hours as literals of TIMESTAMP, UTC, half-open: see include/sql/reach.sql.
 
@@ -43,7 +46,7 @@ class Reach(NamedTuple):
         """That of a run, from its work table."""
         rows = transaction.execute(
             f"SELECT hour_start FROM {run.table('events_hours')} ORDER BY hour_start",
-            name="read the hours of the run",
+            name=SEE_HOURS,
         )
         return cls.of((hour for (hour,) in rows), run.window)
 

@@ -150,8 +150,8 @@ FORMS = {
     "sparkify_log_prefix": PREFIX_FORM,
     "sparkify_log_keys": Form(
         r"[\w.:=+@!()&$,;/{}-]{1,200}\*?",
-        "Enter the keys below the prefix, with {year}, {month}, {day} and {hour} in their places, and * at the "
-        "end for any rest, such as {year}/{month}/{day}/{hour}/* or dt={year}-{month}-{day}/*.",
+        "Enter the keys below the prefix, with {year}, {month}, {day} and {hour} in their places, and * at "
+        "the end for any rest, such as {year}/{month}/{day}/{hour}/* or dt={year}-{month}-{day}/*.",
     ),
     "sparkify_log_suffixes": Form(
         r"\*|[\w.-]{1,32}( [\w.-]{1,32}){0,9}",

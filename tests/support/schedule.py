@@ -2,7 +2,11 @@
 
 One step a line:
 
+    layout parts                       where log files lie, see `LAYOUTS`; only as the first step
     write 3                            the log files get their third version
+    late 4                             log files come with further events, some of hours long past
+    again 5                            log files come a second time, under other keys
+    loses 6                            log files are written again without some events, or deleted
     songs 2                            song files are written, new ones and others again
     twins 5                            files that say other things of songs which have a file already
     moves 3                            song files are moved to other keys
@@ -21,12 +25,15 @@ One step a line:
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
@@ -41,8 +48,30 @@ HOURS = 5
 #: Some of the events are to be rejected.
 BUDGET = 99
 FILES = ("log_data/2018/11/2018-11-01-events.json", "log_data/2018/11/2018-11-02-events.json")
-#: What changes the lake.
+#: What changes the lake; of log files other than one a day, also `LOG_WRITES`.
 WRITES = ("write", "songs", "twins", "moves", "removes")
+LOG_WRITES = ("late", "again", "loses")
+#: By name, the Variables, and how a file's key goes on behind `log_data/`, of its partition's time.
+LAYOUTS = {
+    "days": ({}, ""),
+    "hours": ({"sparkify_log_keys": "{year}-{month}-{day}/{hour}.json"}, "%Y-%m-%d/%H.json"),
+    "parts": (
+        {
+            "sparkify_log_keys": "{year}/{month}/{day}/{hour}/*",
+            "sparkify_log_suffixes": "*",
+            "sparkify_log_late_hours": "2",
+        },
+        "%Y/%m/%d/%H/stream-1-%Y-%m-%d-%H-15-00-{number}",
+    ),
+    "hive": (
+        {
+            "sparkify_log_keys": "dt={year}-{month}-{day}/hour={hour}/*",
+            "sparkify_log_suffixes": ".json .gz .bz2",
+        },
+        "dt=%Y-%m-%d/hour=%H/host={number}/part-{number}.json",
+    ),
+}
+COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}
 TASKS = (
     "stage_events",
     "stage_songs",
@@ -77,7 +106,9 @@ class Player:
         self.pipeline = pipeline
         self.relay = relay
         self.loaded: set[int] = set()
-        self.events: list[dict] = []
+        self.layout = "days"
+        #: What each log file holds.
+        self.log_files: dict[str, list[dict]] = {}
         #: What each song file holds.
         self.song_files: dict[str, list[dict]] = {}
 
@@ -95,14 +126,81 @@ class Player:
     def load_at_once(self) -> None:
         """One run over everything, on an empty warehouse."""
         self.pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
-        self._load(f"0-{HOURS} append")
+        if self.layout == "days":
+            self._load(f"0-{HOURS} append")
+        else:
+            # Files may have come on the days after.
+            self.pipeline.load("2018-11-01 00:00", "2018-11-04 00:00", max_rejected_rows=BUDGET)
 
     def expected(self) -> dict[str, list[tuple]]:
-        return reference.tables(self.events, [one for songs in self.song_files.values() for one in songs])
+        events = [one for events in self.log_files.values() for one in events]
+        return reference.tables(events, [one for songs in self.song_files.values() for one in songs])
+
+    def _layout(self, name: str) -> None:
+        self.layout = name
+        variables, _ = LAYOUTS[name]
+        self.pipeline.variables |= variables
+        if name != "days":
+            self.pipeline.variables["sparkify_log_deletions"] = "take back"
 
     def _write(self, version: str) -> None:
-        self.events = make_events(random.Random(int(version)))
-        self.pipeline.put(dict.fromkeys(FILES, b"") | source.log_files(self.events))
+        chance = random.Random(int(version))
+        events = make_events(chance)
+        if self.layout == "days":
+            files = {key: [] for key in FILES} | by_day(events)
+        else:
+            files = self._parts(chance, events, version)
+            for key in self.log_files.keys() - files.keys():
+                self.pipeline.s3.delete_object(Bucket=self.pipeline.bucket, Key=key)
+        self.log_files = {}
+        for key, rows in files.items():
+            self._put_log_file(key, rows)
+
+    def _late(self, version: str) -> None:
+        chance = random.Random(int(version))
+        events = [one | {"sessionId": 1000 + int(version)} for one in make_events(chance)[:6]]
+        for key, rows in self._parts(chance, events, f"late-{version}").items():
+            self._put_log_file(key, rows)
+
+    def _again(self, version: str) -> None:
+        chance = random.Random(int(version))
+        for key in self._some(self.log_files, version):
+            if not key.endswith(tuple(COMPRESSIONS)[1:]) and self.layout == "hours":
+                continue
+            folder, _, name = key.rpartition("/")
+            self._put_log_file(f"{folder}/again-{chance.randrange(9)}-{name}", self.log_files[key])
+
+    def _loses(self, version: str) -> None:
+        chance = random.Random(int(version))
+        for key in self._some(self.log_files, version):
+            if self.layout != "days" and chance.random() < 0.5:
+                del self.log_files[key]
+                self.pipeline.s3.delete_object(Bucket=self.pipeline.bucket, Key=key)
+            else:
+                self._put_log_file(key, self.log_files[key][::2])
+
+    def _parts(self, chance: random.Random, events: list[dict], name: str) -> dict[str, list[dict]]:
+        """Key to events of the files of a layout: of the hour, or of a later one at which they came."""
+        _, pattern = LAYOUTS[self.layout]
+        files: dict[str, list[dict]] = {}
+        for one in events:
+            hour = datetime.fromtimestamp(one["ts"] / 1000, UTC)
+            if self.layout == "parts":
+                hour += timedelta(hours=chance.choice([0, 0, 0, 1, 2, 5, 20]))
+            number = f"{name}-{chance.randrange(3)}"
+            key = f"log_data/{hour.strftime(pattern).format(number=number)}"
+            if self.layout in ("parts", "hive"):
+                key += chance.choice(list(COMPRESSIONS))
+            files.setdefault(key, []).append(one)
+        if self.layout == "hours":
+            for key, rows in files.items():
+                rows[:0] = self.log_files.get(key, []) if name.startswith("late") else []
+        return files
+
+    def _put_log_file(self, key: str, events: list[dict]) -> None:
+        self.log_files[key] = events
+        compress = next(of for end, of in reversed(COMPRESSIONS.items()) if key.endswith(end))
+        self.pipeline.put({key: compress("\n".join(map(json.dumps, events)).encode())})
 
     def _songs(self, version: str) -> None:
         for one in make_songs(random.Random(int(version))):
@@ -112,19 +210,20 @@ class Player:
         self._put_song_file(f"song_data/B/TR{version}.json", make_songs(random.Random(int(version))))
 
     def _moves(self, version: str) -> None:
-        for number, key in enumerate(self._some_song_files(version)):
+        for number, key in enumerate(self._some(self.song_files, version)):
             self._put_song_file(f"song_data/C/TR{version}-{number}.json", self.song_files[key])
             self._delete_song_file(key)
 
     def _removes(self, version: str) -> None:
-        for number, key in enumerate(self._some_song_files(version)):
+        for number, key in enumerate(self._some(self.song_files, version)):
             if (number + int(version)) % 2:
                 self._put_song_file(key, [])
             else:
                 self._delete_song_file(key)
 
-    def _some_song_files(self, version: str) -> list[str]:
-        keys = sorted(self.song_files)
+    @staticmethod
+    def _some(files: Mapping[str, Any], version: str) -> list[str]:
+        keys = sorted(files)
         return random.Random(int(version)).sample(keys, (len(keys) + 1) // 2)
 
     def _put_song_file(self, key: str, songs: list[dict]) -> None:
@@ -149,7 +248,7 @@ class Player:
         waiting: list[list[Callable[[], None]]] = []
         for member in members.split(", "):
             verb, _, argument = member.partition(" ")
-            if verb in WRITES:
+            if verb in (*WRITES, *LOG_WRITES):
                 waiting.append([partial(getattr(self, f"_{verb}"), argument)])
             else:
                 run = self._new_run(*member.split())
@@ -198,6 +297,14 @@ class Player:
                 self.relay.faults.clear()
                 self._run_task(run, task_id, try_number=2)
         self.relay.faults.clear()
+
+
+def by_day(events: list[dict]) -> dict[str, list[dict]]:
+    """Key to events of the daily files."""
+    return {
+        key: [json.loads(line) for line in body.splitlines()]
+        for key, body in source.log_files(events).items()
+    }
 
 
 def make_events(chance: random.Random) -> list[dict]:

@@ -5,13 +5,23 @@ from __future__ import annotations
 from functools import cache
 
 from sparkify.analytics import Period, questions
-from sparkify.bookkeeping import comparison, rebuild_script
+from sparkify.bookkeeping import comparison, forget_script, rebuild_script
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.migrations import read_migrations
-from sparkify.operators.publish import LEAVE_OUT_SONGS, MONTHS, SCOPE, SUPERSEDED, SUPERSEDED_SONGS
+from sparkify.operators.base import rendered
+from sparkify.operators.land import example_scripts
+from sparkify.operators.publish import (
+    LEAVE_OUT_HOURS,
+    LEAVE_OUT_SONGS,
+    MONTHS,
+    SCOPE,
+    SUPERSEDED,
+    SUPERSEDED_SONGS,
+)
 from sparkify.operators.quality import TOGETHER
-from sparkify.operators.statements import ALL, Answers
+from sparkify.operators.statements import ALL, Answers, hours_beside
 from sparkify.paths import MIGRATIONS, SQL
+from sparkify.reach import Reach
 from sparkify.rejected import PROVISIONED, SERVERLESS
 from sparkify.settings import TABLES
 from sparkify.warehouse import HOLDERS
@@ -44,14 +54,28 @@ def rendered_scripts() -> dict[str, str]:
         }
         run = PipelineRun(load_dag("sparkify"), params)
         for source in ("events", "songs"):
-            task, _ = run.rendered(f"stage_{source}")
+            task, context = run.rendered(f"stage_{source}")
+            names = {**task.sql_context(context), "run_id": run.run_id}
+            window = names["window"]
+            hours = hours_beside(window)
+            reach = Reach.of(hours, window)
             scripts[f"staging/{source}/create.sql"] = task.create_sql
-            scripts[f"staging/copy.sql ({source})"] = task.copy_sql
-            scripts[f"staging/copy_files.sql ({source})"] = task.copy_files_sql
+            for kind in ("", "GZIP"):
+                script = task._copy_script(context, names["work"](source), "a.manifest", kind)
+                scripts[f"staging/copy.sql ({source} {kind})"] = script
+            scripts[f"staging/copy_files.sql ({source})"] = rendered(task, "staging/copy_files.sql", names)
             scripts[f"staging/copy_rejected.sql ({source})"] = task.copy_rejected_sql
             scripts[f"staging/create_rejected.sql ({source})"] = task.create_rejected_sql
-            if task.reject_sql:
-                scripts[f"staging/{source}/reject.sql"] = task.reject_sql
+            if source == "events":
+                scripts["staging/events/copy_hours.sql"] = rendered(
+                    task, "staging/events/copy_hours.sql", names
+                )
+                scripts["staging/events/create_copied.sql (files)"] = rendered(
+                    task, "staging/events/create_copied.sql", {**names, "part": "part-1"}
+                )
+                for number, (name, own) in enumerate(example_scripts(reach)):
+                    path = f"staging/events/{name}"
+                    scripts[f"{path} ({number})"] = rendered(task, path, {**names, **own})
             figures = {"source": source, **dict.fromkeys(STAGED, 1)}
             run.xcoms[f"stage_{source}", "return_value"] = figures
         candidates = []
@@ -62,7 +86,8 @@ def rendered_scripts() -> dict[str, str]:
         task, context = run.rendered("run_quality_checks")
         relations = {f"staging/{source}": f"staging.{source}__1" for source in task.sources}
         relations |= {one.table: one.work_table(Run.from_context(context)) for one in candidates}
-        for checks in task._rendered(task.sql_context(context), relations, task._staged(context)):
+        names = {**task.sql_context(context), "reach": reach}
+        for checks in task._rendered(names, relations, task._staged(context)):
             for one in checks:
                 check = one.check
                 name = f"{check.table}/checks.yaml {check.name}"
@@ -74,16 +99,18 @@ def rendered_scripts() -> dict[str, str]:
                     scripts[f"{check.condition} ({name})"] = one.query
             scripts[f"{TOGETHER} ({checks[0].check.table})"] = task._together(checks)
         task, context = run.rendered("publish")
-        for path, sql in task._scripts(context, task.begin(context), candidates, Answers(ALL)):
-            scripts[f"{path} ({mode})"] = sql
-        for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS, SCOPE, MONTHS):
-            scripts[path] = task.render_template(path, task._names(context))
+        for late, answers in (("", Answers(ALL)), (", late", Answers(ALL, hours))):
+            for path, sql in task._scripts(context, task.begin(context), candidates, answers):
+                scripts[f"{path} ({mode}{late})"] = sql
+        for path in (SUPERSEDED, LEAVE_OUT_HOURS, SUPERSEDED_SONGS, LEAVE_OUT_SONGS, SCOPE, MONTHS):
+            scripts[path] = task.render_template(path, {**task._names(context), "reach": reach})
     copy, _ = PipelineRun(load_dag("sparkify_verify")).rendered("copy")
     scripts["verify.sql"] = copy.copy_script("s3://work/verify.manifest")
     for path in (PROVISIONED, SERVERLESS, HOLDERS):
         scripts[path] = (SQL / path).read_text().replace("%s", "1")
-    for name in ("hours", "windows", "rejected", "tables"):
-        scripts[f"bookkeeping/{name}.sql"] = comparison(name)
+    for name in ("hours", "windows", "rejected", "tables", "landing", "pending"):
+        scripts[f"bookkeeping/{name}.sql"] = comparison(name).replace("%s", "SYSDATE")
+    scripts["bookkeeping/forget_batches.sql"] = forget_script([1, 2])
     scripts["bookkeeping/rebuild.sql"] = rebuild_script(["songs", "users", "time"])
     scripts["fingerprint.sql"] = fingerprint_sql()
     for question in questions().values():

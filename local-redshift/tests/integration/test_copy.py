@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import datetime
 import gzip
 import json
@@ -227,6 +228,13 @@ LOADS = [
         {"data/1.gz": gzip.compress(b'{"a":1}\n') + gzip.compress(b'{"a":2}')},
         [(1, None), (2, None)],
         "GZIP JSON 'auto'",
+    ),
+    Case(
+        "bzip2_with_several_members",
+        AB,
+        {"data/1.bz2": bz2.compress(b'{"a":1}\n') + bz2.compress(b'{"a":2}')},
+        [(1, None), (2, None)],
+        "BZIP2 JSON 'auto'",
     ),
     Case(
         "manifest_names_exact_keys_and_may_repeat_them",

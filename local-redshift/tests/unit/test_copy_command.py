@@ -37,11 +37,11 @@ def command(table=("t",), columns=None, source=SOURCE, **options):
         (f"JSON AS 's3://b/paths.json' {ROLE}", {"json": "s3://b/paths.json"}),
         (
             f"GZIP MANIFEST REGION AS 'eu-west-1' {ROLE} MAXERROR AS 5 JSON 'auto'",
-            {"gzip": True, "manifest": True, "region": "eu-west-1", "max_error": 5},
+            {"compression": "GZIP", "manifest": True, "region": "eu-west-1", "max_error": 5},
         ),
         (
             f"JSON 'auto' maxerror 100000 {ROLE} region 'x' gzip",
-            {"gzip": True, "region": "x", "max_error": 100000},
+            {"compression": "GZIP", "region": "x", "max_error": 100000},
         ),
         (
             f"{ROLE} JSON 'auto' TRUNCATECOLUMNS BLANKSASNULL EMPTYASNULL NOLOAD",
@@ -194,7 +194,7 @@ END = "syntax error at end of input"
         (f"{ROLE} CSV", UNSUPPORTED, "COPY option CSV is not supported"),
         (f"{ROLE} FORMAT AS PARQUET", UNSUPPORTED, "COPY option PARQUET is not supported"),
         (f"{ROLE} JSON 'auto' IGNOREHEADER 1", UNSUPPORTED, "COPY option IGNOREHEADER is not supported"),
-        (f"{ROLE} JSON 'auto' BZIP2", UNSUPPORTED, "COPY option BZIP2 is not supported"),
+        (f"{ROLE} JSON 'auto' ZSTD", UNSUPPORTED, "COPY option ZSTD is not supported"),
         (f"{ROLE} FORMAT XML", SYNTAX, 'syntax error at or near "XML"'),
         (f"{ROLE} JSON 'auto' LIMIT 5", SYNTAX, 'syntax error at or near "LIMIT"'),
         (f"{ROLE} JSON 'auto', GZIP", SYNTAX, 'syntax error at or near ","'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import bz2
 import gzip
 
 import pytest
@@ -85,24 +86,32 @@ def test_what_is_kept_of_a_rejected_value_is_its_beginning():
     assert (len(error.raw_line), len(error.raw_value)) == (1024, 1024)
 
 
-def parts(body: bytes) -> list[bytes]:
+def parts(body: bytes, compression: str) -> list[bytes]:
     source = S3Source(S3Endpoint("", "", "", ""), Credentials(), None, 1)
 
     async def read():
-        return [part async for part, _ in source._stream(OBJECT, body, True)]
+        return [part async for part, _ in source._stream(OBJECT, body, compression)]
 
     return asyncio.run(read())
 
 
-def test_what_a_small_object_inflates_to_comes_in_parts():
-    found = parts(gzip.compress(b" " * 50_000_000))
+COMPRESSIONS = pytest.mark.parametrize(
+    ("compression", "compress"), [("GZIP", gzip.compress), ("BZIP2", bz2.compress)], ids=["gzip", "bzip2"]
+)
+
+
+@COMPRESSIONS
+def test_what_a_small_object_inflates_to_comes_in_parts(compression, compress):
+    found = parts(compress(b" " * 50_000_000), compression)
     assert sum(map(len, found)) == 50_000_000
     assert max(map(len, found)) <= CHUNK
 
 
-def test_the_members_of_a_gzip_object_are_one_text():
-    body = b"".join(gzip.compress(b"%d\n" % number) for number in range(1000))
-    assert b"".join(parts(body)) == b"".join(b"%d\n" % number for number in range(1000))
-    assert parts(b"") == [b""]
-    with pytest.raises(RedshiftError, match="Failed to decompress"):
-        parts(body[:-1])
+@COMPRESSIONS
+def test_the_members_of_a_compressed_object_are_one_text(compression, compress):
+    body = b"".join(compress(b"%d\n" % number) for number in range(1000))
+    assert b"".join(parts(body, compression)) == b"".join(b"%d\n" % number for number in range(1000))
+    assert parts(b"", compression) == [b""]
+    for damaged in (body[:-1], b"plain"):
+        with pytest.raises(RedshiftError, match=f"Failed to decompress file as {compression}"):
+            parts(damaged, compression)

@@ -74,16 +74,17 @@ class Batch:
 class StageLogsToRedshiftOperator(StageToRedshiftOperator):
     """COPY the log files that are new or changed, and gather what the run's hours are derived from.
 
-    Lists the partitions of the layout that the window overlaps, and those of some hours before them. Each version of
-    each file is COPYed once, whoever finds it first: its rows stay in `staging.landed_events`, by batch. A batch
-    lands in one transaction under the lock `staging.landing_lock`, with the ledger `staging.landed_files`. What
-    has landed stays whatever becomes of the run.
+    Lists the partitions of the layout that the window overlaps, and those of some hours before them. Each
+    version of each file is COPYed once, whoever finds it first: its rows stay in `staging.landed_events`, by
+    batch. A batch lands in one transaction under the lock `staging.landing_lock`, with the ledger
+    `staging.landed_files`. What has landed stays whatever becomes of the run.
 
-    A file with another ETag takes its old rows' place, and so do the other files of their batch, for COPY does not
-    say which row is of which file. A file that is gone keeps its rows, unless `deletions` is `take back`.
+    A file with another ETag takes its old rows' place, and so do the other files of their batch, for COPY
+    does not say which row is of which file. A file that is gone keeps its rows, unless `deletions` is
+    `take back`.
 
-    Then come the rows of all hours of the window, and of other published hours the rows of users of whom rows have
-    landed since: `staging.events__<run>`, with the hours in `staging.events_hours__<run>`.
+    Then come the rows of all hours of the window, and of other published hours the rows of users of whom rows
+    have landed since: `staging.events__<run>`, with the hours in `staging.events_hours__<run>`.
 
     :param key_template: the keys below the prefix, see `sparkify.layout.Layout`.
     :param suffixes: how they end, separated by blanks; `*` for any end.
@@ -224,12 +225,25 @@ class StageLogsToRedshiftOperator(StageToRedshiftOperator):
         transaction.run_script(rendered(self, path, names), path)
 
 
+def example_scripts(reach: Reach) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every script of landing but its COPYs, in order, with names as a run gives them."""
+    moment = "2018-11-01 00:00:00"
+    figures = {"files": 1, "size_bytes": 1, "read": 1}
+    yield "create_copied.sql", {"part": ""}
+    yield "reject.sql", {"earliest": moment, "latest": moment, "file": None}
+    yield "find.sql", {"listed_from": moment, "listed_to": moment, "listed_at": moment}
+    for replaced, beside in (("", None), ("1, 2", None), ("1", 2)):
+        yield "land.sql", {"batch": 3, "replaced": replaced, "beside": beside, "figures": figures}
+    yield "reach.sql", {"version": 3, "most": LATE_HOURS_AT_ONCE}
+    yield "reach_rows.sql", {"reach": reach, "late": reach.late}
+
+
 class Landing:
     """What one try of a run lands.
 
     :ivar files: those that it has landed, and `look` what was found in them.
-    :ivar copied: how many rows COPY has loaded of them; `landed`: how many of these are left; `read`: with those
-        that COPY has refused.
+    :ivar copied: how many rows COPY has loaded of them; `landed`: how many of these are left; `read`: with
+        those that COPY has refused.
     :ivar rejected: the rows that did not land.
     :ivar known: the keys that COPY takes, if they are known.
     """
@@ -272,8 +286,8 @@ class Landing:
                 left -= sum(batch.size_bytes for batch in some)
                 seconds = time.monotonic() - began
                 if left:
-                    log.info("%d of %d byte(s) have landed after %.0f s, about %.0f s are left", size - left, size,
-                             seconds, seconds / max(1, size - left) * left)  # fmt: skip
+                    log.info("%d of %d byte(s) have landed after %.0f s, about %.0f s are left", size - left,
+                             size, seconds, seconds / max(1, size - left) * left)  # fmt: skip
             else:
                 return
         raise AirflowFailException(
@@ -328,7 +342,8 @@ class Landing:
         return [*self._fresh(fresh), *batches]
 
     def _fresh(self, found: Sequence[Found]) -> Iterator[Batch]:
-        """Files whose rows take no others' place: by compression, and by partition where these are few or one still grows."""
+        """Files whose rows take no others' place: by compression, and by partition where these are few or one
+        of them still grows."""
         now = datetime.now(UTC)
         partitions = {one.partition for one in found}
         apart = len(partitions) <= BATCHES_AT_ONCE
@@ -388,8 +403,8 @@ class Landing:
     def _companions(
         self, torn: Mapping[int, Sequence[Found]], keys: set[str]
     ) -> dict[int, list[Found] | None]:
-        """By batch, its other files, which are landed again with those that changed; None where one of them is
-        gone: then nothing is taken back."""
+        """By batch, its other files, which are landed again with those that changed; None where one of them
+        is gone: then nothing is taken back."""
         companions: dict[int, list[Found] | None] = {number: [] for number in torn}
         if not torn:
             return companions
@@ -466,7 +481,8 @@ class Landing:
         self.stage._write(self.run, objects)
 
     def _copy(self, transaction: Transaction, name: str, batch: Batch) -> set[str | None]:
-        """COPY the files of a batch, and take out what the model cannot hold; the keys of files with refused rows."""
+        """COPY the files of a batch, and take out what the model cannot hold; the keys of files with refused
+        rows."""
         names = {"part": name if batch.files else ""}
         self.stage.run(transaction, self.context, f"{FOLDER}/create_copied.sql", **names)
         if not batch.files:

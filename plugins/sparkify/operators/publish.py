@@ -267,14 +267,13 @@ class PublishOperator(SparkifyOperator):
             [(titles,)] = transaction.execute(CHANGED_TITLES, name="count the titles of changed songs")
             if titles:
                 return {"what": "all"}
-        hours = reach.ranges if names["is_stale"] else []
-        ranges = joined_ranges([*map(rest_of_month, days), *hours])
+        ranges = joined_ranges([*map(rest_of_month, days), *(reach.ranges if names["is_stale"] else [])])
+        if not ranges:
+            return {"what": ""}
         return {
-            "what": "titles" if days else "hours" if hours else "",
-            "reach": {
-                "ranges": ranges, "start_sql": ranges[0][0] if ranges else "", "end_sql": ranges[-1][1] if ranges else "",
-            },
-        }  # fmt: skip
+            "what": "titles" if days else "hours",
+            "reach": {"ranges": ranges, "start_sql": ranges[0][0], "end_sql": ranges[-1][1]},
+        }
 
     def _names(self, context: Mapping[str, Any]) -> dict[str, Any]:
         return {**self.sql_context(context), "bucket": self.s3_bucket}
@@ -287,8 +286,8 @@ class PublishOperator(SparkifyOperator):
             rendered(self, SUPERSEDED, names), name="compare with what others published"
         )
         if hours:
-            log.info("%d hour(s) stay as others have published them from what landed after this run began: the "
-                     "first, %s, by run %s", len(hours), *hours[0])  # fmt: skip
+            log.info("%d hour(s) stay as others have published them from what landed after this run began: "
+                     "the first, %s, by run %s", len(hours), *hours[0])  # fmt: skip
             transaction.run_script(rendered(self, LEAVE_OUT_HOURS, names), LEAVE_OUT_HOURS)
 
     def _leave_out_superseded_songs(self, context: Mapping[str, Any], transaction: Transaction) -> None:

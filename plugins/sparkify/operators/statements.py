@@ -16,11 +16,13 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.analytics import Period, questions
-from sparkify.bookkeeping import comparison, rebuild_script
+from sparkify.bookkeeping import comparison, forget_script, rebuild_script
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.operators.base import SparkifyOperator, rendered
+from sparkify.operators.land import StageLogsToRedshiftOperator, example_scripts
 from sparkify.operators.load import LoadDimensionOperator, LoadFactOperator
 from sparkify.operators.publish import (
+    LEAVE_OUT_HOURS,
     LEAVE_OUT_SONGS,
     MONTHS,
     SCOPE,
@@ -32,6 +34,7 @@ from sparkify.operators.publish import (
 )
 from sparkify.operators.quality import DataQualityOperator
 from sparkify.operators.stage import StageToRedshiftOperator
+from sparkify.reach import SEE_HOURS, Reach
 from sparkify.warehouse import (
     PUBLISH_LOCK,
     Deadline,
@@ -43,6 +46,7 @@ from sparkify.warehouse import (
     without_semicolon,
 )
 from sparkify.web.login import page_warehouse
+from sparkify.window import Window
 from sparkify.work import Run
 from sparkify.xcoms import STAGED, Candidate
 
@@ -135,18 +139,28 @@ class RefusedError(Exception):
 class Answers:
     """In the place of publish's transaction: answers what it asks as a situation is.
 
+    :param hours: those of the run; of none, its window.
     :param asked: called with the name and the text of each statement.
     """
 
     def __init__(
-        self, scope: Scope, asked: Callable[[str, str], None] = lambda name, statement: None
+        self,
+        scope: Scope,
+        hours: Sequence[datetime] = (),
+        asked: Callable[[str, str], None] = lambda name, statement: None,
     ) -> None:
         self.scope = scope
+        self.hours = hours
         self.asked = asked
 
     def execute(self, statement: str, *, name: str) -> list[tuple[Any, ...]]:
         self.asked(name, statement)
-        return {MONTHS: MONTHS_FOUND, SEE_SCOPE: [tuple(self.scope)]}.get(name, [(1,)])
+        answers: dict[str, list[tuple[Any, ...]]] = {
+            MONTHS: MONTHS_FOUND,
+            SEE_SCOPE: [tuple(self.scope)],
+            SEE_HOURS: [(hour,) for hour in self.hours],
+        }
+        return answers.get(name, [(1,)])
 
 
 class VerifyStatementsOperator(SparkifyOperator):
@@ -219,16 +233,26 @@ class VerifyStatementsOperator(SparkifyOperator):
         work: dict[str, Any] = {"work_bucket": "work", "work_prefix": ""}
 
         run = Run.from_context(context)
-        for source in ("events", "songs"):
-            stage = StageToRedshiftOperator(
-                task_id=_task_id("stage", source), source=source, s3_bucket="lake", s3_prefix=source,
-                reject_sql=f"staging/{source}/reject.sql" if source == "events" else None,
-                **work, **of_run,
-            )  # fmt: skip
+        hours = hours_beside(run.window)
+        reach = Reach.of(hours, run.window)
+        songs = StageToRedshiftOperator(
+            task_id=_task_id("stage", "songs"),
+            source="songs",
+            s3_bucket="lake",
+            s3_prefix="songs",
+            **work,
+            **of_run,
+        )
+        events = StageLogsToRedshiftOperator(
+            task_id=_task_id("stage", "events"), s3_bucket="lake", s3_prefix="events", key_template="{year}",
+            **work, **of_run,
+        )  # fmt: skip
+        for stage in (songs, events):
             stage.render_template_fields(context)
-            yield f"staging/{source}/create.sql", stage.create_sql
-            if stage.reject_sql:
-                yield f"staging/{source}/reject.sql", stage.reject_sql
+            yield f"staging/{stage.source}/create.sql", stage.create_sql
+        for name, own in example_scripts(reach):
+            path = f"staging/events/{name}"
+            yield path, rendered(events, path, {**events.sql_context(context), "run_id": run.run_id, **own})
         candidates = [Candidate(table, mode, 1) for table in self.tables]
         # Other tables' candidates are made of that of songplays.
         for table in sorted(self.tables, key=lambda table: table != "songplays"):
@@ -236,15 +260,16 @@ class VerifyStatementsOperator(SparkifyOperator):
             load = kind(task_id=_task_id("load", table), table=table, **of_run)
             load.render_template_fields(context)
             yield f"{table}/load.sql", load.sql
-        yield from self._checks(context, run, candidates, of_run)
+        yield from self._checks(context, run, candidates, reach, of_run)
         publish = PublishOperator(
             task_id=_task_id("publish"), tables=self.tables, checks_task_id="", s3_bucket="lake",
             **work, **of_run,
         )  # fmt: skip
         names = publish._names(context)
-        for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS, SCOPE):
+        names["reach"] = reach
+        for path in (SUPERSEDED, LEAVE_OUT_HOURS, SUPERSEDED_SONGS, LEAVE_OUT_SONGS, SCOPE):
             yield path, rendered(publish, path, names)
-        answers: Any = Answers(scope, partial(planner.statement, transaction))
+        answers: Any = Answers(scope, hours if scope.hours else (), partial(planner.statement, transaction))
         yield from publish._scripts(context, run, candidates, answers)
 
     def _checks(
@@ -252,6 +277,7 @@ class VerifyStatementsOperator(SparkifyOperator):
         context: Mapping[str, Any],
         run: Run,
         candidates: Sequence[Candidate],
+        reach: Reach,
         of_run: Mapping[str, Any],
     ) -> Iterator[tuple[str, str]]:
         sources = ["events", "songs"]
@@ -265,7 +291,8 @@ class VerifyStatementsOperator(SparkifyOperator):
         relations = {f"staging/{source}": run.table(source) for source in sources}
         relations |= {one.table: one.work_table(run) for one in candidates}
         staged = {f"staging/{source}": dict.fromkeys(STAGED, 1) for source in sources}
-        for checks in quality._rendered(quality.sql_context(context), relations, staged):
+        names = {**quality.sql_context(context), "reach": reach}
+        for checks in quality._rendered(names, relations, staged):
             yield f"checks of {checks[0].check.table}", quality._together(checks)
             for one in checks:
                 yield f"check {one.check.table}.{one.check.name}", one.query
@@ -274,10 +301,11 @@ class VerifyStatementsOperator(SparkifyOperator):
 
     def _others(self) -> Iterator[tuple[str, str]]:
         """What reconciling and `sparkify.fingerprint` ask."""
-        for name in ("hours", "windows", "rejected", "tables"):
-            yield f"bookkeeping/{name}.sql", comparison(name)
+        for name in ("hours", "windows", "rejected", "tables", "landing", "pending"):
+            yield f"bookkeeping/{name}.sql", comparison(name).replace("%s", "SYSDATE")
         for table in ("songs", "users", "time"):
             yield f"bookkeeping/rebuild.sql {table}", rebuild_script([table])
+        yield "bookkeeping/forget_batches.sql", forget_script([1, 2])
         yield "fingerprint.sql", fingerprint_sql()
 
     def _plan_page(self, planner: Planner) -> None:
@@ -349,6 +377,12 @@ class VerifyStatementsOperator(SparkifyOperator):
         except WarehouseError as error:
             return f"unknown ({error.message})"
         return str(rows[0][0]) if rows else "unknown (stv_db_isolation_level does not have this database)"
+
+
+def hours_beside(window: Window) -> list[datetime]:
+    """Those of a window, and one that lies before it."""
+    hours = [hour.replace(tzinfo=None) for hour in window.hours()]
+    return [hours[0] - timedelta(hours=3), *hours]
 
 
 def _alone(name: str, script: str, transaction: Transaction) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from sparkify.bookkeeping import differences
 from sparkify.fingerprint import fingerprint
 from sparkify.warehouse import Warehouse
 from tests.support.relay import RedshiftRelay
-from tests.support.schedule import HOURS, TASKS, WRITES, Player, Schedule
+from tests.support.schedule import HOURS, LAYOUTS, LOG_WRITES, TASKS, WRITES, Player, Schedule
 from tests.support.servers import redshift_connection
 from tests.support.warehouse import Pipeline, new_buckets
 
@@ -58,6 +58,26 @@ schedules = st.builds(
     lambda first, rest: Schedule((f"write {first}", *rest)),
     versions,
     st.lists(steps, min_size=1, max_size=6),
+)
+log_writes = st.builds("{} {}".format, st.sampled_from(LOG_WRITES), versions)
+schedules_of_layouts = st.builds(
+    lambda layout, first, rest: Schedule((f"layout {layout}", f"write {first}", *rest)),
+    st.sampled_from([name for name in LAYOUTS if name != "days"]),
+    versions,
+    st.lists(
+        st.one_of(
+            steps,
+            log_writes,
+            log_writes,
+            st.builds(
+                "together {} order {}".format,
+                st.lists(st.one_of(loads, log_writes), min_size=2, max_size=4).map(", ".join),
+                versions,
+            ),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
 )
 
 
@@ -113,6 +133,43 @@ def check(schedule: Schedule, redshift, s3_client, relay: RedshiftRelay) -> None
 )
 @pytest.mark.skipif(SCHEDULE is not None, reason="one schedule is played instead (SPARKIFY_SCHEDULE)")
 def test_every_schedule_ends_in_the_tables_of_one_bulk_load(
+    airflow_connections, redshift, s3_client, relay, schedule
+):
+    check(schedule, redshift, s3_client, relay)
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(schedules_of_layouts)
+@example(
+    Schedule.parse("""
+    layout parts
+    write 1
+    together 0-3 append, late 2, 2-5 append, again 3, 0-5 append order 3
+    late 7
+    load 3-4 append killed stage_events 20 after
+    loses 4
+    load 1-2 append cut publish 30 before
+    """)
+)
+@example(
+    Schedule.parse("""
+    layout hive
+    write 1
+    load 0-5 append
+    late 2
+    late 3
+    load 4-5 append
+    again 1
+    load 0-1 append
+    """)
+)
+@pytest.mark.skipif(SCHEDULE is not None, reason="one schedule is played instead (SPARKIFY_SCHEDULE)")
+def test_every_layout_ends_in_the_tables_of_one_bulk_load(
     airflow_connections, redshift, s3_client, relay, schedule
 ):
     check(schedule, redshift, s3_client, relay)

@@ -207,7 +207,7 @@ class Load:
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copy")
         pending: deque[asyncio.Future[bytes]] = deque()
         try:
-            async with aclosing(source.chunks(objects, self.command.gzip)) as chunks:
+            async with aclosing(source.chunks(objects, self.command.compression)) as chunks:
                 async for batch in _batches(chunks):
                     pending.append(loop.run_in_executor(thread, converter.convert, batch))
                     if len(pending) > AHEAD:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import bz2
 import json
 import re
 import zlib
@@ -161,7 +162,7 @@ class S3Source:
         except Exception as error:
             raise self._failure(error, f"S3 key being read : s3://{bucket}/{key}") from error
 
-    async def chunks(self, objects: list[S3Object], gzip: bool) -> AsyncGenerator[Part, None]:
+    async def chunks(self, objects: list[S3Object], compression: str) -> AsyncGenerator[Part, None]:
         """The parts of each object in turn.
 
         Small objects are read ahead, several at once; a big one is streamed. A missing object that is not
@@ -184,10 +185,10 @@ class S3Source:
                 if body is None:
                     continue
                 found = True
-                if isinstance(body, bytes) and not gzip:
+                if isinstance(body, bytes) and not compression:
                     yield item, body, True
                     continue
-                async for chunk, last in self._stream(item, body, gzip):
+                async for chunk, last in self._stream(item, body, compression):
                     yield item, chunk, last
             if not found:
                 raise self._no_files("")
@@ -212,18 +213,18 @@ class S3Source:
             raise self._failure(error, context) from error
 
     async def _stream(
-        self, item: S3Object, body: GetResult | bytes, gzip: bool
+        self, item: S3Object, body: GetResult | bytes, compression: str
     ) -> AsyncIterator[tuple[bytes, bool]]:
-        members = GzipMembers()
+        members = Members(compression)
         try:
             async for chunk in _chunks(body):
-                if not gzip:
+                if not compression:
                     yield chunk, False
                     continue
                 for piece in members.feed(chunk):
                     yield piece, False
-        except zlib.error as error:
-            raise self._not_gzip(item) from error
+        except DamagedError as error:
+            raise self._damaged(item, compression) from error
         except RedshiftError:
             raise
         except GeneratorExit:
@@ -231,11 +232,12 @@ class S3Source:
         except Exception as error:
             raise self._failure(error, f"S3 key being read : {item.url}") from error
         if not members.are_whole:
-            raise self._not_gzip(item)
+            raise self._damaged(item, compression)
         yield b"", True
 
-    def _not_gzip(self, item: S3Object) -> RedshiftError:
-        return s3_error("zlib error code: -3, Failed to decompress file as GZIP", item.url, self.query)
+    def _damaged(self, item: S3Object, compression: str) -> RedshiftError:
+        code = "zlib error code: -3, " if compression == "GZIP" else ""
+        return s3_error(f"{code}Failed to decompress file as {compression}", item.url, self.query)
 
     def _missing(self, context: str) -> RedshiftError:
         return s3_error(
@@ -261,11 +263,19 @@ class S3Source:
         return s3_error(f"S3ServiceException:{summary}", context, self.query)
 
 
-class GzipMembers:
-    """The text of a gzip file's members, in parts, however much a part of the file holds of it."""
+class DamagedError(Exception):
+    """A file is not compressed as COPY was told."""
 
-    def __init__(self) -> None:
-        self._member: zlib._Decompress | None = None
+
+class Members:
+    """The text of a compressed file's members, in parts, however much a part of the file holds of it.
+
+    :param compression: `GZIP` or `BZIP2`.
+    """
+
+    def __init__(self, compression: str) -> None:
+        self._compression = compression
+        self._member: zlib._Decompress | bz2.BZ2Decompressor | None = None
 
     @property
     def are_whole(self) -> bool:
@@ -273,14 +283,38 @@ class GzipMembers:
         return self._member is None or self._member.eof
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        """The text of the file's next bytes.
+
+        :raises DamagedError: where they are none of that compression.
+        """
         for start in range(0, len(data), FEED):
-            rest = data[start : start + FEED]
-            while rest:
+            rest: bytes | None = data[start : start + FEED]
+            while rest is not None and (rest or self._has_more):
                 if self._member is None or self._member.eof:
-                    self._member = zlib.decompressobj(31)
-                if piece := self._member.decompress(rest, CHUNK):
+                    self._member = (
+                        zlib.decompressobj(31) if self._compression == "GZIP" else bz2.BZ2Decompressor()
+                    )
+                try:
+                    piece = self._member.decompress(rest, CHUNK)
+                except (zlib.error, OSError) as error:
+                    raise DamagedError from error
+                if piece:
                     yield piece
-                rest = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+                if self._member.eof:
+                    rest = self._member.unused_data
+                else:
+                    rest = (
+                        b"" if isinstance(self._member, bz2.BZ2Decompressor) else self._member.unconsumed_tail
+                    )
+
+    @property
+    def _has_more(self) -> bool:
+        """Whether the member has text without further bytes: bzip2's keeps them itself."""
+        return (
+            isinstance(self._member, bz2.BZ2Decompressor)
+            and not self._member.eof
+            and not self._member.needs_input
+        )
 
 
 async def _chunks(body: GetResult | bytes) -> AsyncIterator[bytes]:

@@ -89,7 +89,8 @@ class CopyCommand:
     #: 'auto', 'auto ignorecase', or the S3 address of a jsonpaths file.
     json: str = "auto"
     manifest: bool = False
-    gzip: bool = False
+    #: `GZIP`, `BZIP2`, or empty.
+    compression: str = ""
     time_format: str | None = None
     max_error: int = 0
     truncate_columns: bool = False
@@ -429,6 +430,15 @@ def _flag(name: str) -> Callable[[_Parser, CopyCommand], None]:
     return option
 
 
+def _compression(name: str) -> Callable[[_Parser, CopyCommand], None]:
+    def option(parser: _Parser, command: CopyCommand) -> None:
+        if command.compression:
+            raise RedshiftError("conflicting or redundant options: compression", sqlstate="42601")
+        command.compression = name
+
+    return option
+
+
 OPTIONS: dict[str, Callable[[_Parser, CopyCommand], None]] = {
     "IAM_ROLE": _iam_role,
     "ACCESS_KEY_ID": _access_key,
@@ -439,7 +449,8 @@ OPTIONS: dict[str, Callable[[_Parser, CopyCommand], None]] = {
     "REGION": _region,
     "JSON": _json,
     "MANIFEST": _flag("manifest"),
-    "GZIP": _flag("gzip"),
+    "GZIP": _compression("GZIP"),
+    "BZIP2": _compression("BZIP2"),
     "TIMEFORMAT": _time_format,
     "MAXERROR": _max_error,
     "TRUNCATECOLUMNS": _flag("truncate_columns"),
