@@ -66,6 +66,7 @@ def rendered_scripts() -> dict[str, str]:
             scripts[f"staging/copy_files.sql ({source})"] = rendered(task, "staging/copy_files.sql", names)
             scripts[f"staging/copy_rejected.sql ({source})"] = task.copy_rejected_sql
             scripts[f"staging/create_rejected.sql ({source})"] = task.create_rejected_sql
+            scripts[f"staging/{source}/again.sql"] = rendered(task, f"staging/{source}/again.sql", names)
             if source == "events":
                 scripts["staging/events/copy_hours.sql"] = rendered(
                     task, "staging/events/copy_hours.sql", names
@@ -76,8 +77,7 @@ def rendered_scripts() -> dict[str, str]:
                 for number, (name, own) in enumerate(example_scripts(reach)):
                     path = f"staging/events/{name}"
                     scripts[f"{path} ({number})"] = rendered(task, path, {**names, **own})
-            figures = {"source": source, **dict.fromkeys(STAGED, 1)}
-            run.xcoms[f"stage_{source}", "return_value"] = figures
+        staged = {f"staging/{source}": dict.fromkeys(STAGED, 1) for source in ("events", "songs")}
         candidates = []
         for table in TABLES:
             task, _ = run.rendered(f"load_{table}")
@@ -87,7 +87,7 @@ def rendered_scripts() -> dict[str, str]:
         relations = {f"staging/{source}": f"staging.{source}__1" for source in task.sources}
         relations |= {one.table: one.work_table(Run.from_context(context)) for one in candidates}
         names = {**task.sql_context(context), "reach": reach}
-        for checks in task._rendered(names, relations, task._staged(context)):
+        for checks in task._rendered(names, relations, staged):
             for one in checks:
                 check = one.check
                 name = f"{check.table}/checks.yaml {check.name}"

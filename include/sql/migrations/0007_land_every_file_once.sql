@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS staging.landed_files (
     listed_at TIMESTAMP NOT NULL,
     rejected_rows BIGINT DEFAULT 0 NOT NULL,
     partition_start TIMESTAMP,
+    partition_end TIMESTAMP,
     batch BIGINT
 )
 DISTSTYLE EVEN

@@ -34,8 +34,8 @@ DISTSTYLE EVEN
 SORTKEY (source, object_key);
 
 -- The ledger of log files: which bytes (ETag) of which object have landed, and when they were listed. A table of its own, so
--- that landing writes none that publish writes, and neither waits for the other. partition_start: where the span of time
--- begins that the key names. batch: the one that holds the file's rows; NULL, both, where an earlier version of the
+-- that landing writes none that publish writes, and neither waits for the other. partition_start, partition_end: the span
+-- of time that the key names. batch: the one that holds the file's rows; NULL, all three, where an earlier version of the
 -- pipeline loaded the file, which kept no rows. rejected_rows: those of the file itself.
 -- DISTSTYLE EVEN, SORTKEY partition_start: read by the partitions that a run lists.
 CREATE TABLE IF NOT EXISTS staging.landed_files (
@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS staging.landed_files (
     listed_at TIMESTAMP NOT NULL,
     rejected_rows BIGINT DEFAULT 0 NOT NULL,
     partition_start TIMESTAMP,
+    partition_end TIMESTAMP,
     batch BIGINT
 )
 DISTSTYLE EVEN

@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from sparkify.lake import SourceFile, json_lines, manifest
 from sparkify.layout import Layout, Partition, compression
 from sparkify.lineage import Lineage, S3Folder, Table
-from sparkify.operators.base import rendered
+from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.operators.stage import Look, StageToRedshiftOperator
 from sparkify.reach import Reach
 from sparkify.rejected import CopyRefusedError, Rejected
@@ -210,10 +210,7 @@ class StageLogsToRedshiftOperator(StageToRedshiftOperator):
     def _reach(self, context: Mapping[str, Any], run: Run) -> int:
         """What the run's hours are derived from; how many of them are not of its window."""
         with self.warehouse.transaction() as transaction:
-            version = landed_version(transaction)
-            self.run(transaction, context, f"{FOLDER}/reach.sql", version=version, most=LATE_HOURS_AT_ONCE)
-            reach = Reach.of_run(transaction, run)
-            self.run(transaction, context, f"{FOLDER}/reach_rows.sql", reach=reach, late=reach.late)
+            reach = derive_hours(self, context, run, transaction)
         if reach.late:
             log.info("Rows have landed for %d published hour(s) beside the window, from %s to %s UTC",
                      reach.late, reach.start_sql, reach.end_sql)  # fmt: skip
@@ -221,8 +218,30 @@ class StageLogsToRedshiftOperator(StageToRedshiftOperator):
 
     def run(self, transaction: Transaction, context: Mapping[str, Any], path: str, **names: Any) -> None:
         """Run a script of include/sql, rendered with names beside the run's own."""
-        names = {**self.sql_context(context), "run_id": context["run_id"], **names}
-        transaction.run_script(rendered(self, path, names), path)
+        run_file(self, transaction, context, path, **names)
+
+
+def run_file(
+    operator: SparkifyOperator,
+    transaction: Transaction,
+    context: Mapping[str, Any],
+    path: str,
+    **names: Any,
+) -> None:
+    """Run a script of include/sql, rendered with names beside those of the operator and its run."""
+    names = {**operator.sql_context(context), "run_id": context["run_id"], **names}
+    transaction.run_script(rendered(operator, path, names), path)
+
+
+def derive_hours(
+    operator: SparkifyOperator, context: Mapping[str, Any], run: Run, transaction: Transaction
+) -> Reach:
+    """The rows that the run's hours are derived from, of what has landed, into its work tables."""
+    version = landed_version(transaction)
+    run_file(operator, transaction, context, f"{FOLDER}/reach.sql", version=version, most=LATE_HOURS_AT_ONCE)
+    reach = Reach.of_run(transaction, run)
+    run_file(operator, transaction, context, f"{FOLDER}/reach_rows.sql", reach=reach, late=reach.late)
+    return reach
 
 
 def example_scripts(reach: Reach) -> Iterator[tuple[str, dict[str, Any]]]:

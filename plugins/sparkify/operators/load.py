@@ -9,8 +9,9 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.lineage import Lineage, Table
+from sparkify.operators.again import make_again
 from sparkify.operators.base import SparkifyOperator
-from sparkify.warehouse import Transaction
+from sparkify.warehouse import SchemaMissingError, Transaction
 from sparkify.work import STAGING, Run
 from sparkify.xcoms import MODES, Candidate, candidate_table
 
@@ -43,10 +44,21 @@ class LoadOperator(SparkifyOperator):
         candidate = self._candidate(run)
         tables = [candidate, *self._reads(run)]
         counts = ", ".join(f"(SELECT COUNT(*) FROM {table})" for table in tables)
-        with self.warehouse.transaction() as transaction:
-            self.refuse(transaction)
-            transaction.run_script(self.sql, f"{self.table}/load.sql")
-            [(rows, *rows_in)] = transaction.execute(f"SELECT {counts}", name=f"count {', '.join(tables)}")
+
+        def build() -> tuple[int, ...]:
+            with self.warehouse.transaction() as transaction:
+                self.refuse(transaction)
+                transaction.run_script(self.sql, f"{self.table}/load.sql")
+                [row] = transaction.execute(f"SELECT {counts}", name=f"count {', '.join(tables)}")
+            return row
+
+        try:
+            rows, *rows_in = build()
+        except SchemaMissingError as error:
+            if run.suffix not in error.message:
+                raise
+            make_again(self, context, run, tables[1:])
+            rows, *rows_in = build()
         self.lineage = Lineage(list(map(Table, tables[1:], rows_in)), [Table(candidate, rows)])
         self.done(rows_in=sum(rows_in), rows_out=rows, table=candidate, mode=mode)
         return Candidate(self.table, mode, rows).xcom()

@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify import alerts
 from sparkify.checks import FAILED, PASSED, WARNED, Check, Result, read_checks, results_table, summary
+from sparkify.operators.again import make_again
 from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.paths import SQL
 from sparkify.reach import Reach
@@ -102,9 +103,15 @@ class DataQualityOperator(SparkifyOperator):
         candidates = self._candidates(context)
         relations = {f"staging/{source}": run.table(source) for source in self.sources}
         relations |= {candidate.table: candidate.work_table(run) for candidate in candidates}
+        needed = {*relations.values(), *(run.table(f"{source}_files") for source in self.sources)}
+        with self.warehouse.reading() as transaction:
+            there = run.work_tables(transaction)
+        if not needed <= set(there):
+            make_again(self, context, run, needed)
         with self.warehouse.reading() as transaction:
             names = {**self.sql_context(context), "reach": Reach.of_run(transaction, run)}
-        results = self._judge(self._rendered(names, relations, self._staged(context)))
+            staged = self._staged(context, run, transaction)
+        results = self._judge(self._rendered(names, relations, staged))
         self._store(run, results)
         log.info("Quality of window %s:\n%s", run.window, results_table(results))
 
@@ -138,12 +145,21 @@ class DataQualityOperator(SparkifyOperator):
             for table, task_id in ((table, f"load_{table}") for table in self.tables)
         ]
 
-    def _staged(self, context: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-        """For each source's folder the figures of its stage task."""
-        return {
-            f"staging/{source}": read_staged(context["ti"].xcom_pull(task_ids=task_id), source, task_id)
-            for source, task_id in ((source, f"stage_{source}") for source in self.sources)
-        }
+    def _staged(
+        self, context: Mapping[str, Any], run: Run, transaction: Transaction
+    ) -> dict[str, dict[str, int]]:
+        """For each source's folder the figures of its stage task; zeros where songs were staged into a work
+        table that has been made again without them."""
+        staged = {}
+        for source in self.sources:
+            task_id = f"stage_{source}"
+            figures = read_staged(context["ti"].xcom_pull(task_ids=task_id), source, task_id)
+            if source == "songs" and figures["files"]:
+                table = run.table("songs_files")
+                [(files,)] = transaction.execute(f"SELECT COUNT(*) FROM {table}", name=f"count {table}")
+                figures = figures if files else dict.fromkeys(figures, 0)
+            staged[f"staging/{source}"] = figures
+        return staged
 
     def _rendered(
         self,

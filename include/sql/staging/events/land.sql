@@ -221,7 +221,7 @@ WHERE
 
 -- Of a file whose name Redshift has cut, the rejected rows count for each file that it may be.
 INSERT INTO staging.landed_files (
-    bucket, object_key, etag, size_bytes, last_modified, listed_at, rejected_rows, partition_start, batch
+    bucket, object_key, etag, size_bytes, last_modified, listed_at, rejected_rows, partition_start, partition_end, batch
 )
 SELECT
     {{ quote(stage.s3_bucket) }},
@@ -232,6 +232,7 @@ SELECT
     files.listed_at,
     NVL(SUM(rejected.row_count), 0),
     files.partition_start,
+    files.partition_end,
     {{ batch }}
 FROM {{ work('events_landing') }} AS files
 LEFT JOIN (
@@ -251,4 +252,5 @@ GROUP BY
     files.size_bytes,
     files.last_modified,
     files.listed_at,
-    files.partition_start;
+    files.partition_start,
+    files.partition_end;

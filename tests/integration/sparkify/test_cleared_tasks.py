@@ -1,0 +1,55 @@
+"""Tasks that are cleared, alone and with what follows, once their run's work tables are gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.schedule import TASKS
+from tests.support.source import event, page, song
+
+pytestmark = pytest.mark.integration
+
+DAY = ("2018-11-01 00:00", "2018-11-02 00:00")
+HOUR = ("2018-11-01 10:00", "2018-11-01 11:00")
+
+
+@pytest.fixture
+def lake(pipeline):
+    pipeline.put_events(
+        event("2018-11-01 10:00", user=1),
+        event("2018-11-01 10:10", user=1, level="paid", itemInSession=1),
+        page("2018-11-01 10:20", user=2),
+        event("2018-11-01 11:00", user=2),
+        {**event("2018-11-01 12:00", user=3), "sessionId": "x" * 30},
+    )
+    pipeline.put_songs(song("SO1"), song("SO2", title="Uprising"))
+    return pipeline
+
+
+@pytest.mark.parametrize("task_id", TASKS)
+@pytest.mark.parametrize("window", [HOUR, DAY], ids=["hour", "day"])
+def test_a_task_of_a_published_run_may_be_cleared(lake, task_id, window):
+    run = lake.new_run(*window, max_rejected_rows=1)
+    run.run()
+    lake.load(*DAY, max_rejected_rows=1)
+    tables = lake.tables()
+    ids = lake.query("SELECT songplay_id, start_time FROM sparkify.songplays ORDER BY 1")
+
+    run.run_task(task_id, try_number=2)
+    run.run(since=task_id, try_number=3)
+    assert lake.tables() == tables
+    assert ids == lake.query("SELECT songplay_id, start_time FROM sparkify.songplays ORDER BY 1")
+    assert lake.work_tables() == []
+    run.run_task("publish", try_number=2)
+
+
+@pytest.mark.parametrize("task_id", [task for task in TASKS if task != "publish"])
+def test_a_task_of_a_run_that_failed_long_ago_may_be_cleared(lake, task_id):
+    run = lake.new_run(*DAY, max_rejected_rows=1)
+    run.run(upto="run_quality_checks")
+    lake.execute(*(f"DROP TABLE staging.{name}" for name in lake.work_tables()))
+
+    run.run_task(task_id, try_number=2)
+    run.run(since=task_id, try_number=3)
+    assert len(lake.table("songplays")) == 3
+    assert lake.work_tables() == []
