@@ -77,8 +77,8 @@ def test_a_failed_run_names_the_task_the_end_of_its_log_and_where_to_read_on(api
     log.parent.mkdir(parents=True)
     log.write_text(json.dumps({"level": "error", "event": "Run the DAG sparkify_schema once"}))
     run = "/api/v2/dags/sparkify/dagRuns/r1"
-    publish = {"task_id": "publish", "state": "failed", "try_number": 2, "duration": 0.5}
-    skipped = {"task_id": "after", "state": None, "try_number": 0, "duration": None}
+    publish = {"id": "1", "task_id": "publish", "state": "failed", "try_number": 2, "duration": 0.5}
+    skipped = {"id": "2", "task_id": "after", "state": None, "try_number": 0, "duration": None}
     api.answers[run] = (200, {"state": "failed"})
     api.answers[f"{run}/taskInstances"] = (200, {"task_instances": [publish, skipped]})
     with pytest.raises(RunFailedError) as failure:
@@ -92,7 +92,7 @@ def test_a_failed_run_names_the_task_the_end_of_its_log_and_where_to_read_on(api
 
 def test_a_run_that_takes_too_long_shows_where_it_stands(api):
     run = "/api/v2/dags/sparkify/dagRuns/r1"
-    stuck = {"task_id": "stage_songs", "state": "queued", "try_number": 0, "duration": None}
+    stuck = {"id": "3", "task_id": "stage_songs", "state": "queued", "try_number": 0, "duration": None}
     api.answers[run] = (200, {"state": "running"})
     api.answers[f"{run}/taskInstances"] = (200, {"task_instances": [stuck]})
     with pytest.raises(RunFailedError, match=r"is running after 0 s: stage_songs queued"):
