@@ -5,5 +5,5 @@ GRANT SELECT ON ALL TABLES IN SCHEMA sparkify TO {{ readers }};
 REVOKE SELECT ON sparkify.rejected_rows FROM {{ readers }};
 GRANT SELECT (
     run_id, window_start, window_end, source, file_name, line_number, column_name, error_code, reason, rejected_at,
-    etag, hour_start
+    etag, hour_start, batch
 ) ON sparkify.rejected_rows TO {{ readers }};

@@ -6,9 +6,11 @@ import logging
 import re
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sparkify.lake import Line
@@ -199,18 +201,32 @@ class LoadSession:
 
     :param process_id: of the session that ran it.
     :param since: when it began at the earliest, by the warehouse's clock.
+    :param known: the rows that COPYs before it refused in this session, maybe in the same second.
+    :param left_out: how many rows they said that they left out.
     """
 
     process_id: int
     since: datetime
+    known: tuple[RejectedRow, ...] = ()
+    left_out: int = 0
 
     @classmethod
-    def begin(cls, transaction: Transaction) -> LoadSession:
-        """To be called before the COPY, on its own connection."""
+    def begin(
+        cls, transaction: Transaction, earlier: Mapping[int, Sequence[RejectedRow]] = MappingProxyType({})
+    ) -> LoadSession:
+        """To be called before the COPY, on its own connection.
+
+        :param earlier: by process id, what COPYs before it `read`.
+        """
         [(process_id, since)] = transaction.execute(
             "SELECT pg_backend_pid(), GETDATE()", name="note the session of the load"
         )
-        return cls(process_id, since)
+        known = tuple(earlier.get(process_id, ()))
+        return cls(process_id, since, known, left_out(transaction.notices()))
+
+    def missed(self, transaction: Transaction) -> int:
+        """How many rows its COPY says that it left out."""
+        return left_out(transaction.notices()) - self.left_out
 
     def read(self, warehouse: Warehouse, at_least: int) -> list[RejectedRow]:
         """The rows that COPY refused, by file and line.
@@ -224,7 +240,7 @@ class LoadSession:
         deadline = time.monotonic() + DEADLINE_SECONDS
         pause = 0.1
         while True:
-            rows = self._look(warehouse)
+            rows = self._new(self._look(warehouse))
             if len(rows) >= at_least:
                 return rows
             if time.monotonic() > deadline:
@@ -236,6 +252,16 @@ class LoadSession:
                 )
             time.sleep(pause)
             pause = min(2 * pause, 5)
+
+    def _new(self, rows: Iterable[RejectedRow]) -> list[RejectedRow]:
+        """The rows of this COPY."""
+        known, new = Counter(self.known), []
+        for row in rows:
+            if known[row]:
+                known[row] -= 1
+            else:
+                new.append(row)
+        return new
 
     def _look(self, warehouse: Warehouse) -> list[RejectedRow]:
         try:

@@ -51,6 +51,7 @@ EXTRA = {
 }
 #: The mutex of publishing: whoever writes to published tables takes it first.
 PUBLISH_LOCK = "staging.publish_lock"
+LANDING_LOCK = "staging.landing_lock"
 LOCK = f"LOCK {PUBLISH_LOCK}"
 #: Less than a task may take, so that its last line names who holds the lock.
 LOCK_TIMEOUT_S = 45 * 60
@@ -251,6 +252,10 @@ class Transaction:
                     sqlstate=error.sqlstate,
                 ) from error
             self.execute("RESET statement_timeout")
+
+    def lock_landing(self) -> None:
+        """Take the lock of landing, before anything else: what has landed stays as it is until the end."""
+        self.execute(f"LOCK {LANDING_LOCK}", name="take the lock of landing")
 
     def give_up(self) -> None:
         """Nothing of it is to stay: it ends without COMMIT."""

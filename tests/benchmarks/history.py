@@ -115,9 +115,8 @@ OBSERVATIONS = f"""
 """
 HOURS = f"""
     INSERT INTO staging.published_hours
-    SELECT
-        {HOUR}, REPEAT(MD5(CAST(h AS TEXT)), 2), {HOUR}, CONCAT('past_', h),
-        {{plays_an_hour}}, {{users_an_hour}}
+        (hour_start, run_id, songplays, user_observations, duplicate_plays, other_pages, rejected_rows)
+    SELECT {HOUR}, CONCAT('past_', h), {{plays_an_hour}}, {{users_an_hour}}, 0, {{pages_an_hour}}, 0
     FROM generate_series({{first}}::bigint, {{last}}) AS h;
     INSERT INTO staging.publish_log
     SELECT MD5(CAST(h AS TEXT)), CONCAT('past_', h), {HOUR}
@@ -129,10 +128,10 @@ HOURS = f"""
         23 * ({{plays_an_hour}} + {{pages_an_hour}}), {{plays_an_hour}}, 0, {{pages_an_hour}}, 0, 0,
         {{users_an_hour}}, 0, 0, {{plays_an_hour}}, {HOUR}
     FROM generate_series({{first}}::bigint, {{last}}) AS h;
-    INSERT INTO staging.source_files
+    INSERT INTO staging.landed_files
     SELECT
-        'events', '{{bucket}}', TO_CHAR({HOUR}, '"log_data/"YYYY/MM/YYYY-MM-DD"-events.json"'),
-        MD5(CAST(h AS TEXT)), 3000000, {HOUR}, {HOUR}, CONCAT('past_', h), {HOUR}
+        '{{bucket}}', TO_CHAR({HOUR}, '"log_data/"YYYY/MM/YYYY-MM-DD"-events.json"'),
+        MD5(CAST(h AS TEXT)), 3000000, {HOUR}, {HOUR}, 0
     FROM generate_series({{first}}::bigint, {{last}}, 24) AS h
 """
 #: As publish derives it from the observations.
@@ -156,6 +155,7 @@ FILLED = (
     *(
         "staging.artist_observations",
         "staging.source_files",
+        "staging.landed_files",
         "staging.published_hours",
         "staging.publish_log",
         "staging.played_titles",

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from sparkify.operators.base import SparkifyOperator, rendered
-from sparkify.operators.land import LANDING_LOCK, derive_hours
+from sparkify.operators.land import derive_hours
 from sparkify.warehouse import Transaction
 from sparkify.work import STAGING, Run
 from sparkify.xcoms import candidate_table
@@ -29,7 +29,7 @@ def make_again(
     :param needed: with their schema.
     """
     with operator.warehouse.transaction() as transaction:
-        transaction.execute(LANDING_LOCK, name="take the lock of landing")
+        transaction.lock_landing()
         missing = set(needed) - set(run.work_tables(transaction))
         if not missing:
             return

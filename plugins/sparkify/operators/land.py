@@ -28,7 +28,7 @@ from sparkify.work import Run
 log = logging.getLogger(__name__)
 
 FOLDER = "staging/events"
-LANDING_LOCK = "LOCK staging.landing_lock"
+COLUMNS = "{% from 'staging/events/columns.sql' import columns %}{{ columns | join(', ') }}"
 #: What one transaction lands at most: progress is kept, and a COPY that fails is not that of a month.
 FILES_AT_ONCE = 20_000
 BYTES_AT_ONCE = 20 * 1024**3
@@ -249,7 +249,8 @@ def example_scripts(reach: Reach) -> Iterator[tuple[str, dict[str, Any]]]:
     moment = "2018-11-01 00:00:00"
     figures = {"files": 1, "size_bytes": 1, "read": 1}
     yield "create_copied.sql", {"part": ""}
-    yield "reject.sql", {"earliest": moment, "latest": moment, "file": None}
+    for one_key in (True, False):
+        yield "reject.sql", {"earliest": moment, "latest": moment, "file": None, "one_key": one_key}
     yield "find.sql", {"listed_from": moment, "listed_to": moment, "listed_at": moment}
     for replaced, beside in (("", None), ("1, 2", None), ("1", 2)):
         yield "land.sql", {"batch": 3, "replaced": replaced, "beside": beside, "figures": figures}
@@ -465,7 +466,7 @@ class Landing:
         refused: set[str | None] = set()
         try:
             with self.stage.warehouse.transaction() as transaction:
-                transaction.execute(LANDING_LOCK, name="take the lock of landing")
+                transaction.lock_landing()
                 if landed_version(transaction) != version:
                     transaction.give_up()
                     return False
@@ -507,7 +508,7 @@ class Landing:
         if not batch.files:
             return set()
         before = self.rejected
-        columns = rendered(self.stage, f"{FOLDER}/copied_columns.sql", self.stage.sql_context(self.context))
+        columns = rendered(self.stage, COLUMNS, self.stage.sql_context(self.context))
         table = f"{self.run.table('events_copied')} ({columns})"
         kind = compression(batch.files[0].file.object_key)
         script = self.stage._copy_script(self.context, table, f"{name}.manifest", kind)
@@ -520,6 +521,7 @@ class Landing:
             earliest=f"{earliest:%F %T}",
             latest=f"{max(one.partition.end for one in batch.files) + AHEAD:%F %T}",
             file=batch.files[0].file if len(batch.files) == 1 else None,
+            one_key=not self.stage.layout.has_many,
         )
         self.rejected = Rejected.read(transaction, self.run.table("events_rejected"))
         by_model = self.rejected.by_model - before.by_model

@@ -17,7 +17,7 @@ from sparkify.migrations import Migration, applied_versions, read_migrations, re
 from sparkify.operators.base import rendered
 from sparkify.paths import MIGRATIONS
 from sparkify.settings import READERS, checked
-from sparkify.warehouse import Transaction, Warehouse
+from sparkify.warehouse import LANDING_LOCK, Transaction, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ class RebuildOperator(SchemaOperator):
             for script in self.create_sql[:2]:
                 transaction.run_script(script, "create.sql")
         with self.warehouse.transaction() as transaction:
-            transaction.lock(also=["staging.landing_lock"])
+            transaction.lock(also=[LANDING_LOCK])
             if missing_relations(transaction):
                 for script in self.create_sql:
                     transaction.run_script(script, "create.sql")

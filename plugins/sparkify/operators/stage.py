@@ -46,7 +46,6 @@ from sparkify.rejected import (
     LoadSession,
     Rejected,
     RejectedRow,
-    left_out,
     refused_rows,
     rows_table,
 )
@@ -171,6 +170,11 @@ class StageToRedshiftOperator(SparkifyOperator):
     def lake(self) -> Lake:
         return Lake(self.aws_conn_id)
 
+    @cached_property
+    def _load_errors(self) -> dict[int, list[RejectedRow]]:
+        """What COPYs of this task have refused, by the process id of their session."""
+        return {}
+
     @property
     def budget(self) -> Budget:
         return Budget(str(self.max_rejected_rows))
@@ -289,7 +293,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         self, run: Run, transaction: Transaction, files: list[SourceFile], script: str
     ) -> tuple[int, set[str | None]]:
         """COPY, and the rows that it left out into the work table; how many it loaded, the others' files."""
-        session = LoadSession.begin(transaction)
+        session = LoadSession.begin(transaction, self._load_errors)
         try:
             transaction.run_script(script, COPY)
         except WarehouseError as error:
@@ -302,7 +306,7 @@ class StageToRedshiftOperator(SparkifyOperator):
                 raise error from error.__cause__
             raise CopyRefusedError(rows) from error
         [(copied,)] = transaction.execute("SELECT pg_last_copy_count()", name="count what COPY loaded")
-        missed = left_out(transaction.notices())
+        missed = session.missed(transaction)
         rows = self._refused(session, files, at_least=missed) if missed else []
         self._store(run, transaction, rows)
         return copied, {row.object_key for row in rows}
@@ -311,7 +315,9 @@ class StageToRedshiftOperator(SparkifyOperator):
         """The rows that COPY refused; the raw text that Redshift Serverless does not keep is read from S3."""
         etags = {file.object_key: file.etag for file in files}
         keys = sorted(etags)
-        rows = [row.of_file(self.s3_bucket, keys) for row in session.read(self.warehouse, at_least)]
+        found = session.read(self.warehouse, at_least)
+        self._load_errors[session.process_id] = [*session.known, *found]
+        rows = [row.of_file(self.s3_bucket, keys) for row in found]
         rows = [replace(row, etag=etags.get(row.object_key or "")) for row in rows]
         known = set(keys)
         numbers: dict[str, set[int]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 import re
@@ -12,7 +13,6 @@ from datetime import date, timedelta
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from sparkify.operators import StageToRedshiftOperator
 from tests.support.corpus import CASES, HOME, PLAY, line
 from tests.support.source import event, song
 from tests.support.warehouse import Pipeline, new_buckets
@@ -97,7 +97,7 @@ def test_the_counts_of_the_whole_corpus_add_up(corpus):
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.of_no_day], ids=lambda case: case.name)
-def test_an_event_of_another_day_than_its_files_is_rejected(pipeline, case):
+def test_an_event_too_far_from_the_time_of_its_file_is_rejected(pipeline, case):
     pipeline.put({KEY: case.body()})
     row = pipeline.load(*DAY, max_rejected_rows=1).xcoms["publish", "return_value"]
     assert (row["events_staged"], row["songplays"], row["rejected_events"]) == (3, 1, 1)
@@ -153,10 +153,8 @@ TORN = {
 def test_a_torn_row_hides_nothing_in_files_of_any_size_whatever_the_budget(pipeline, name, compress):
     make, hidden = TORN[name]
     body = make()
-    pipeline.put({KEY: gzip.compress(body, 1, mtime=0) if compress else body})
-    run = pipeline.new_run(*DAY, max_rejected_rows=99_999)
-    if compress:
-        run.dag.get_task("stage_events").copy_options += ["GZIP"]
+    pipeline.put({f"{KEY}.gz" if compress else KEY: gzip.compress(body, 1, mtime=0) if compress else body})
+    run = pipeline.new_run(*DAY, max_rejected_rows=99_999, **COMPRESSED)
     with pytest.raises(AirflowFailException, match=f"every_value_is_read observed {hidden} of .*{KEY}"):
         run.run()
     assert pipeline.table("songplays") == []
@@ -183,6 +181,11 @@ def test_a_refused_row_that_hides_nothing_stays_within_the_budget_of_a_large_fil
         assert re.fullmatch(r"only \d+ of \d+ bytes \([6-9]\d(\.\d)? %\) were looked at", detail)
 
 
+#: Files of one day may be compressed in different ways.
+COMPRESSED = {
+    "sparkify_log_keys": "{year}/{month}/{year}-{month}-{day}-events*",
+    "sparkify_log_suffixes": ".json .gz .bz2",
+}
 CHECKS_OF_FILES = ("every_value_is_read", "keys_are_known", "known_keys_are_there")
 
 
@@ -239,11 +242,10 @@ def test_a_row_that_is_nested_too_deeply_is_rejected(pipeline):
 
 
 def test_what_cannot_be_decompressed_here_does_not_pass(pipeline, monkeypatch):
-    """The local Redshift takes GZIP alone: COPY reads it as that, the worker is told another kind."""
-    pipeline.put({KEY: gzip.compress(line() + b"\n{x}", mtime=0)})
-    run = pipeline.new_run(*DAY, max_rejected_rows=1)
-    run.dag.get_task("stage_events").copy_options += ["GZIP"]
-    monkeypatch.setattr(StageToRedshiftOperator, "compression", "ZSTD")
+    """The local Redshift takes no ZSTD: COPY reads gzip, the worker is told another kind."""
+    pipeline.put({f"{KEY}.gz": gzip.compress(line() + b"\n{x}", mtime=0)})
+    run = pipeline.new_run(*DAY, max_rejected_rows=1, **COMPRESSED)
+    monkeypatch.setattr("sparkify.operators.stage.compression", lambda key: "ZSTD")
     with pytest.raises(
         AirflowFailException, match=r"every_value_is_read observed 1 .*cannot decompress ZSTD"
     ):
@@ -322,6 +324,28 @@ def test_a_play_of_a_later_hour_is_left_to_its_own_window(pipeline):
     assert (row["songplays"], row["events_outside"], row["rejected_events"]) == (1, 2, 0)
     pipeline.load("2018-11-01 11:00", "2018-11-01 12:00")
     assert len(pipeline.table("songplays")) == 2
+
+
+def test_files_of_several_compressions_are_loaded_together(pipeline):
+    pipeline.put(
+        {
+            KEY: line(),
+            f"{KEY}.gz": gzip.compress(line(sessionId=3) + b"\n" + line(sessionId=4, mood="happy"), mtime=0),
+            f"{KEY}.bz2": bz2.compress(line(sessionId=5, level="gold")),
+        }
+    )
+    run = pipeline.load(*DAY, max_rejected_rows=1, **COMPRESSED)
+    row = run.xcoms["publish", "return_value"]
+    assert (row["log_files"], row["songplays"], row["rejected_events"]) == (3, 3, 1)
+    assert pipeline.query("SELECT file_name FROM sparkify.rejected_rows") == [
+        (f"s3://{pipeline.bucket}/{KEY}.bz2",)
+    ]
+    [sentence] = [
+        one
+        for one in run.xcoms["run_quality_checks", "quality"]["sentences"]
+        if "events.keys_are_known" in one
+    ]
+    assert f"mood in 1 row(s), first in s3://{pipeline.bucket}/{KEY}.gz" in sentence
 
 
 def test_the_same_play_in_two_files_counts_once(pipeline):

@@ -65,17 +65,17 @@ def test_a_jsonpaths_file_of_another_length_is_refused(pipeline):
 def test_a_file_that_goes_between_listing_and_copy_fails_the_task_and_its_retry_goes_on(
     pipeline, monkeypatch
 ):
-    from sparkify.operators import StageToRedshiftOperator
+    from sparkify.operators.land import Landing
 
     pipeline.put({KEY: line()})
-    write = StageToRedshiftOperator._write_work_objects
+    copy = Landing._copy
 
-    def delete_then_write(self, *args):
+    def delete_then_copy(self, *args):
         pipeline.s3.delete_object(Bucket=pipeline.bucket, Key=KEY)
-        write(self, *args)
+        return copy(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(StageToRedshiftOperator, "_write_work_objects", delete_then_write)
+        patch.setattr(Landing, "_copy", delete_then_copy)
         with pytest.raises(WarehouseError, match=rf"(?s)The specified key does not exist.*{KEY}"):
             stage(pipeline)
     assert stage(pipeline)["files"] == 0
@@ -126,7 +126,7 @@ def test_s3_errors_while_reading_fail_the_task_and_its_retry_goes_on(relayed):
 
 def test_s3_errors_inside_copy_fail_the_task_and_leave_no_row(relayed):
     pipeline, relay = relayed
-    relay.failing = r"events\.manifest"
+    relay.failing = r"part-0\.manifest"
     with pytest.raises(WarehouseError, match=r"copy\.sql.*(S3ServiceException|manifest)"):
         stage(pipeline)
     relay.failing = ""

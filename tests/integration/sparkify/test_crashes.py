@@ -109,7 +109,7 @@ def place(pipeline, relayed, s3) -> Iterator[Place]:
 
 
 KILLS = [
-    pytest.param("stage_events", r"^COPY staging.events__", "after", id="between COPY and its return"),
+    pytest.param("stage_events", r"^COPY staging.events_copied__", "after", id="between COPY and its return"),
     *(
         pytest.param(f"load_{table}", f"^CREATE TABLE staging.{table}_candidate", when, id=f"{when} {table}")
         for table, when in {

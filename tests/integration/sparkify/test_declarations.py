@@ -138,15 +138,6 @@ def test_a_lost_view_and_a_lost_record_of_migrations_are_made_again(loaded):
     verify(loaded)
 
 
-def test_a_lost_work_table_asks_for_the_whole_run(loaded):
-    run = loaded.new_run(*NEXT)
-    run.run(upto="stage_songs")
-    [events] = [table for table in loaded.work_tables() if table.startswith("events__")]
-    loaded.execute(f"DROP TABLE staging.{events}")
-    with pytest.raises(SchemaMissingError, match=r"\nIt is a work table of a run: clear the whole run"):
-        run.run_task("load_songplays")
-
-
 class Sizes:
     """A warehouse whose svv_table_info says this."""
 

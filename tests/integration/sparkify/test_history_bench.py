@@ -57,7 +57,7 @@ def test_hours_are_loaded_behind_the_past(servers):
     assert measured.plays == WEEK
     for cost in measured.costs.values():
         assert cost.seconds > cost.locked > 0
-        assert "staging/copy.sql 1/1 COPY staging.events FROM" in cost.statements()
+        assert "staging/copy.sql 1/1 COPY staging.events_copied" in cost.statements()
 
     pipeline = past.pipeline
     assert pipeline.query("SELECT COUNT(*) FROM sparkify.songplays") == [(WEEK + 4 * HOURLY,)]

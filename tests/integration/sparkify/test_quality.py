@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from sparkify.checks import CONDITIONS, COUNT_ROWS, Check, read_checks
 from sparkify.operators import quality
 from sparkify.paths import SQL
+from sparkify.reach import Reach
 from sparkify.window import HOUR
 from sparkify.work import Run
 from tests.support.months import NOVEMBER, sample_month
@@ -80,7 +81,10 @@ def asked_both_ways(run) -> int:
     work = Run.from_context(context)
     relations = {f"staging/{source}": work.table(source) for source in task.sources}
     relations |= {candidate.table: candidate.work_table(work) for candidate in candidates}
-    folders = list(task._rendered(task.sql_context(context), relations, task._staged(context)))
+    with task.warehouse.reading() as transaction:
+        names = {**task.sql_context(context), "reach": Reach.of_run(transaction, work)}
+        staged = task._staged(context, work, transaction)
+    folders = list(task._rendered(names, relations, staged))
     together = task._judge(folders)
     assert together == task._judge([[one] for checks in folders for one in checks])
     assert not [result for result in together if "the query" in result.detail]

@@ -85,6 +85,13 @@ WRONG = {
         " ", "GZIP", "TRUNCATECOLUMNS MAXERROR 9", "ROUNDEC,EMPTYASNULL", "ACCEPTINVCHARS AS ''", "ROUNDEC;",
         "ACCEPTINVCHARS AS '^^'", "ACCEPTINVCHARS AS '^", "ROUNDEC\n", "NOLOAD",
     ],
+    "sparkify_log_keys": ["", " ", "{year}/*/{day}", "{year} {month}", "s3://a/{year}*x"],
+    "sparkify_log_suffixes": ["", " .json", ".json,.gz", ".json *", "*.gz"],
+    "sparkify_log_late_hours": ["", "-1", "72 h", "99999"],
+    "sparkify_log_closing_minutes": ["", "-1", "1.5"],
+    "sparkify_log_late_days": ["", "-1", "30 days"],
+    "sparkify_log_deletions": ["", "accept", "take  back"],
+    "sparkify_log_retention_days": [" ", "0", "-1", "30 days"],
     "sparkify_readers": [" ", "PUBLIC", "analysts", "GROUP a, GROUP b"],
 }  # fmt: skip
 WRONG["sparkify_work_bucket"] = WRONG["sparkify_bucket"]

@@ -47,7 +47,7 @@ def test_a_row_that_each_hourly_run_meets_is_kept_once(pipeline):
         pipeline.load(*hour(number), max_rejected_rows=1)
     assert rejected(pipeline) == [(2, "ts")]
     [(etag, start)] = pipeline.query("SELECT etag, hour_start FROM sparkify.rejected_rows")
-    assert [etag] == [tag for (tag,) in pipeline.query("SELECT etag FROM staging.source_files")]
+    assert [etag] == [tag for (tag,) in pipeline.query("SELECT etag FROM staging.landed_files")]
     assert start is None
     assert not found(), str(found())
 
@@ -143,6 +143,7 @@ def test_a_row_of_another_hour_stays_when_one_hour_is_loaded_again(pipeline):
 def test_a_copy_that_fails_at_its_first_bad_row_replaces_that_one_alone(pipeline):
     write(pipeline, GOOD, *BROKEN)
     pipeline.load(*DAY, max_rejected_rows=3)
+    write(pipeline, GOOD, *BROKEN, event("2018-11-01 12:00"))
     run = pipeline.new_run(*DAY)
     with pytest.raises(AirflowFailException, match="cannot be loaded"):
         run.run()
@@ -167,9 +168,9 @@ def test_lost_rows_of_a_file_and_of_an_hour_are_noticed(pipeline):
     write(pipeline, GOOD, GOLD, BROKEN[0])
     pipeline.load(*DAY, max_rejected_rows=2)
     pipeline.execute("DELETE FROM sparkify.rejected_rows WHERE hour_start IS NOT NULL")
-    assert "sparkify.rejected_rows lacks 1 hour(s)" in str(found())
+    assert "1 batch(es) of log files are not as they landed" in str(found())
     pipeline.execute("DELETE FROM sparkify.rejected_rows")
-    assert "sparkify.rejected_rows lacks 24 hour(s)" in str(found())
+    assert "1 batch(es) of log files are not as they landed" in str(found())
 
 
 def test_loaded_hours_count_each_event_once_where_windows_overlap(pipeline):

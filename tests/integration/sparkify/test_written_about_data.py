@@ -250,13 +250,13 @@ def test_a_text_that_cannot_be_read_does_not_hide_what_was_rejected(pipeline, mo
     ],
 )
 def test_an_error_that_no_retry_can_heal_fails_at_once(pipeline, monkeypatch, statement, parameters, capsys):
-    from sparkify.operators import StageToRedshiftOperator
+    from sparkify.operators import StageLogsToRedshiftOperator
 
     def stage(self, context):
         with Warehouse().transaction() as transaction:
             transaction.execute(statement, parameters, name="insert into staging.publish_lock")
 
-    monkeypatch.setattr(StageToRedshiftOperator, "execute", stage)
+    monkeypatch.setattr(StageLogsToRedshiftOperator, "execute", stage)
     assert run_task(pipeline.new_run(*DAY), "stage_events", may_retry=True) == TaskInstanceState.FAILED
     assert (
         "insert into staging.publish_lock failed on connection 'redshift_default'" in capsys.readouterr().out
@@ -264,7 +264,7 @@ def test_an_error_that_no_retry_can_heal_fails_at_once(pipeline, monkeypatch, st
 
 
 def test_an_error_that_may_pass_is_retried(pipeline, monkeypatch):
-    from sparkify.operators import StageToRedshiftOperator
+    from sparkify.operators import StageLogsToRedshiftOperator
 
     def stage(self, context):
         with Warehouse().transaction() as transaction:
@@ -273,5 +273,5 @@ def test_an_error_that_may_pass_is_retried(pipeline, monkeypatch):
                 "SELECT COUNT(*) FROM stl_load_errors AS a, stl_load_errors AS b, pg_class, pg_class AS d"
             )
 
-    monkeypatch.setattr(StageToRedshiftOperator, "execute", stage)
+    monkeypatch.setattr(StageLogsToRedshiftOperator, "execute", stage)
     assert run_task(pipeline.new_run(*DAY), "stage_events", may_retry=True) == TaskInstanceState.UP_FOR_RETRY

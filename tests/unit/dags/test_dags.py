@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
 from sparkify import alerts
+from sparkify.operators.base import rendered
 from sparkify.paths import CREATE_SQL
 from sparkify.settings import ConfError, VariableError
 from sparkify.window import resolve_window
@@ -178,9 +179,10 @@ def test_every_task_of_a_run_works_on_the_runs_window(sparkify, params, data_int
     for task in sparkify.tasks:
         window = resolve_window(run.context(task))
         assert (window.start_sql, window.end_sql) == (start, end)
-    task, _ = run.rendered("load_songplays")
-    assert f"ts >= TIMESTAMP '{start}'" in task.sql
-    assert f"ts < TIMESTAMP '{end}'" in task.sql
+    task, context = run.rendered("stage_events")
+    derived = rendered(task, "staging/events/reach_rows.sql", {**task.sql_context(context), "late": 0})
+    assert f"ts >= TIMESTAMP '{start}'" in derived
+    assert f"ts < TIMESTAMP '{end}'" in derived
 
 
 @pytest.mark.parametrize(
@@ -241,11 +243,12 @@ def test_the_sql_may_be_rendered_by_variables_of_the_deployment(sparkify):
         "sparkify_log_json_path": "s3://lake/log_json_path.json",
     }
     run = PipelineRun(sparkify, variables=variables)
-    task, _ = run.rendered("stage_events")
-    assert "IAM_ROLE 'arn:aws:iam::123456789012:role/copy'" in task.copy_sql
-    assert "REGION 'eu-west-1'" in task.copy_sql
-    assert "FROM 's3://scratch/team/runs/" in task.copy_sql
-    assert "JSON 's3://lake/log_json_path.json'" in task.copy_sql
+    task, context = run.rendered("stage_events")
+    copy = task._copy_script(context, "staging.events", "a.manifest", "GZIP")
+    assert "IAM_ROLE 'arn:aws:iam::123456789012:role/copy'" in copy
+    assert "REGION 'eu-west-1'" in copy
+    assert "FROM 's3://scratch/team/runs/" in copy
+    assert "JSON 's3://lake/log_json_path.json'" in copy
     assert task.s3_bucket == "lake"
 
 
@@ -256,7 +259,7 @@ def test_a_variable_cannot_leave_its_literal(sparkify):
     stage_events = sparkify.get_task("stage_events").prepare_for_execution()
     stage_events.iam_role = "x' MAXERROR 100000 --"
     with pytest.raises(ValueError, match="cannot be written into SQL"):
-        stage_events.render_template_fields(run.context(stage_events))
+        stage_events._copy_script(run.context(stage_events), "staging.events", "a.manifest", "")
 
 
 HOSTILE = ["Sparkify", "a'b", 'a"b', "a;b", "a--b", "a b", "-a", "{{ 1 }}", "a/../b", "", "a" * 64]

@@ -44,9 +44,9 @@ class Bucket:
         return {"Body": StreamingBody(io.BytesIO(body), len(body))}
 
 
-def stage_of(bucket: Bucket, *options: str) -> StageToRedshiftOperator:
+def stage_of(bucket: Bucket) -> StageToRedshiftOperator:
     task = StageToRedshiftOperator(
-        task_id="stage", source="events", s3_bucket="b", s3_prefix="", work_bucket="w", copy_options=options
+        task_id="stage", source="events", s3_bucket="b", s3_prefix="", work_bucket="w"
     )
     task.lake.client = bucket
     return task
@@ -62,14 +62,14 @@ def clock(monkeypatch):
 
 def test_of_a_compressed_file_only_those_bytes_count_whose_text_was_looked_at(monkeypatch):
     """A few hundred kilobytes may hold hundreds of megabytes of text."""
-    bucket = Bucket(bomb=gzip.compress(b" " * (64 * MEGABYTE)))
+    bucket = Bucket(**{"bomb.gz": gzip.compress(b" " * (64 * MEGABYTE))})
     given = []
     original = stage.values
     monkeypatch.setattr(
         stage, "values", lambda chunks, **options: original(map(counted(given), chunks), **options)
     )
-    _, looked_at, keys_looked_at = stage_of(bucket, "GZIP")._look_at(bucket.files)
-    assert looked_at == keys_looked_at == 0
+    look = stage_of(bucket)._look_at(bucket.files)
+    assert look.bytes_read == look.bytes_of_keys == 0
     assert sum(given) <= drift.BYTES_PER_FILE + lake.CHUNK_BYTES
 
 
@@ -82,34 +82,38 @@ def counted(sizes: list[int]):
 
 
 def test_of_a_compressed_file_that_was_looked_at_to_its_end_every_byte_counts():
-    bucket = Bucket(small=gzip.compress(ROW * 1000), empty=b"")
-    shapes, looked_at, keys_looked_at = stage_of(bucket, "GZIP")._look_at(bucket.files)
-    assert looked_at == keys_looked_at == len(bucket.bodies["small"])
-    assert shapes.objects == 1000
+    bucket = Bucket(**{"small.gz": gzip.compress(ROW * 1000), "empty.gz": b""})
+    look = stage_of(bucket)._look_at(bucket.files)
+    assert look.bytes_read == look.bytes_of_keys == len(bucket.bodies["small.gz"])
+    assert look.shapes.objects == 1000
 
 
 def test_of_a_file_as_long_as_what_is_looked_at_every_byte_counts(monkeypatch):
     monkeypatch.setattr(stage, "BYTES_PER_FILE", 10 * len(ROW))
     bucket = Bucket(file=ROW * 10)
-    assert stage_of(bucket)._look_at(bucket.files)[1:] == (10 * len(ROW), 10 * len(ROW))
+    look = stage_of(bucket)._look_at(bucket.files)
+    assert (look.bytes_read, look.bytes_of_keys) == (10 * len(ROW), 10 * len(ROW))
 
 
 def test_the_budget_of_bytes_is_one_of_text(monkeypatch):
     monkeypatch.setattr(stage, "BYTES_PER_RUN", 5000)
-    bucket = Bucket(**{f"f{number}": gzip.compress(ROW * 40) for number in range(300)})
-    _, looked_at, _ = stage_of(bucket, "GZIP")._look_at(bucket.files)
-    assert bucket.opened == ["f0", "f1", "f2", "f3", "f4"]
-    assert looked_at == 5 * len(bucket.bodies["f0"])
+    bucket = Bucket(**{f"f{number}.gz": gzip.compress(ROW * 40) for number in range(300)})
+    look = stage_of(bucket)._look_at(bucket.files)
+    assert bucket.opened == ["f0.gz", "f1.gz", "f2.gz", "f3.gz", "f4.gz"]
+    assert look.bytes_read == 5 * len(bucket.bodies["f0.gz"])
+    # The budget is of the run, whose files are looked at batch by batch.
+    stage_of(bucket)._look_at(bucket.files, look)
+    assert len(bucket.opened) == 5
 
 
 def test_when_the_time_is_over_no_file_is_looked_at_any_more(clock):
     bucket = Bucket(**{f"f{number}": ROW * 10 for number in range(300)})
-    shapes, looked_at, keys_looked_at = stage_of(bucket)._look_at(bucket.files)
+    look = stage_of(bucket)._look_at(bucket.files)
     whole = len(bucket.opened) - 1
     assert 0 < whole < 10
-    assert looked_at == keys_looked_at == whole * 10 * len(ROW)
-    assert 10 * whole <= shapes.objects < 10 * whole + 10
-    [(problem, sentence, *_)] = shapes.limits()
+    assert look.bytes_read == look.bytes_of_keys == whole * 10 * len(ROW)
+    assert 10 * whole <= look.shapes.objects < 10 * whole + 10
+    [(problem, sentence, *_)] = look.shapes.limits()
     assert problem == "time"
     assert sentence == (
         f"looking at the files was given up after 60 s: {whole} of 300 were looked at, the next was "
@@ -145,9 +149,9 @@ def test_sets_of_keys_beyond_the_budget_are_counted_together_and_said():
 def test_files_of_objects_that_were_not_told_apart_do_not_count_as_known(monkeypatch):
     monkeypatch.setattr(drift, "MOST_SHAPES", 1)
     bucket = Bucket(one=ROW * 3, other=b'{"ts": 1}\n', more=ROW)
-    _, looked_at, keys_looked_at = stage_of(bucket)._look_at(bucket.files)
-    assert looked_at == sum(map(len, bucket.bodies.values()))
-    assert keys_looked_at == looked_at - len(bucket.bodies["other"])
+    look = stage_of(bucket)._look_at(bucket.files)
+    assert look.bytes_read == sum(map(len, bucket.bodies.values()))
+    assert look.bytes_of_keys == look.bytes_read - len(bucket.bodies["other"])
 
 
 def test_no_keys_are_kept_beyond_the_budget_of_memory():

@@ -57,7 +57,7 @@ def test_a_refused_row_without_a_line_number_is_kept_without_its_text():
         RejectedRow(name, line, "title", 1213, "Missing data", None)
         for name, line in ((f"s3://lake/{KEYS[0]}", 2), (f"s3://lake/{KEYS[0]}", None), (None, 1))
     ]
-    session = SimpleNamespace(read=lambda warehouse, at_least: refused)
+    session = SimpleNamespace(process_id=1, known=(), read=lambda warehouse, at_least: refused)
     rows = stage._refused(session, [SourceFile(KEYS[0], "e1", 13, "2018-11-02 00:00:00")], at_least=3)
     assert [(row.object_key, row.line_number, row.raw_line) for row in rows] == [
         (KEYS[0], 2, "second"),
@@ -80,8 +80,8 @@ def test_a_look_up_that_fails_does_not_hide_why_copy_failed(failure, monkeypatch
         task_id="stage", source="songs", s3_bucket="lake", s3_prefix="song_data", work_bucket="work"
     )
     monkeypatch.setattr(stage, "_refused", look_up)
-    transaction = SimpleNamespace(execute=lambda *_, **__: [(1, None)], run_script=fail)
+    transaction = SimpleNamespace(execute=lambda *_, **__: [(1, None)], run_script=fail, notices=list)
     with pytest.raises(WarehouseError) as raised:
-        stage._copy(SimpleNamespace(), transaction, [])
+        stage._copy(SimpleNamespace(), transaction, [], "COPY")
     assert raised.value is refusal
     assert str(failure) in caplog.text

@@ -254,3 +254,7 @@ GROUP BY
     files.listed_at,
     files.partition_start,
     files.partition_end;
+
+DROP TABLE
+    {{ work('events_copied') }},
+    {{ work('events_landing') }};

@@ -1,5 +1,6 @@
 {#- `earliest`, `latest`: what ts may be in files of this batch, literals of TIMESTAMP. `file`: the one file of the batch; none
-    where it has several, of which COPY does not say whose a row is. -#}
+    where it has several, of which COPY does not say whose a row is: where each span of time has `one_key`, the file of the
+    event's time is named. -#}
 {% set rules = [
     ('ts', 'ts is too far from the time that the file is of', "ts < TIMESTAMP '" ~ earliest ~ "' OR ts >= TIMESTAMP '" ~ latest ~ "'"),
     ('page', 'page is NextSong but for case or blanks', "LOWER(TRIM(page)) = 'nextsong' AND page || '.' <> 'NextSong.'"),
@@ -15,9 +16,19 @@ INSERT INTO {{ work('events_rejected') }} (
     file_name, object_key, etag, hour_start, column_name, reason, raw_line
 )
 SELECT
-    {{ quote('s3://' ~ stage.s3_bucket ~ '/' ~ file.object_key) if file else 'CAST(NULL AS VARCHAR(1024))' }} AS file_name,
-    {{ quote(file.object_key) if file else 'CAST(NULL AS VARCHAR(1024))' }} AS object_key,
-    {{ quote(file.etag) if file else 'CAST(NULL AS VARCHAR(128))' }} AS etag,
+    {% if file -%}
+    {{ quote('s3://' ~ stage.s3_bucket ~ '/' ~ file.object_key) }} AS file_name,
+    {{ quote(file.object_key) }} AS object_key,
+    {{ quote(file.etag) }} AS etag,
+    {% elif one_key -%}
+    {{ quote('s3://' ~ stage.s3_bucket ~ '/') }} || files.object_key AS file_name,
+    files.object_key,
+    files.etag,
+    {% else -%}
+    CAST(NULL AS VARCHAR(1024)) AS file_name,
+    CAST(NULL AS VARCHAR(1024)) AS object_key,
+    CAST(NULL AS VARCHAR(128)) AS etag,
+    {% endif -%}
     CASE WHEN broken.rule > 1 THEN DATE_TRUNC('hour', broken.ts) END AS hour_start,
     CASE broken.rule
         {% for column, _, _ in rules -%}
@@ -48,6 +59,12 @@ FROM (
         || ', artist ' || NVL(artist, 'null') AS raw_line
     FROM {{ work('events_copied') }}
 ) AS broken
+{%- if one_key and not file %}
+LEFT JOIN {{ work('events_landing') }} AS files
+    ON
+        broken.ts >= files.partition_start
+        AND broken.ts < files.partition_end
+{%- endif %}
 WHERE broken.rule IS NOT NULL;
 
 DELETE FROM {{ work('events_copied') }}

@@ -1,1 +1,0 @@
-{% from 'staging/events/columns.sql' import columns %}{{ columns | join(', ') }}
