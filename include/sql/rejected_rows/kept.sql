@@ -1,5 +1,15 @@
-{#- The run's rejected rows of a source, all or those of a condition, for whoever has to fix them. -#}
-{% macro rejected(source, condition='') -%}
+{#- Whether two rejected rows are the same. -#}
+{% macro same_row(one, other) -%}
+AND NVL({{ one }}.file_name, '') = NVL({{ other }}.file_name, '')
+    AND NVL({{ one }}.line_number, -1) = NVL({{ other }}.line_number, -1)
+    AND NVL({{ one }}.column_name, '') = NVL({{ other }}.column_name, '')
+    AND NVL({{ one }}.raw_line, '') = NVL({{ other }}.raw_line, '')
+    AND {{ one }}.reason = {{ other }}.reason
+{%- endmacro %}
+
+{#- The run's rejected rows of a source, for whoever has to fix them: all, those of a `batch`, or those that are not kept
+    yet. -#}
+{% macro rejected(source, all=true, batch=none) -%}
 INSERT INTO sparkify.rejected_rows (
     run_id, window_start, window_end, source, file_name, line_number, column_name, error_code, reason, raw_line,
     rejected_at, etag, hour_start, batch
@@ -9,18 +19,24 @@ SELECT
     TIMESTAMP '{{ window.start_sql }}',
     TIMESTAMP '{{ window.end_sql }}',
     '{{ source }}',
-    file_name,
-    line_number,
-    column_name,
-    error_code,
-    reason,
-    raw_line,
+    found.file_name,
+    found.line_number,
+    found.column_name,
+    found.error_code,
+    found.reason,
+    found.raw_line,
     GETDATE(),
-    etag,
-    hour_start,
-    batch
-FROM {{ work(source ~ '_rejected') }}
-{%- if condition %}
-WHERE {{ condition }}
+    found.etag,
+    found.hour_start,
+    found.batch
+FROM {{ work(source ~ '_rejected') }} AS found
+{%- if batch %}
+WHERE found.batch = {{ batch }}
+{%- elif not all %}
+LEFT JOIN sparkify.rejected_rows AS kept
+    ON
+        kept.source = '{{ source }}'
+        {{ same_row('kept', 'found') | indent }}
+WHERE kept.run_id IS NULL
 {%- endif %};
 {%- endmacro %}

@@ -248,11 +248,12 @@ def example_scripts(reach: Reach) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every script of landing but its COPYs, in order, with names as a run gives them."""
     moment = "2018-11-01 00:00:00"
     figures = {"files": 1, "size_bytes": 1, "read": 1}
+    yield "find.sql", {"listed_from": moment, "listed_to": moment, "listed_at": moment}
     yield "create_copied.sql", {"part": ""}
     for one_key in (True, False):
         yield "reject.sql", {"earliest": moment, "latest": moment, "file": None, "one_key": one_key}
-    yield "find.sql", {"listed_from": moment, "listed_to": moment, "listed_at": moment}
     for replaced, beside in (("", None), ("1, 2", None), ("1", 2)):
+        yield "create_copied.sql", {"part": ""}
         yield "land.sql", {"batch": 3, "replaced": replaced, "beside": beside, "figures": figures}
     yield "reach.sql", {"version": 3, "most": LATE_HOURS_AT_ONCE}
     yield "reach_rows.sql", {"reach": reach, "late": reach.late}

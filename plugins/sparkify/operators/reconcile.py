@@ -114,6 +114,11 @@ class FindChangedDaysOperator(BaseOperator):
                         "songplays_before": songplays(transaction, day),
                     }
                 )
+            # Files that land again may have the rows that they were published without.
+            allowed = {
+                day: min(99_999, sum(found.rejected.get(hour, 0) for hour in hours))
+                for day, hours in self._not_landed(transaction, changed).items()
+            }
             damaged = _damaged(found, set(changed))
             changes += [
                 {
@@ -129,16 +134,19 @@ class FindChangedDaysOperator(BaseOperator):
         context["ti"].xcom_push(key=CHANGES, value=changes)
         return [
             {
-                "trigger_run_id": f"reconcile__{day}__{files_digest(listed[day])[:12]}",
+                # A run that is there already is cleared and keeps its conf: another budget is another run.
+                "trigger_run_id": f"reconcile__{day}T00__24h__{allowed[day]}"
+                if allowed.get(day)
+                else f"reconcile__{day}__{files_digest(listed[day])[:12]}",
                 "conf": {
                     "window_start": f"{day}T00:00:00Z",
                     "window_end": f"{day + DAY}T00:00:00Z",
+                    **({"max_rejected_rows": allowed[day]} if allowed.get(day) else {}),
                 },
             }
             for day in changed
         ] + [
             {
-                # A run that is there already is cleared and keeps its conf: another budget is another run.
                 "trigger_run_id": f"reconcile__{start:%Y-%m-%dT%H}__{(end - start) // HOUR}h__{rejected}",
                 "conf": {
                     "window_start": f"{start:%Y-%m-%dT%H}:00:00Z",
@@ -157,6 +165,17 @@ class FindChangedDaysOperator(BaseOperator):
             name="read staging.published_hours",
         )
         return sorted(day.date() for (day,) in rows)
+
+    def _not_landed(self, transaction: Transaction, days: Sequence[date]) -> dict[date, list[datetime]]:
+        """By day, its published hours of which not all rows are kept; none of other days."""
+        hours = defaultdict(list)
+        for (hour,) in transaction.execute(
+            "SELECT hour_start FROM staging.published_hours WHERE NOT is_landed",
+            name="read the hours that have not landed",
+        ):
+            if hour.date() in days:
+                hours[hour.date()].append(hour)
+        return hours
 
     def _list(self, days: Sequence[date]) -> dict[date, dict[str, str]]:
         """By day, key and ETag of the files of its partitions."""

@@ -210,7 +210,7 @@ WHERE
     );
 
 {% from 'rejected_rows/kept.sql' import rejected with context -%}
-{{ rejected('events', 'batch = ' ~ batch) }}
+{{ rejected('events', batch=batch) }}
 
 -- Files that an earlier version knew without their rows, or that were written anew.
 DELETE FROM staging.landed_files
