@@ -119,6 +119,10 @@ bench-run: $(STAMP) ## Measure an hourly run in Airflow against a DAG of the sam
 bench-month: $(STAMP) ## Measure a month as one run in Airflow: SPARKIFY_DATASET=folder of the public dataset
 	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.month
 
+.PHONY: bench-lake
+bench-lake: $(STAMP) ## Measure a day of a million events in compressed parts, a tenth of them late
+	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.lake
+
 .PHONY: bench-page
 bench-page: $(STAMP) ## Measure the page of answers over a million plays
 	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.page

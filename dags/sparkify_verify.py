@@ -7,6 +7,7 @@ probe to the work bucket and deletes it.
 - *variables*: the Airflow Variables are valid, and none is misspelt.
 - *connections*: the Airflow connections exist and provide credentials, and Redshift accepts the user.
 - *buckets*: Airflow can list both buckets and write to the work bucket; both are in the region of COPY.
+- *layout*: the log files lie where the Variables say. The log shows what a run of the last hour would find.
 - *copy*: the role of COPY can read both buckets (one file, NOLOAD).
 - *statements*: Redshift can plan every statement of the pipeline, of reconciling and of the page, and who
   waits for the publish lock sees what its holder commits. The log warns of plans that are dear.
@@ -31,13 +32,14 @@ from sparkify.operators.verify import (
     VerifyClocksOperator,
     VerifyConnectionsOperator,
     VerifyCopyOperator,
+    VerifyLayoutOperator,
     VerifySchedulesOperator,
     VerifySchemaOperator,
     VerifyTablesOperator,
     VerifyVariablesOperator,
 )
 from sparkify.paths import SQL
-from sparkify.settings import BUCKET, COPY, FILTERS, TABLES, VARIABLES, WORK, task_defaults, variable
+from sparkify.settings import BUCKET, COPY, FILTERS, LAYOUT, TABLES, VARIABLES, WORK, task_defaults, variable
 
 PREFIXES = [variable("sparkify_song_prefix"), variable("sparkify_log_prefix")]
 
@@ -60,6 +62,7 @@ with DAG(
     buckets = VerifyBucketsOperator(
         task_id="buckets", s3_bucket=BUCKET, s3_prefixes=PREFIXES, region=COPY["region"], **WORK
     )
+    layout = VerifyLayoutOperator(task_id="layout", **LAYOUT)
     copy = VerifyCopyOperator(task_id="copy", s3_bucket=BUCKET, s3_prefixes=PREFIXES, **WORK, **COPY)
     schema = VerifySchemaOperator(task_id="schema")
     statements = VerifyStatementsOperator(
@@ -72,4 +75,4 @@ with DAG(
     variables >> [connections, schedules]
     connections >> [buckets, schema, clocks]
     schema >> [tables, statements]
-    buckets >> copy
+    buckets >> [copy, layout]

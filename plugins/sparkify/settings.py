@@ -324,13 +324,13 @@ COPY = {"iam_role": variable("sparkify_iam_role"), "region": variable("sparkify_
 
 
 #: Where the log files lie.
-LOGS = {
+LAYOUT = {
     "s3_bucket": BUCKET,
     "s3_prefix": variable("sparkify_log_prefix"),
     "key_template": variable("sparkify_log_keys"),
     "suffixes": variable("sparkify_log_suffixes"),
-    "retention_days": variable("sparkify_log_retention_days"),
 }
+LOGS = {**LAYOUT, "retention_days": variable("sparkify_log_retention_days")}
 
 
 def stage(source: str) -> dict[str, str]:

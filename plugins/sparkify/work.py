@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowFailException
+
+from sparkify.lake import folder
 from sparkify.window import Window, resolve_window
 
 if TYPE_CHECKING:
@@ -29,6 +32,28 @@ OWNER = re.compile(r"dag=([^/]+)/run=(.+)")
 def runs_prefix(work_prefix: str) -> str:
     """The key prefix of the objects of all runs."""
     return "/".join(part for part in (work_prefix.strip("/"), RUNS) if part) + "/"
+
+
+class WorkAmongSourcesError(AirflowFailException, ValueError):
+    """The pipeline would read its own work objects as source files; a retry would not help."""
+
+
+def refuse_work_among_sources(
+    work_bucket: str, work_prefix: str, s3_bucket: str, s3_prefixes: Iterable[str]
+) -> None:
+    """Refuse a place of the work objects that is below a prefix of source files.
+
+    :raises WorkAmongSourcesError: names both places.
+    """
+    place = runs_prefix(work_prefix)
+    for prefix in map(folder, s3_prefixes):
+        if work_bucket == s3_bucket and place.startswith(prefix):
+            raise WorkAmongSourcesError(
+                f"The work objects would lie in s3://{work_bucket}/{place}, which is below the source files "
+                f"in s3://{s3_bucket}/{prefix}, so the pipeline would load its own manifests. Nothing was "
+                f"changed.\nChange the Airflow Variable sparkify_work_prefix or sparkify_work_bucket, then "
+                f"clear this task."
+            )
 
 
 @dataclass(frozen=True)

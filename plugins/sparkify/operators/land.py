@@ -23,7 +23,7 @@ from sparkify.operators.stage import Look, StageToRedshiftOperator
 from sparkify.reach import Reach
 from sparkify.rejected import CopyRefusedError, Rejected
 from sparkify.warehouse import Transaction
-from sparkify.work import Run
+from sparkify.work import Run, refuse_work_among_sources
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +135,7 @@ class StageLogsToRedshiftOperator(StageToRedshiftOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         run = self.begin(context)
         run.window.refuse_more_days_than(int(self.max_window_days))
+        refuse_work_among_sources(self.work_bucket, self.work_prefix, self.s3_bucket, [self.s3_prefix])
         self._wait_for_closing(run)
         listed_at = datetime.now(UTC)
         partitions = list(

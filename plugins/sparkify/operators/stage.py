@@ -52,7 +52,7 @@ from sparkify.rejected import (
 from sparkify.tables import text_table
 from sparkify.text import fit
 from sparkify.warehouse import Transaction, WarehouseError
-from sparkify.work import Run
+from sparkify.work import Run, refuse_work_among_sources
 
 log = logging.getLogger(__name__)
 
@@ -190,6 +190,7 @@ class StageToRedshiftOperator(SparkifyOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         run = self.begin(context)
         run.window.refuse_more_days_than(int(self.max_window_days))
+        refuse_work_among_sources(self.work_bucket, self.work_prefix, self.s3_bucket, [self.s3_prefix])
         listed_at = datetime.now(UTC)
         files, catalogue = self._of_catalogue(listed_at)
         size = self._announce(files)

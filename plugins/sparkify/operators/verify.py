@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -24,6 +25,7 @@ from sparkify.declarations import (
     missing_relations,
 )
 from sparkify.lake import Lake, SourceFile, folder, manifest
+from sparkify.layout import Layout, compression
 from sparkify.migrations import applied_versions, read_migrations
 from sparkify.operators.base import rendered
 from sparkify.paths import MIGRATIONS
@@ -31,6 +33,7 @@ from sparkify.schedules import SCHEDULES, Schedule
 from sparkify.settings import refuse_unknown_variables
 from sparkify.warehouse import Warehouse, WarehouseError, quote
 from sparkify.web.login import CONNECTION_ID as PAGE
+from sparkify.work import refuse_work_among_sources
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +165,7 @@ class VerifyBucketsOperator(VerifyOperator):
     :param region: the buckets' AWS region, as COPY names it.
     :raises LakeError: where a bucket is missing or a request is denied.
     :raises AirflowFailException: where a bucket is in another region.
+    :raises WorkAmongSourcesError: where the work objects would lie among the source files.
     """
 
     template_fields: Sequence[str] = (
@@ -186,6 +190,7 @@ class VerifyBucketsOperator(VerifyOperator):
         self.region = region
 
     def execute(self, context: Mapping[str, Any]) -> None:
+        refuse_work_among_sources(self.work_bucket, self.work_prefix, self.s3_bucket, self.s3_prefixes)
         for prefix in map(folder, self.s3_prefixes):
             first = next(self.lake.list_files(self.s3_bucket, [prefix]), None)
             if first:
@@ -213,6 +218,60 @@ class VerifyBucketsOperator(VerifyOperator):
                     f"Set the Airflow Variable sparkify_region to {region}; both buckets must be in the same "
                     f"region."
                 )
+
+
+class VerifyLayoutOperator(VerifyOperator):
+    """The declared layout of the log files is that of the files which are there.
+
+    Lists the last hour that is over, as its run does, and shows what it finds; and looks whether any of the
+    first files below the prefix is of the layout.
+
+    :param s3_bucket: bucket of the log files.
+    :param s3_prefix: their key prefix.
+    :param key_template: their keys below it; `suffixes`: how they end: see StageLogsToRedshiftOperator.
+    :raises LayoutError: where the layout cannot be one.
+    :raises AirflowFailException: where there are files, and none of the first is of the layout.
+    """
+
+    template_fields: Sequence[str] = (
+        *VerifyOperator.template_fields, "s3_bucket", "s3_prefix", "key_template", "suffixes",
+    )  # fmt: skip
+
+    def __init__(
+        self, *, s3_bucket: str, s3_prefix: str, key_template: str, suffixes: str, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.s3_bucket = s3_bucket
+        self.s3_prefix = s3_prefix
+        self.key_template = key_template
+        self.suffixes = suffixes
+
+    def execute(self, context: Mapping[str, Any]) -> int:
+        layout = Layout(self.s3_prefix, self.key_template, tuple(self.suffixes.split()))
+        end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        partitions = list(layout.partitions(end - timedelta(hours=1), end))
+        listed = self.lake.list_files(self.s3_bucket, layout.prefixes(partitions))
+        files = [file for partition, file in layout.files(listed) if partition in partitions]
+        kinds = Counter(compression(file.object_key) or "none" for file in files)
+        size = sum(file.size_bytes for file in files)
+        of_kind = ", ".join(f"{kind} {kinds[kind]}" for kind in sorted(kinds)) or "-"
+        log.info("The hour before %s UTC: %d file(s), %d byte(s) in s3://%s/%s; compression: %s",
+                 f"{end:%F %H:%M}", len(files), size, self.s3_bucket, partitions[0].key, of_kind)  # fmt: skip
+        for file in files[:10]:
+            log.info("  %s, %d byte(s)", file.object_key, file.size_bytes)
+        if files:
+            return len(files)
+        some = list(islice(self.lake.list_files(self.s3_bucket, [folder(self.s3_prefix)]), KEYS))
+        if some and not any(layout.partition_of(file.object_key) for file in some):
+            place = f"s3://{self.s3_bucket}/{folder(self.s3_prefix)}"
+            raise AirflowFailException(
+                f"None of the first {len(some)} file(s) below {place} is one of the declared layout: the "
+                f"first is {some[0].object_key}, and a file of the last hour would begin with "
+                f"{partitions[0].key}. Runs would load nothing.\nChange the Airflow Variables "
+                f"sparkify_log_keys and sparkify_log_suffixes, then clear this task."
+            )
+        log.warning("No file of the last hour is there yet")
+        return 0
 
 
 class VerifyCopyOperator(VerifyOperator):

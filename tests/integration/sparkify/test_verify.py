@@ -10,8 +10,10 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from sparkify.lake import LakeError
+from sparkify.layout import LayoutError
 from sparkify.operators import verify
 from sparkify.warehouse import SchemaMissingError, WarehouseError
+from sparkify.work import WorkAmongSourcesError
 from tests.support.pipeline import Airflow, PipelineRun, load_dag
 from tests.support.source import event, song
 from tests.support.supervisor import supervised
@@ -105,6 +107,44 @@ def test_an_empty_prefix_is_reported_and_copy_needs_a_file(pipeline, caplog):
     run(pipeline).run_task("buckets")
     assert "holds no file" in caplog.text
     fails(pipeline, "copy", r"no file below song_data/ or log_data/.*upload a first file")
+
+
+def test_the_layout_shows_what_the_last_hour_has(pipeline, caplog):
+    hour = datetime.now(UTC) - timedelta(hours=1)
+    layout = {"sparkify_log_keys": "{year}/{month}/{day}/{hour}/*", "sparkify_log_suffixes": "*"}
+    pipeline.variables |= layout
+    pipeline.put({f"log_data/{hour:%Y/%m/%d/%H}/a-{number}.gz": b"x" for number in range(3)})
+    pipeline.put({f"log_data/{hour:%Y/%m/%d/%H}/b.json": b"x"})
+    assert run(pipeline).run_task("layout") == 4
+    assert "4 file(s), 4 byte(s)" in caplog.text
+    assert "compression: GZIP 3, none 1" in caplog.text
+
+
+def test_a_layout_that_no_file_has_is_named(pipeline, caplog):
+    assert run(pipeline).run_task("layout") == 0
+    pipeline.put_events(event("2018-11-01 10:00"))
+    assert run(pipeline).run_task("layout") == 0
+    assert "No file of the last hour is there yet" in caplog.text
+    pipeline.variables["sparkify_log_keys"] = "dt={year}-{month}-{day}/*"
+    with pytest.raises(AirflowFailException, match=r"first is log_data/2018/11.*\nChange.*sparkify_log_keys"):
+        run(pipeline).run_task("layout")
+    pipeline.variables["sparkify_log_keys"] = "{year}/{day}/*"
+    with pytest.raises(LayoutError, match=r"has no \{month\}.*\nEnter"):
+        run(pipeline).run_task("layout")
+
+
+@pytest.mark.parametrize(("dag_id", "task_id"), [
+    ("sparkify", "stage_events"), ("sparkify", "stage_songs"), ("sparkify_verify", "buckets"),
+])  # fmt: skip
+def test_work_objects_among_the_source_files_are_refused(pipeline, dag_id, task_id):
+    prefix = "song_data/work" if task_id == "stage_songs" else "log_data"
+    variables = {
+        **pipeline.variables, "sparkify_work_bucket": pipeline.bucket, "sparkify_work_prefix": prefix,
+    }  # fmt: skip
+    refused = PipelineRun(load_dag(dag_id), variables=variables)
+    with pytest.raises(WorkAmongSourcesError, match=rf"{prefix}/runs/.*\nChange.*sparkify_work_prefix"):
+        refused.run_task(task_id)
+    assert "Contents" not in pipeline.s3.list_objects_v2(Bucket=pipeline.bucket)
 
 
 def test_a_role_that_may_not_read_is_explained(pipeline, monkeypatch):
