@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
-from sparkify.operators import DropOldWorkOperator
-from sparkify.settings import FILTERS, MOST_DAYS, WORK, task_defaults
+from sparkify.operators import DropOldWorkOperator, PurgeLandedEventsOperator
+from sparkify.paths import SQL
+from sparkify.settings import FILTERS, MOST_DAYS, WORK, task_defaults, variable
 
 with DAG(
     dag_id="sparkify_maintenance",
@@ -33,8 +34,12 @@ with DAG(
             description="Work of failed runs is kept for this many days.",
         ),
     },
+    template_searchpath=[str(SQL)],
     tags=["sparkify", "redshift", "maintenance"],
     user_defined_filters=FILTERS,
     doc_md=__doc__,
 ) as dag:
     drop_old_work = DropOldWorkOperator(task_id="drop_old_work", keep_days="{{ params.keep_days }}", **WORK)
+    purge_landed_events = PurgeLandedEventsOperator(
+        task_id="purge_landed_events", keep_days=variable("sparkify_landed_days")
+    )

@@ -62,6 +62,10 @@ VARIABLES = {
         "",
         "how many days log files are kept on S3; an older one may be gone, and its rows stay",
     ),
+    "sparkify_landed_days": (
+        "35",
+        "for how many days the rows of log files are kept in `staging.landed_events`",
+    ),
     "sparkify_song_prefix": ("song_data", "key prefix of the song files"),
     "sparkify_work_bucket": ("sparkify-work", "bucket of the COPY manifests; may be the same bucket"),
     "sparkify_work_prefix": ("", "key prefix of the COPY manifests"),
@@ -164,6 +168,7 @@ FORMS = {
     "sparkify_log_retention_days": Form(
         r"[1-9][0-9]{0,4}", "Enter a whole number of days, such as 400."
     ).or_empty(),
+    "sparkify_landed_days": Form(r"[1-9][0-9]{0,4}", "Enter a whole number of days, such as 35."),
     "sparkify_song_prefix": PREFIX_FORM,
     "sparkify_work_bucket": BUCKET_FORM,
     "sparkify_work_prefix": PREFIX_FORM.or_empty(),

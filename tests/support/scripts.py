@@ -10,6 +10,7 @@ from sparkify.fingerprint import fingerprint_sql
 from sparkify.migrations import read_migrations
 from sparkify.operators.base import rendered
 from sparkify.operators.land import example_scripts
+from sparkify.operators.maintenance import PURGE
 from sparkify.operators.publish import (
     LEAVE_OUT_HOURS,
     LEAVE_OUT_SONGS,
@@ -112,6 +113,8 @@ def rendered_scripts() -> dict[str, str]:
         scripts[f"bookkeeping/{name}.sql"] = comparison(name).replace("%s", "SYSDATE")
     scripts["bookkeeping/forget_batches.sql"] = forget_script([1, 2])
     scripts["bookkeeping/rebuild.sql"] = rebuild_script(["songs", "users", "time"])
+    purge, _ = PipelineRun(load_dag("sparkify_maintenance")).rendered("purge_landed_events")
+    scripts[PURGE] = rendered(purge, PURGE, {"before": "2018-11-01 00:00:00"})
     scripts["fingerprint.sql"] = fingerprint_sql()
     for question in questions().values():
         scripts[f"analytics/{question.name}.sql"] = question.sql(NOVEMBER, 20)

@@ -55,13 +55,18 @@ compared AS (
         batch,
         read_rows - rejected_rows AS difference
     FROM staging.batches
-    WHERE is_live
+    WHERE
+        is_live
+        AND NOT is_purged
     UNION ALL
     SELECT
         'rows' AS what,
-        batch,
-        -events AS difference
-    FROM staging.batch_hours
+        hours.batch,
+        -hours.events AS difference
+    FROM staging.batch_hours AS hours
+    LEFT JOIN staging.batches AS batches
+        ON hours.batch = batches.batch
+    WHERE NOT NVL(batches.is_purged, FALSE)
 )
 
 SELECT DISTINCT batch

@@ -13,7 +13,8 @@ CREATE TABLE IF NOT EXISTS staging.batches (
     read_rows BIGINT NOT NULL,
     rejected_rows BIGINT NOT NULL,
     landed_at TIMESTAMP NOT NULL,
-    is_live BOOLEAN NOT NULL
+    is_live BOOLEAN NOT NULL,
+    is_purged BOOLEAN NOT NULL
 )
 DISTSTYLE ALL
 SORTKEY (batch);

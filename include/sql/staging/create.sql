@@ -55,7 +55,8 @@ SORTKEY (partition_start);
 
 -- One row a batch of log files: what one COPY brought into landed_events. Numbers only grow: that of the last batch is the
 -- version of what has landed. A file that has changed takes its batch's place together with the others of it, because COPY
--- does not say which row is of which file: then the batch is not live any more. read_rows: in its files, of which rejected_rows did not land.
+-- does not say which row is of which file: then the batch is not live any more. is_purged: whether rows of it went for their
+-- age. read_rows: in its files, of which rejected_rows did not land.
 -- DISTSTYLE ALL: a few rows an hour.
 CREATE TABLE IF NOT EXISTS staging.batches (
     batch BIGINT NOT NULL,
@@ -65,7 +66,8 @@ CREATE TABLE IF NOT EXISTS staging.batches (
     read_rows BIGINT NOT NULL,
     rejected_rows BIGINT NOT NULL,
     landed_at TIMESTAMP NOT NULL,
-    is_live BOOLEAN NOT NULL
+    is_live BOOLEAN NOT NULL,
+    is_purged BOOLEAN NOT NULL
 )
 DISTSTYLE ALL
 SORTKEY (batch);
@@ -106,8 +108,8 @@ CREATE TABLE IF NOT EXISTS staging.published_catalogue (
 DISTSTYLE ALL;
 
 -- One row a published hour. version: that of what had landed when the hour was derived; a run that has derived it from a
--- lower version does not publish it. is_landed: whether landed_events has all its rows, of which an earlier version of the
--- pipeline kept none.
+-- lower version does not publish it. is_landed: whether landed_events has all its rows. They go for their age,
+-- and an earlier version of the pipeline kept none.
 -- songplays, user_observations: the rows that the hour was published with; where the tables hold others, rows were lost or
 -- changed by other hands. duplicate_plays, other_pages, rejected_rows: what else its events were; NULL where an earlier
 -- version published the hour.

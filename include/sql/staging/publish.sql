@@ -104,10 +104,8 @@ SELECT
     NVL(hours.events, 0) - NVL(hours.plays, 0) AS other_pages,
     NVL(hours.rejected_rows, 0) AS rejected_rows,
     hours.version,
-    hours.is_whole OR NVL(published.is_landed, FALSE) AS is_landed
+    hours.is_landed
 FROM {{ work('events_hours') }} AS hours
-LEFT JOIN staging.published_hours AS published
-    ON hours.hour_start = published.hour_start
 LEFT JOIN (
     {{ count_by_hour('sparkify.songplays' if late else work('songplays_candidate'), 'start_time') }}
 ) AS plays

@@ -174,21 +174,41 @@ WHERE
     users.user_id = touched_users.user_id
     AND users.valid_from >= TIMESTAMP '{{ scope_start }}'
     AND users.valid_from <= NVL(touched_users.next_observed_at, TIMESTAMP '9999-12-31 00:00:00')
+    AND NOT EXISTS (
+        SELECT 1
+        FROM span_starts
+        WHERE
+            span_starts.user_id = users.user_id
+            AND span_starts.valid_from = users.valid_from
+            AND span_starts.level = users.level
+            {% for column in ('first_name', 'last_name', 'gender') -%}
+            AND NVL(span_starts.{{ column }}, '') = NVL(users.{{ column }}, '')
+            {%- if not loop.last %}
+            {% endif %}
+            {%- endfor %}
+    )
 {%- endif %};
 
 INSERT INTO sparkify.users (
     user_id, first_name, last_name, gender, level, valid_from, valid_to, is_current
 )
 SELECT
-    user_id,
-    first_name,
-    last_name,
-    gender,
-    level,
-    valid_from,
+    span_starts.user_id,
+    span_starts.first_name,
+    span_starts.last_name,
+    span_starts.gender,
+    span_starts.level,
+    span_starts.valid_from,
     TIMESTAMP '9999-12-31 00:00:00',
     TRUE
-FROM span_starts;
+FROM span_starts
+{%- if mode == 'append' %}
+LEFT JOIN sparkify.users AS users
+    ON
+        span_starts.user_id = users.user_id
+        AND span_starts.valid_from = users.valid_from
+WHERE users.user_id IS NULL
+{%- endif %};
 
 -- Each span ends where the next one of the user begins. One that ended before the scope ends there still.
 CREATE TEMP TABLE span_ends
@@ -216,4 +236,7 @@ WHERE
     users.user_id = span_ends.user_id
     AND users.valid_from = span_ends.valid_from
     AND users.valid_to >= TIMESTAMP '{{ scope_start }}'
-    AND users.valid_to <> span_ends.valid_to;
+    AND (
+        users.valid_to <> span_ends.valid_to
+        OR users.is_current <> (span_ends.valid_to = TIMESTAMP '9999-12-31 00:00:00')
+    );

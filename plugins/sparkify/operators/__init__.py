@@ -2,7 +2,7 @@
 
 from sparkify.operators.land import StageLogsToRedshiftOperator
 from sparkify.operators.load import LoadDimensionOperator, LoadFactOperator
-from sparkify.operators.maintenance import DropOldWorkOperator
+from sparkify.operators.maintenance import DropOldWorkOperator, PurgeLandedEventsOperator
 from sparkify.operators.publish import PublishOperator
 from sparkify.operators.quality import DataQualityOperator
 from sparkify.operators.reconcile import FindChangedDaysOperator, ReportChangesOperator
@@ -17,6 +17,7 @@ __all__ = [
     "LoadDimensionOperator",
     "LoadFactOperator",
     "PublishOperator",
+    "PurgeLandedEventsOperator",
     "RebuildOperator",
     "ReportChangesOperator",
     "ReportOperator",

@@ -211,7 +211,7 @@ class StageLogsToRedshiftOperator(StageToRedshiftOperator):
     def _reach(self, context: Mapping[str, Any], run: Run) -> int:
         """What the run's hours are derived from; how many of them are not of its window."""
         with self.warehouse.transaction() as transaction:
-            reach = derive_hours(self, context, run, transaction)
+            reach = derive_hours(self, context, run, transaction, keeps=self.layout.has_many)
         if reach.late:
             log.info("Rows have landed for %d published hour(s) beside the window, from %s to %s UTC",
                      reach.late, reach.start_sql, reach.end_sql)  # fmt: skip
@@ -235,13 +235,24 @@ def run_file(
 
 
 def derive_hours(
-    operator: SparkifyOperator, context: Mapping[str, Any], run: Run, transaction: Transaction
+    operator: SparkifyOperator,
+    context: Mapping[str, Any],
+    run: Run,
+    transaction: Transaction,
+    *,
+    keeps: bool = True,
 ) -> Reach:
-    """The rows that the run's hours are derived from, of what has landed, into its work tables."""
+    """The rows that the run's hours are derived from, of what has landed, into its work tables.
+
+    :param keeps: whether rows of an hour may have come in other files than those of its partition: then what
+        is published stays of hours whose rows are not all kept.
+    """
     version = landed_version(transaction)
-    run_file(operator, transaction, context, f"{FOLDER}/reach.sql", version=version, most=LATE_HOURS_AT_ONCE)
+    names: dict[str, Any] = {"version": version, "most": LATE_HOURS_AT_ONCE, "keeps": keeps}
+    run_file(operator, transaction, context, f"{FOLDER}/reach.sql", **names)
     reach = Reach.of_run(transaction, run)
-    run_file(operator, transaction, context, f"{FOLDER}/reach_rows.sql", reach=reach, late=reach.late)
+    names = {"reach": reach, "late": reach.late, "keeps": keeps}
+    run_file(operator, transaction, context, f"{FOLDER}/reach_rows.sql", **names)
     return reach
 
 
@@ -256,8 +267,9 @@ def example_scripts(reach: Reach) -> Iterator[tuple[str, dict[str, Any]]]:
     for replaced, beside in (("", None), ("1, 2", None), ("1", 2)):
         yield "create_copied.sql", {"part": ""}
         yield "land.sql", {"batch": 3, "replaced": replaced, "beside": beside, "figures": figures}
-    yield "reach.sql", {"version": 3, "most": LATE_HOURS_AT_ONCE}
-    yield "reach_rows.sql", {"reach": reach, "late": reach.late}
+    for keeps in (False, True):
+        yield "reach.sql", {"version": 3, "most": LATE_HOURS_AT_ONCE, "keeps": keeps}
+    yield "reach_rows.sql", {"reach": reach, "late": reach.late, "keeps": True}
 
 
 class Landing:

@@ -1,4 +1,4 @@
-"""DropOldWorkOperator: the work tables and objects that failed runs have left."""
+"""DropOldWorkOperator and PurgeLandedEventsOperator: what failed runs left, and what landed long ago."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from sparkify.lake import Lake
-from sparkify.warehouse import Warehouse
+from sparkify.operators.base import SparkifyOperator, rendered
+from sparkify.warehouse import LANDING_LOCK, Warehouse
 from sparkify.work import OWNER, STAGING, SUFFIX, runs_prefix
 
 log = logging.getLogger(__name__)
 
 #: The states of runs that need their work. A run of which a task waits for its retry is running.
 LIVE = ["queued", "running"]
+PURGE = "staging/purge.sql"
 
 
 @dataclass
@@ -143,3 +145,36 @@ class DropOldWorkOperator(BaseOperator):
                 if owner := OWNER.fullmatch(name):
                     work.owner = (owner[1], owner[2])
         return found
+
+
+class PurgeLandedEventsOperator(SparkifyOperator):
+    """Delete the rows that landed of hours long past: see include/sql/staging/purge.sql.
+
+    :param keep_days: hours of so many UTC days before the run's stay.
+    :returns: (XCom) how many rows there were of these hours, before and after.
+    """
+
+    template_fields: Sequence[str] = (*SparkifyOperator.template_fields, "keep_days")
+    ui_color = "#eeeeee"
+
+    def __init__(self, *, keep_days: int | str = 35, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.keep_days = keep_days
+
+    def sql_context(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        """Airflow's own: the run has no window."""
+        return dict(context)
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, int]:
+        today = context["dag_run"].run_after.astimezone(UTC).date()
+        before = f"{today - timedelta(days=int(self.keep_days))} 00:00:00"
+        count = f"SELECT COUNT(*) FROM staging.landed_events WHERE ts < '{before}'"
+        with self.warehouse.transaction() as transaction:
+            transaction.lock(also=[LANDING_LOCK])
+            [(there,)] = transaction.execute(count, name="count what landed long ago")
+            if there:
+                transaction.run_script(rendered(self, PURGE, {**context, "before": before}), PURGE)
+            [(left,)] = transaction.execute(count, name="count what is left")
+        log.info("Rows of hours before %s UTC: %d, of which %d are left, because their hours are not "
+                 "published or lack rows", before, there, left)  # fmt: skip
+        return {"rows": int(there), "left": int(left)}

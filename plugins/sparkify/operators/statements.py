@@ -21,6 +21,7 @@ from sparkify.fingerprint import fingerprint_sql
 from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.operators.land import StageLogsToRedshiftOperator, example_scripts
 from sparkify.operators.load import LoadDimensionOperator, LoadFactOperator
+from sparkify.operators.maintenance import PURGE
 from sparkify.operators.publish import (
     LEAVE_OUT_HOURS,
     LEAVE_OUT_SONGS,
@@ -306,6 +307,7 @@ class VerifyStatementsOperator(SparkifyOperator):
         for table in ("songs", "users", "time"):
             yield f"bookkeeping/rebuild.sql {table}", rebuild_script([table])
         yield "bookkeeping/forget_batches.sql", forget_script([1, 2])
+        yield PURGE, rendered(self, PURGE, {"before": "2018-11-01 00:00:00"})
         yield "fingerprint.sql", fingerprint_sql()
 
     def _plan_page(self, planner: Planner) -> None:

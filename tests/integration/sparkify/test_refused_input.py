@@ -92,6 +92,7 @@ WRONG = {
     "sparkify_log_late_days": ["", "-1", "30 days"],
     "sparkify_log_deletions": ["", "accept", "take  back"],
     "sparkify_log_retention_days": [" ", "0", "-1", "30 days"],
+    "sparkify_landed_days": ["", "0", "-1", "35 days"],
     "sparkify_readers": [" ", "PUBLIC", "analysts", "GROUP a, GROUP b"],
 }  # fmt: skip
 WRONG["sparkify_work_bucket"] = WRONG["sparkify_bucket"]

@@ -30,14 +30,16 @@ CREATE TABLE {{ work('events_gone') }} (
 DISTSTYLE EVEN;
 
 -- The hours that the run derives: those of its window wholly, others for the users of which rows have come late. version:
--- the last batch that had landed when they were derived. events, plays, rejected_rows: what had landed of them.
+-- the last batch that had landed when they were derived. events, plays, rejected_rows: what had landed of them,
+-- and is_landed, whether that is all.
 CREATE TABLE {{ work('events_hours') }} (
     hour_start TIMESTAMP NOT NULL,
     is_whole BOOLEAN NOT NULL,
     version BIGINT,
     events BIGINT,
     plays BIGINT,
-    rejected_rows BIGINT
+    rejected_rows BIGINT,
+    is_landed BOOLEAN
 )
 DISTSTYLE ALL;
 

@@ -1,7 +1,7 @@
 {#- `listed_from`, `listed_to`: literals, where the partitions begin that were listed, the last one not included; `listed_at`:
     when. -#}
 -- What is to be done for the log files that were listed. New are those that never landed, of which the bytes are others, or,
--- in the window, whose rows an earlier version did not keep. A file that was listed later by another run stays as that one
+-- in the window, of which rows went for their age or were never kept. A file that was listed later by another run stays as that one
 -- saw it. Gone are those that landed from these partitions and are not listed any more.
 SELECT
     'new' AS state,
@@ -16,11 +16,13 @@ LEFT JOIN staging.landed_files AS known
     ON
         known.bucket = {{ quote(stage.s3_bucket) }}
         AND files.object_key = known.object_key
+LEFT JOIN staging.batches AS batches
+    ON known.batch = batches.batch
 WHERE
     known.object_key IS NULL
     OR (files.etag <> known.etag AND files.listed_at >= known.listed_at)
     OR (
-        known.batch IS NULL
+        NVL(batches.is_purged, TRUE)
         AND files.partition_start < TIMESTAMP '{{ window.end_sql }}'
         AND files.partition_end > TIMESTAMP '{{ window.start_sql }}'
     )

@@ -183,7 +183,7 @@ SELECT
     {{ batch }}
 FROM {{ work('events_copied') }};
 
-INSERT INTO staging.batches (batch, run_id, files, size_bytes, read_rows, rejected_rows, landed_at, is_live)
+INSERT INTO staging.batches (batch, run_id, files, size_bytes, read_rows, rejected_rows, landed_at, is_live, is_purged)
 SELECT
     {{ batch }},
     {{ quote(run_id) }},
@@ -192,7 +192,8 @@ SELECT
     {{ figures.read }},
     COUNT(*),
     GETDATE(),
-    TRUE
+    TRUE,
+    FALSE
 FROM {{ work('events_rejected') }}
 WHERE batch = {{ batch }};
 

@@ -1,4 +1,5 @@
-{#- `version`: the last batch that has landed. `most`: how many hours beside the window a run derives. -#}
+{#- `version`: the last batch that has landed. `keeps`: whether rows of an hour may have come in other files than those of its
+    partition: then what is published stays of hours whose rows are not all kept. `most`: how many hours beside the window a run derives. -#}
 UPDATE {{ work('events_hours') }}
 SET version = {{ version }}
 WHERE version IS NULL;
@@ -33,6 +34,19 @@ FROM (
 ) AS late
 ORDER BY late.hour_start
 LIMIT {{ most }};
+
+-- The hours of the window land wholly, unless rows of them were in files that the run does not look for.
+UPDATE {{ work('events_hours') }}
+SET is_landed = is_whole;
+
+UPDATE {{ work('events_hours') }}
+SET is_landed = published.is_landed
+FROM staging.published_hours AS published
+WHERE
+    {{ work('events_hours') }}.hour_start = published.hour_start
+    {%- if not keeps %}
+    AND NOT {{ work('events_hours') }}.is_whole
+    {%- endif %};
 
 UPDATE {{ work('events_hours') }}
 SET

@@ -1,7 +1,6 @@
 {% from 'reach.sql' import in_reach -%}
 {% from 'staging/events/columns.sql' import columns -%}
-{#- `late`: how many hours beside the window are derived. `reach`: from the first of all hours to the end of the last, as
-    the window has it: start_sql, end_sql. -#}
+{#- `late`: how many hours beside the window are derived. `keeps`: as in reach.sql. `reach`: all hours that are derived. -#}
 {% macro landed() -%}
 FROM staging.landed_events AS landed
     INNER JOIN {{ work('events_hours') }} AS hours
@@ -53,8 +52,10 @@ INNER JOIN {{ work('events_users') }} AS users
         landed.user_id = users.user_id
         AND DATE_TRUNC('hour', landed.ts) = users.hour_start
 WHERE {{ in_reach('landed.ts', reach) }}
+{%- endif %}
+{%- if late or keeps %}
 UNION ALL
--- What an earlier version published and kept no rows of: the plays and sightings themselves.
+-- Of hours whose rows are not all kept: the plays and sightings that are published.
 SELECT
     plays.artist_name AS artist,
     'Logged In' AS auth,
@@ -75,12 +76,12 @@ SELECT
     plays.user_agent,
     plays.user_id
 FROM sparkify.songplays AS plays
-INNER JOIN {{ work('events_users') }} AS users
+INNER JOIN {{ work('events_hours') }} AS hours
+    ON DATE_TRUNC('hour', plays.start_time) = hours.hour_start
+LEFT JOIN {{ work('events_users') }} AS users
     ON
         plays.user_id = users.user_id
-        AND DATE_TRUNC('hour', plays.start_time) = users.hour_start
-INNER JOIN staging.published_hours AS published
-    ON users.hour_start = published.hour_start
+        AND hours.hour_start = users.hour_start
 LEFT JOIN (
     SELECT
         user_id,
@@ -93,11 +94,21 @@ LEFT JOIN (
     GROUP BY user_id, DATE_TRUNC('hour', observed_at)
 ) AS observed
     ON
-        users.user_id = observed.user_id
-        AND users.hour_start = observed.hour_start
+        plays.user_id = observed.user_id
+        AND hours.hour_start = observed.hour_start
+LEFT JOIN staging.landed_events AS landed
+    ON
+        plays.start_time = landed.ts
+        AND plays.user_id = landed.user_id
+        AND plays.session_id = landed.session_id
+        AND plays.item_in_session = landed.item_in_session
+        AND landed.page = 'NextSong'
+        AND {{ in_reach('landed.ts', reach) | indent }}
 WHERE
     {{ in_reach('plays.start_time', reach) }}
-    AND NOT published.is_landed
+    AND landed.ts IS NULL
+    AND NOT hours.is_landed
+    AND (hours.is_whole OR users.user_id IS NOT NULL)
 UNION ALL
 SELECT
     CAST(NULL AS VARCHAR(1024)) AS artist,
@@ -120,13 +131,14 @@ SELECT
     CAST(NULL AS VARCHAR(2048)) AS user_agent,
     observed.user_id
 FROM staging.user_observations AS observed
-INNER JOIN {{ work('events_users') }} AS users
+INNER JOIN {{ work('events_hours') }} AS hours
+    ON DATE_TRUNC('hour', observed.observed_at) = hours.hour_start
+LEFT JOIN {{ work('events_users') }} AS users
     ON
         observed.user_id = users.user_id
-        AND DATE_TRUNC('hour', observed.observed_at) = users.hour_start
-INNER JOIN staging.published_hours AS published
-    ON users.hour_start = published.hour_start
+        AND hours.hour_start = users.hour_start
 WHERE
     {{ in_reach('observed.observed_at', reach) }}
-    AND NOT published.is_landed
+    AND NOT hours.is_landed
+    AND (hours.is_whole OR users.user_id IS NOT NULL)
 {%- endif %};
