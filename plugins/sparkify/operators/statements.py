@@ -251,6 +251,8 @@ class VerifyStatementsOperator(SparkifyOperator):
         for stage in (songs, events):
             stage.render_template_fields(context)
             yield f"staging/{stage.source}/create.sql", stage.create_sql
+            path = f"staging/{stage.source}/again.sql"
+            yield path, rendered(stage, path, {**stage.sql_context(context), "run_id": run.run_id})
         for name, own in example_scripts(reach):
             path = f"staging/events/{name}"
             yield path, rendered(events, path, {**events.sql_context(context), "run_id": run.run_id, **own})

@@ -43,6 +43,7 @@ LEFT_OUT = {
     "verify.sql": "the task copy carries it out",
     "staging/copy.sql": "EXPLAIN takes no COPY; the task copy tries one",
     "staging/copy_files.sql": "EXPLAIN takes no COPY",
+    "staging/events/copy_hours.sql": "EXPLAIN takes no COPY",
     "staging/copy_rejected.sql": "EXPLAIN takes no COPY",
     "staging/create_rejected.sql": "part of staging/<source>/create.sql",
     "staging/load_errors_provisioned.sql": "only of provisioned clusters",
