@@ -30,6 +30,11 @@ class Reach(NamedTuple):
     ranges: list[tuple[str, str]]
     late: int
 
+    @property
+    def expressions(self) -> list[tuple[str, str]]:
+        """The ranges as SQL."""
+        return [(f"TIMESTAMP '{start}'", f"TIMESTAMP '{end}'") for start, end in self.ranges]
+
     @classmethod
     def of(cls, hours: Iterable[datetime], window: Window) -> Reach:
         """That of some hours (naive UTC); of none of them, the window."""

@@ -1,17 +1,25 @@
 {#- What the tables hold, compared with what they were published with or are derived from. Each macro is a query that
     has no row where all is well. -#}
 
+{#- Whether a moment is within one of some ranges, pairs of expressions, half-open. -#}
+{% macro in_ranges(column, ranges) -%}
+{% for start, end in ranges -%}
+({{ column }} >= {{ start }} AND {{ column }} < {{ end }})
+{%- if not loop.last %}
+OR {% endif %}
+{%- endfor %}
+{%- endmacro %}
+
 {#- The UTC hours whose plays, observations of users or, if `time`, moments are not as many as they should be; of
-    those in [start, end), expressions, where both are given. -#}
-{% macro differing_hours(start=None, end=None, time=True) -%}
+    those within one of the `ranges`, pairs of expressions, half-open, where any are given. -#}
+{% macro differing_hours(ranges=[], time=True) -%}
 {% macro hours_of(column) -%}
 DATE_TRUNC('hour', {{ column }})
 {%- endmacro %}
 {% macro in_range(column) -%}
-{% if start %}
+{% if ranges %}
     WHERE
-        {{ column }} >= {{ start }}
-        AND {{ column }} < {{ end }}
+        {{ in_ranges(column, ranges) | indent(8) }}
 {%- endif %}
 {%- endmacro %}
 SELECT
