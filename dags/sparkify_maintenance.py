@@ -1,9 +1,10 @@
 """
-# sparkify_maintenance: what failed runs leave behind
+# sparkify_maintenance: what failed runs leave behind, and what landed long ago
 
 A failed run of `sparkify` leaves its work tables and work objects, for its retry and for inspection. Every
 day, this DAG drops those that nobody has touched for `keep_days`, unless their run is queued or running: the
-log says what is kept, and why. It does not touch published data.
+log says what is kept, and why. Rows of log files whose hours are published are kept for as many days as the
+Variable `sparkify_landed_days` says. It does not touch published data.
 
 **When it fails.** S3 or Redshift could not be reached. There is nothing to fix here: the next run does the
 rest.

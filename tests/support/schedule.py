@@ -35,7 +35,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException
 
 from tests.support import reference, source
 from tests.support.pipeline import PipelineRun, load_dag
@@ -274,12 +274,7 @@ class Player:
         return self.pipeline.new_run(start, stop, mode, max_rejected_rows=BUDGET)
 
     def _run_task(self, run: PipelineRun, task_id: str, try_number: int = 1) -> None:
-        try:
-            run.run_task(task_id, try_number)
-        except AirflowFailException as error:
-            if "Clear the whole run" not in str(error):
-                raise
-            run.run()
+        run.run_task(task_id, try_number)
 
     def _run_faulty(self, run: PipelineRun, task_id: str, kind: str, nth: int, when: str) -> None:
         if kind == "cut":

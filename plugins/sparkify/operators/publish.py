@@ -322,7 +322,8 @@ class PublishOperator(SparkifyOperator):
         if not earlier:
             raise AirflowFailException(
                 f"Run {run.run_id} has no work tables and never published: they were dropped for their age, "
-                f"or never created.\nClear the whole run to stage and load it again."
+                f"or never created.\nClear run_quality_checks of this run with its downstream tasks: "
+                f"what they need is made again."
             )
         log.info("This run has already published its window and dropped its work tables: nothing to do")
         return True

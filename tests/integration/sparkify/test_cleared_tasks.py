@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from airflow.sdk.exceptions import TaskDeferred
 
 from tests.support.schedule import TASKS
 from tests.support.source import event, page, song
@@ -53,3 +56,17 @@ def test_a_task_of_a_run_that_failed_long_ago_may_be_cleared(lake, task_id):
     run.run(since=task_id, try_number=3)
     assert len(lake.table("songplays")) == 3
     assert lake.work_tables() == []
+
+
+def test_a_run_waits_until_its_window_is_closed(pipeline):
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    window = (f"{hour - timedelta(hours=1):%F %H:%M}", f"{hour:%F %H:%M}")
+    run = pipeline.new_run(*window, sparkify_log_closing_minutes="120")
+    run.run_after = datetime.now(UTC)
+    with pytest.raises(TaskDeferred) as deferred:
+        run.run_task("stage_events")
+    assert deferred.value.trigger.moment == hour + timedelta(hours=2)
+    assert pipeline.work_tables() == []
+    run.variables["sparkify_log_closing_minutes"] = "0"
+    task, context = run.rendered("stage_events")
+    assert getattr(task, deferred.value.method_name)(context, None)["files"] == 0
