@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
 import redshift_connector
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sparkify import rejected, warehouse
@@ -67,6 +67,10 @@ class Table:
     def is_prompt(self) -> bool:
         """Whether the first look that reaches it finds all rows."""
         return not self.error and not self.seconds and not any(self.shown)
+
+
+#: Shows a row at once.
+PROMPT = Table("", (0,), (0,), 0)
 
 
 @dataclass(frozen=True)
@@ -236,6 +240,7 @@ def stage() -> StageToRedshiftOperator:
 
 
 @given(tasks)
+@example([Copy(True, 1, ((0, 1),), (0, False), PROMPT, replace(PROMPT, error="42501"))] * 2)
 def test_whatever_becomes_of_the_look_up_the_load_counts_as_copy_said(task):
     clock, answered, operator = Clock(), Counter(), stage()
     with patch.object(rejected, "time", clock), patch.object(warehouse, "time", clock):
