@@ -6,23 +6,37 @@ import logging
 import re
 import time
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from sparkify.lake import Line
 from sparkify.paths import SQL
 from sparkify.tables import text_table
 from sparkify.text import BOM, fit
-from sparkify.warehouse import Transaction, TransientError, Warehouse, WarehouseError, without_semicolon
+from sparkify.warehouse import (
+    UNDEFINED_SCHEMA,
+    UNDEFINED_TABLE,
+    Deadline,
+    Transaction,
+    TransientError,
+    UnreachableError,
+    Warehouse,
+    WarehouseError,
+    without_semicolon,
+)
 
 log = logging.getLogger(__name__)
 
-PROVISIONED = "staging/load_errors_provisioned.sql"
-SERVERLESS = "staging/load_errors_serverless.sql"
+SYS = "staging/sys_load_error_detail.sql"
+STL = "staging/stl_load_errors.sql"
+#: How Redshift says that a system table is not there, or not for this login: SQLSTATEs, or else its message.
+OUT_OF_REACH = (UNDEFINED_TABLE, UNDEFINED_SCHEMA, "42501")
+IS_OUT_OF_REACH = re.compile(r'permission denied for (relation|table|view)|relation "[^"]+" does not exist')
+#: The error code of a row that COPY left out for a reason that Redshift does not tell; its own begin at 1200.
+UNTOLD = 0
 #: How Redshift ends a COPY that met more bad rows than it may, and what it says of one that left some out.
 REFUSED = re.compile(r"Load into table '.*' failed\.\s+Check '")
 LEFT_OUT = re.compile(r"(\d+) record\(s\) could not be loaded")
@@ -86,7 +100,7 @@ class RejectedRow:
     :param file_name: `s3://bucket/key`; None where it cannot be told.
     :param line_number: the last line of the row, from 1; None where it cannot be told.
     :param column_name: the landing table's column; empty where the row as a whole is at fault.
-    :param error_code: Redshift's; None where the model refused what COPY took.
+    :param error_code: Redshift's, or `UNTOLD`; None where the model refused what COPY took.
     :param raw_line: the beginning of the row; None where the warehouse does not keep it.
     :param object_key: the key of the file, or how it begins where no more is known: nothing of it, at worst;
         None where the model refused the row.
@@ -103,6 +117,18 @@ class RejectedRow:
     object_key: str | None = None
     etag: str | None = None
     length: int | None = None
+
+    @classmethod
+    def untold(cls, why: WarehouseError) -> RejectedRow:
+        """A row that COPY left out, of which nothing else is known: it may be of any file."""
+        said = why.message or f"{why}".partition("\n")[0]
+        reason = f"COPY left the row out; its details could not be read: {said}"
+        return cls(None, None, "", UNTOLD, reason, None, object_key="")
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """What both of Redshift's tables say of it alike."""
+        return self.file_name, self.line_number, self.column_name, self.error_code
 
     def of_file(self, bucket: str, keys: Sequence[str]) -> RejectedRow:
         """The row with its file's whole name, of which Redshift keeps 256 bytes.
@@ -152,7 +178,7 @@ class RejectedRow:
         place = self.file_name or "a file of the run"
         line = "" if self.line_number is None else f", line {self.line_number}"
         column = f", column {self.column_name}" if self.column_name else ""
-        code = "" if self.error_code is None else f" (error {self.error_code})"
+        code = "" if self.error_code in (None, UNTOLD) else f" (error {self.error_code})"
         raw = "" if self.raw_line is None else f": {self.raw_line}"
         return f"{place}{line}{column}: {self.reason}{code}{raw}"
 
@@ -201,85 +227,141 @@ class LoadSession:
 
     :param process_id: of the session that ran it.
     :param since: when it began at the earliest, by the warehouse's clock.
-    :param known: the rows that COPYs before it refused in this session, maybe in the same second.
-    :param left_out: how many rows they said that they left out.
+    :param left_out: how many rows COPYs before it on this connection said that they left out.
     """
 
     process_id: int
     since: datetime
-    known: tuple[RejectedRow, ...] = ()
     left_out: int = 0
 
     @classmethod
-    def begin(
-        cls, transaction: Transaction, earlier: Mapping[int, Sequence[RejectedRow]] = MappingProxyType({})
-    ) -> LoadSession:
-        """To be called before the COPY, on its own connection.
-
-        :param earlier: by process id, what COPYs before it `read`.
-        """
+    def begin(cls, transaction: Transaction) -> LoadSession:
+        """To be called before the COPY, on its own connection."""
         [(process_id, since)] = transaction.execute(
             "SELECT pg_backend_pid(), GETDATE()", name="note the session of the load"
         )
-        known = tuple(earlier.get(process_id, ()))
-        return cls(process_id, since, known, left_out(transaction.notices()))
+        return cls(process_id, since, left_out(transaction.notices()))
 
     def missed(self, transaction: Transaction) -> int:
         """How many rows its COPY says that it left out."""
         return left_out(transaction.notices()) - self.left_out
 
-    def read(self, warehouse: Warehouse, at_least: int) -> list[RejectedRow]:
-        """The rows that COPY refused, by file and line.
 
-        Redshift writes its system tables outside of transactions: the rows are there also after the COPY's
-        own was rolled back, but may come a moment later.
+class LoadErrors:
+    """Redshift's tables of load errors, of which a warehouse may lack either: that one is asked once.
+
+    SYS_LOAD_ERROR_DETAIL has the errors of every COPY, but not the text of the rows. STL_LOAD_ERRORS has the
+    text, but only of what the main cluster of a provisioned warehouse loaded (Redshift Database Developer
+    Guide).
+    """
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+        self._tables = [SYS, STL]
+        self._refusals: list[str] = []
+        #: By process id, the rows that COPYs of one session have refused so far.
+        self._told: dict[int, Counter[RejectedRow]] = defaultdict(Counter)
+
+    def read(self, session: LoadSession, at_least: int) -> tuple[list[RejectedRow], WarehouseError | None]:
+        """The rows that one COPY refused, by file and line; and why not all can be told, if so.
 
         :param at_least: how many COPY said there are.
-        :raises WarehouseError: where fewer have come within a minute.
         """
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        pause = 0.1
-        while True:
-            rows = self._new(self._look(warehouse))
-            if len(rows) >= at_least:
-                return rows
-            if time.monotonic() > deadline:
-                raise WarehouseError(
-                    f"COPY refused at least {at_least} row(s), but after {DEADLINE_SECONDS} s the load-error "
-                    f"tables show {len(rows)} for session {self.process_id} since {self.since}. The role of "
-                    f"connection {warehouse.redshift_conn_id!r} sees only its own loads: check that it can "
-                    f"read stl_load_errors or sys_load_error_detail."
-                )
-            time.sleep(pause)
-            pause = min(2 * pause, 5)
+        deadline = Deadline(DEADLINE_SECONDS)
+        rows, lacking = self._wait(session, at_least, deadline)
+        self._told[session.process_id].update(rows)
+        return self._with_text(rows, session, deadline), lacking
 
-    def _new(self, rows: Iterable[RejectedRow]) -> list[RejectedRow]:
-        """The rows of this COPY."""
-        known, new = Counter(self.known), []
+    def _wait(
+        self, session: LoadSession, at_least: int, deadline: Deadline
+    ) -> tuple[list[RejectedRow], WarehouseError | None]:
+        """Redshift writes its system tables outside of transactions: the rows are there also after the COPY's
+        own was rolled back, but may come a moment later. A connection that breaks is made again meanwhile."""
+        rows: list[RejectedRow] = []
+        lost: WarehouseError | None = None
+        pause = 0.1
+        while deadline.left:
+            lost = None
+            try:
+                rows = max(self._look(session, deadline), rows, key=len)
+            except (TransientError, UnreachableError) as error:
+                lost = error
+            except WarehouseError as error:
+                return rows, error
+            if len(rows) >= at_least:
+                return rows, None
+            time.sleep(min(pause, deadline.left))
+            pause = min(2 * pause, 5)
+        return rows, lost or WarehouseError(
+            f"COPY refused at least {at_least} row(s), but after {DEADLINE_SECONDS} s the load-error tables "
+            f"show {len(rows)} for session {session.process_id} since {session.since}. The role of "
+            f"{self._warehouse.place} sees only its own loads: check that it can read sys_load_error_detail "
+            f"or stl_load_errors.",
+            message=f"the load-error tables did not show it within {DEADLINE_SECONDS} s",
+        )
+
+    def _look(self, session: LoadSession, deadline: Deadline) -> list[RejectedRow]:
+        """The rows that are in the first table which can be read."""
+        while self._tables:
+            try:
+                return self._new(self._query(self._tables[0], session, deadline), session)
+            except WarehouseError as error:
+                if not _is_out_of_reach(error):
+                    raise
+                self._set_aside(self._tables[0], error)
+        said = "; ".join(self._refusals)
+        raise WarehouseError(f"{self._warehouse.place} shows no load errors: {said}", message=said)
+
+    def _new(self, rows: Iterable[RejectedRow], session: LoadSession) -> list[RejectedRow]:
+        """Without those of COPYs before this one in its session, maybe in the same second."""
+        told, new = self._told[session.process_id].copy(), []
         for row in rows:
-            if known[row]:
-                known[row] -= 1
+            if told[row]:
+                told[row] -= 1
             else:
                 new.append(row)
         return new
 
-    def _look(self, warehouse: Warehouse) -> list[RejectedRow]:
+    def _with_text(
+        self, rows: list[RejectedRow], session: LoadSession, deadline: Deadline
+    ) -> list[RejectedRow]:
+        """The rows of SYS with the text that STL has of them, where it can be read."""
+        if not rows or self._tables != [SYS, STL]:
+            return rows
         try:
-            rows = self._query(warehouse, PROVISIONED)
-        except TransientError:
-            raise
+            found = self._query(STL, session, deadline)
         except WarehouseError as error:
-            log.info("No STL tables here, as on Redshift Serverless (%s)", error.message)
-            rows = self._query(warehouse, SERVERLESS)
+            if _is_out_of_reach(error):
+                self._set_aside(STL, error)
+            else:
+                log.info("The text of the rows that COPY refused is not read from STL: %s", error)
+            return rows
+        # Files whose names are cut alike share a place: which text is whose cannot be told, nor need it be.
+        texts: dict[tuple[Any, ...], list[str | None]] = {}
+        for row in found:
+            texts.setdefault(row.place, []).append(row.raw_line)
+        return [
+            replace(row, raw_line=texts[row.place].pop(0)) if texts.get(row.place) else row for row in rows
+        ]
+
+    def _set_aside(self, table: str, error: WarehouseError) -> None:
+        log.info("%s cannot be read here, as STL tables on Redshift Serverless: %s", table, error.message)
+        self._tables.remove(table)
+        self._refusals.append(error.message)
+
+    def _query(self, table: str, session: LoadSession, deadline: Deadline) -> list[RejectedRow]:
+        with self._warehouse.read_only_transaction(deadline) as transaction:
+            rows = transaction.execute(
+                without_semicolon((SQL / table).read_text(encoding="utf-8")),
+                [session.process_id, session.since],
+                name=table,
+            )
         return [RejectedRow(*row) for row in rows]
 
-    def _query(self, warehouse: Warehouse, path: str) -> list[tuple[Any, ...]]:
-        with warehouse.reading() as transaction:
-            return transaction.execute(
-                without_semicolon((SQL / path).read_text(encoding="utf-8")),
-                [self.process_id, self.since],
-                name=path,
-            )
+
+def _is_out_of_reach(error: WarehouseError) -> bool:
+    """Whether a system table is not there, or not for this login."""
+    return error.sqlstate in OUT_OF_REACH or IS_OUT_OF_REACH.search(error.message) is not None
 
 
 def refused_rows(error: WarehouseError) -> bool:

@@ -23,7 +23,7 @@ from sparkify.operators.quality import TOGETHER
 from sparkify.operators.statements import ALL, Answers, hours_beside
 from sparkify.paths import MIGRATIONS, SQL
 from sparkify.reach import Reach
-from sparkify.rejected import PROVISIONED, SERVERLESS
+from sparkify.rejected import STL, SYS
 from sparkify.settings import TABLES
 from sparkify.warehouse import HOLDERS
 from sparkify.work import Run
@@ -107,7 +107,7 @@ def rendered_scripts() -> dict[str, str]:
             scripts[path] = task.render_template(path, {**task._names(context), "reach": reach})
     copy, _ = PipelineRun(load_dag("sparkify_verify")).rendered("copy")
     scripts["verify.sql"] = copy.copy_script("s3://work/verify.manifest")
-    for path in (PROVISIONED, SERVERLESS, HOLDERS):
+    for path in (STL, SYS, HOLDERS):
         scripts[path] = (SQL / path).read_text().replace("%s", "1")
     for name in ("hours", "windows", "rejected", "tables", "landing", "pending"):
         scripts[f"bookkeeping/{name}.sql"] = comparison(name).replace("%s", "SYSDATE")

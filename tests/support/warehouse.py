@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from tests.support import reference, source
@@ -99,13 +99,28 @@ class Pipeline:
             connection.execute(statement)
 
     @contextmanager
-    def without_stl_tables(self) -> Iterator[None]:
+    def forbidden(self, *tables: str) -> Iterator[None]:
+        """As where these system tables may not be read."""
+        try:
+            for table in tables:
+                self.superuser(f"REVOKE SELECT ON pg_catalog.{table} FROM PUBLIC")
+            yield
+        finally:
+            for table in tables:
+                self.superuser(f"GRANT SELECT ON pg_catalog.{table} TO PUBLIC")
+
+    def without_stl_tables(self) -> AbstractContextManager[None]:
         """As on Redshift Serverless, whose own table of load errors does not hold the text."""
-        self.superuser("ALTER VIEW pg_catalog.stl_load_errors RENAME TO stl_load_errors_hidden")
+        return self.forbidden("stl_load_errors")
+
+    @contextmanager
+    def without_sys_tables(self) -> Iterator[None]:
+        """As on a cluster that does not have them yet."""
+        self.superuser("ALTER VIEW pg_catalog.sys_load_error_detail RENAME TO sys_load_error_hidden")
         try:
             yield
         finally:
-            self.superuser("ALTER VIEW pg_catalog.stl_load_errors_hidden RENAME TO stl_load_errors")
+            self.superuser("ALTER VIEW pg_catalog.sys_load_error_hidden RENAME TO sys_load_error_detail")
 
     def table(self, name: str) -> list[tuple]:
         return reference.in_order(self.query(f"SELECT {reference.COLUMNS[name]} FROM sparkify.{name}"))

@@ -1,7 +1,8 @@
 -- One row a source row that was not loaded, as the last run that read its file found it: run_id, with its window.
 -- file_name, line_number: where the row ends; NULL where it cannot be told. etag: of which version of the file.
 -- batch: of an event, the batch of files that landed without it; NULL where a run failed for it, which landed nothing.
--- error_code: Redshift's ("Load error reference"), NULL where the model refused the row. raw_line: how the row begins.
+-- error_code: Redshift's ("Load error reference"), 0 where Redshift does not tell why COPY refused the row, NULL where
+-- the model refused it. raw_line: how the row begins.
 -- hour_start: the UTC hour of the event; NULL where COPY refused it, or it is too far from the time of its file.
 -- DISTSTYLE EVEN: appended to, joined to nothing. SORTKEY window_start: read by window.
 CREATE TABLE IF NOT EXISTS sparkify.rejected_rows (

@@ -1,5 +1,5 @@
--- The rows of the staged files that are not loaded: those that COPY refused have its error code, the others were
--- taken out by reject.sql. object_key: the key of the file as in the ledger, or how it begins where no more is known.
+-- The rows of the staged files that are not loaded: those that COPY refused have its error code, or 0, the others
+-- were taken out by reject.sql. object_key: the key of the file as in the ledger, or how it begins where no more is known.
 -- hour_start: the hour of the event that reject.sql took out, unless it is too far from the time of its file.
 -- batch: of events, what they were to land with.
 CREATE TABLE {{ work(stage.source ~ '_rejected') }} (

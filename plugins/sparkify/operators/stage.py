@@ -43,6 +43,7 @@ from sparkify.rejected import (
     RAW_LINE_BYTES,
     Budget,
     CopyRefusedError,
+    LoadErrors,
     LoadSession,
     Rejected,
     RejectedRow,
@@ -171,9 +172,8 @@ class StageToRedshiftOperator(SparkifyOperator):
         return Lake(self.aws_conn_id)
 
     @cached_property
-    def _load_errors(self) -> dict[int, list[RejectedRow]]:
-        """What COPYs of this task have refused, by the process id of their session."""
-        return {}
+    def load_errors(self) -> LoadErrors:
+        return LoadErrors(self.warehouse)
 
     @property
     def budget(self) -> Budget:
@@ -294,30 +294,39 @@ class StageToRedshiftOperator(SparkifyOperator):
         self, run: Run, transaction: Transaction, files: list[SourceFile], script: str
     ) -> tuple[int, set[str | None]]:
         """COPY, and the rows that it left out into the work table; how many it loaded, the others' files."""
-        session = LoadSession.begin(transaction, self._load_errors)
+        session = LoadSession.begin(transaction)
         try:
             transaction.run_script(script, COPY)
         except WarehouseError as error:
             if not refused_rows(error):
                 raise
+            further: Exception | None
             try:
-                rows = self._refused(session, files, at_least=1)
-            except Exception as further:
+                rows, further = self._refused(session, files, at_least=1)
+            except Exception as failure:
+                rows, further = [], failure
+            if not rows:
                 log.warning("Which rows COPY refused cannot be told: %s", further)
-                raise error from error.__cause__
+                raise
             raise CopyRefusedError(rows) from error
         [(copied,)] = transaction.execute("SELECT pg_last_copy_count()", name="count what COPY loaded")
         missed = session.missed(transaction)
-        rows = self._refused(session, files, at_least=missed) if missed else []
+        rows, lacking = self._refused(session, files, at_least=missed) if missed else ([], None)
+        if lacking:
+            log.warning("COPY left out %d row(s); files and reasons of %d can be told: %s",
+                        missed, len(rows), lacking)  # fmt: skip
+            rows += [RejectedRow.untold(lacking)] * (missed - len(rows))
         self._store(run, transaction, rows)
         return copied, {row.object_key for row in rows}
 
-    def _refused(self, session: LoadSession, files: list[SourceFile], at_least: int) -> list[RejectedRow]:
-        """The rows that COPY refused; the raw text that Redshift Serverless does not keep is read from S3."""
+    def _refused(
+        self, session: LoadSession, files: list[SourceFile], at_least: int
+    ) -> tuple[list[RejectedRow], WarehouseError | None]:
+        """The rows that COPY refused, and why not all can be told, if so; text that the warehouse lacks is
+        read from S3."""
         etags = {file.object_key: file.etag for file in files}
         keys = sorted(etags)
-        found = session.read(self.warehouse, at_least)
-        self._load_errors[session.process_id] = [*session.known, *found]
+        found, lacking = self.load_errors.read(session, at_least)
         rows = [row.of_file(self.s3_bucket, keys) for row in found]
         rows = [replace(row, etag=etags.get(row.object_key or "")) for row in rows]
         known = set(keys)
@@ -330,7 +339,7 @@ class StageToRedshiftOperator(SparkifyOperator):
             for key, of_file in numbers.items()
             for number, line in self._lines(key, of_file).items()
         }
-        return [row.with_raw_line(lines.get((row.object_key, row.line_number))) for row in rows]
+        return [row.with_raw_line(lines.get((row.object_key, row.line_number))) for row in rows], lacking
 
     def _lines(self, key: str, numbers: set[int]) -> dict[int, Line]:
         """Lines of a file; none where it cannot be read: the rows are rejected also without their text."""

@@ -9,7 +9,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.bookkeeping import differences
-from sparkify.warehouse import Warehouse
+from sparkify.lake import Lake
+from sparkify.warehouse import Warehouse, WarehouseError
 from tests.support.source import event, page, song
 
 pytestmark = pytest.mark.integration
@@ -184,3 +185,99 @@ def test_loaded_hours_count_each_event_once_where_windows_overlap(pipeline):
         "SELECT SUM(events), SUM(songplays), SUM(duplicate_plays), SUM(other_pages), SUM(rejected_rows) "
         "FROM sparkify.loaded_hours"
     ) == [(5, 2, 1, 1, 1)]
+
+
+TABLES = ("sys_load_error_detail", "stl_load_errors")
+UNTOLD = "COPY left the row out; its details could not be read: permission denied for view "
+
+
+def details(pipeline, columns="file_name, line_number, raw_line"):
+    return pipeline.query(f"SELECT {columns} FROM sparkify.rejected_rows ORDER BY line_number")
+
+
+@pytest.mark.parametrize("missing", [(), TABLES[:1], TABLES[1:]], ids=["both", "without SYS", "without STL"])
+def test_a_row_is_told_by_the_tables_that_there_are(pipeline, monkeypatch, missing):
+    """STL has the text, so it is read from S3 only where that is missing."""
+    read = []
+    lines = Lake.lines
+    monkeypatch.setattr(Lake, "lines", lambda *args: read.append(args[2]) or lines(*args))
+    write(pipeline, GOOD, *BROKEN)
+    with pipeline.forbidden(*missing):
+        pipeline.load(*DAY, max_rejected_rows=3)
+    assert details(pipeline) == [
+        (f"s3://{pipeline.bucket}/{KEY}", number, json.dumps(event)) for number, event in enumerate(BROKEN, 2)
+    ]
+    assert read == ([KEY] if missing == TABLES[1:] else [])
+
+
+def test_a_cluster_without_sys_tables_is_asked_for_its_own(pipeline):
+    write(pipeline, GOOD, *BROKEN)
+    with pipeline.without_sys_tables():
+        pipeline.load(*DAY, max_rejected_rows=3)
+    assert rejected(pipeline) == [(2, "ts"), (3, "ts"), (4, "ts")]
+
+
+def test_a_good_load_is_kept_though_nobody_may_read_what_it_left_out(pipeline, caplog):
+    write(pipeline, GOOD, *BROKEN)
+    with pipeline.forbidden(*TABLES):
+        run = pipeline.load(*DAY, max_rejected_rows=3)
+    assert len(pipeline.table("songplays")) == 1
+    assert details(pipeline, "file_name, line_number, column_name, error_code, raw_line, etag") == (
+        3 * [(None, None, "", 0, None, None)]
+    )
+    [(reason,)] = pipeline.query("SELECT DISTINCT reason FROM sparkify.rejected_rows")
+    assert reason.startswith(UNTOLD)
+    staged = run.xcoms["stage_events", "return_value"]
+    assert (staged["copied"], staged["rejected"], staged["rows"]) == (1, 3, 1)
+    assert pipeline.query("SELECT rejected_rows FROM staging.source_files WHERE source = 'events'") == [(3,)]
+    assert any("permission denied" in r.getMessage() for r in caplog.records if r.levelname == "WARNING")
+    assert not found(), str(found())
+
+
+def test_rows_without_details_count_against_the_budget(pipeline):
+    write(pipeline, GOOD, *BROKEN)
+    with (
+        pipeline.forbidden(*TABLES),
+        pytest.raises(AirflowFailException, match=r"3 rows of the events files.*its details could not be"),
+    ):
+        pipeline.load(*DAY, max_rejected_rows=None, sparkify_max_rejected_events="500000 ppm")
+    assert len(details(pipeline)) == 3
+    assert pipeline.table("songplays") == []
+
+
+def test_a_refused_load_says_so_though_nobody_may_read_why(pipeline):
+    write(pipeline, GOOD, *BROKEN)
+    with pipeline.forbidden(*TABLES), pytest.raises(WarehouseError, match=r"Load into table '.*' failed"):
+        pipeline.load(*DAY, max_rejected_rows=1)
+    assert details(pipeline) == []
+
+
+def test_a_row_without_details_is_kept_once_until_a_run_of_its_day_finds_them_or_none(pipeline):
+    write(pipeline, GOOD, BROKEN[0])
+    other = {KEY.replace("-01-", "-02-"): b"no event"}
+    pipeline.put(other)
+    with pipeline.forbidden(*TABLES):
+        for window in (hour(9), hour(10), ("2018-11-02 00:00", "2018-11-02 01:00")):
+            pipeline.load(*window, max_rejected_rows=1)
+            assert not found(), str(found())
+    assert rejected(pipeline) == [(0, ""), (0, "")]
+    pipeline.load(*hour(11), max_rejected_rows=1)
+    assert rejected(pipeline) == [(0, ""), (2, "ts")]
+    write(pipeline, GOOD)
+    pipeline.load(*hour(12))
+    assert rejected(pipeline) == [(0, "")]
+    pipeline.put(dict.fromkeys(other, json.dumps(event("2018-11-02 00:10")).encode()))
+    pipeline.load("2018-11-02 05:00", "2018-11-02 06:00")
+    assert rejected(pipeline) == []
+    assert not found(), str(found())
+
+
+def test_song_files_are_staged_again_until_the_row_that_one_of_them_lacks_is_told(pipeline):
+    pipeline.put_songs(song("SO1"), song("SO2"))
+    pipeline.put({"song_data/bad.json": b"no song"})
+    with pipeline.forbidden(*TABLES):
+        pipeline.load(*hour(9), max_rejected_rows=1)
+    assert pipeline.load(*hour(10), max_rejected_rows=1).xcoms["stage_songs", "return_value"]["files"] == 3
+    assert details(pipeline, "file_name") == [(f"s3://{pipeline.bucket}/song_data/bad.json",)]
+    assert pipeline.load(*hour(11), max_rejected_rows=1).xcoms["stage_songs", "return_value"]["files"] == 1
+    assert not found(), str(found())

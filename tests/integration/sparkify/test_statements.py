@@ -46,8 +46,8 @@ LEFT_OUT = {
     "staging/events/copy_hours.sql": "EXPLAIN takes no COPY",
     "staging/copy_rejected.sql": "EXPLAIN takes no COPY",
     "staging/create_rejected.sql": "part of staging/<source>/create.sql",
-    "staging/load_errors_provisioned.sql": "only of provisioned clusters",
-    "staging/load_errors_serverless.sql": "only of Redshift Serverless",
+    "staging/stl_load_errors.sql": "a warehouse may lack it",
+    "staging/sys_load_error_detail.sql": "a warehouse may lack it",
     "staging/publish_lock_holders.sql": "asked by whoever waits for the lock, as the probe does",
 }
 

@@ -57,8 +57,10 @@ def test_a_refused_row_without_a_line_number_is_kept_without_its_text():
         RejectedRow(name, line, "title", 1213, "Missing data", None)
         for name, line in ((f"s3://lake/{KEYS[0]}", 2), (f"s3://lake/{KEYS[0]}", None), (None, 1))
     ]
-    session = SimpleNamespace(process_id=1, known=(), read=lambda warehouse, at_least: refused)
-    rows = stage._refused(session, [SourceFile(KEYS[0], "e1", 13, "2018-11-02 00:00:00")], at_least=3)
+    stage.load_errors = SimpleNamespace(read=lambda session, at_least: (refused, None))
+    files = [SourceFile(KEYS[0], "e1", 13, "2018-11-02 00:00:00")]
+    rows, lacking = stage._refused(SimpleNamespace(), files, at_least=3)
+    assert lacking is None
     assert [(row.object_key, row.line_number, row.raw_line) for row in rows] == [
         (KEYS[0], 2, "second"),
         (KEYS[0], None, None),

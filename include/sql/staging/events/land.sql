@@ -204,6 +204,11 @@ WHERE
     AND batch IS NULL
     AND (
         run_id = {{ quote(run_id) }}
+        OR (
+            (file_name IS NULL OR file_name LIKE '%…')
+            AND window_start >= TIMESTAMP '{{ window.days_start_sql }}'
+            AND window_end <= TIMESTAMP '{{ window.days_end_sql }}'
+        )
         OR file_name IN (
             SELECT {{ quote('s3://' ~ stage.s3_bucket ~ '/') }} || object_key
             FROM {{ work('events_landing') }}

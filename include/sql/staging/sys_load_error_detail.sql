@@ -1,5 +1,5 @@
--- What COPY refused in one session, on Redshift Serverless, which has no STL tables. SYS_LOAD_ERROR_DETAIL does
--- not hold the refused line itself.
+-- What COPY refused in one session, without the rows' text. Redshift: SYS_LOAD_ERROR_DETAIL, blank-padded columns; of
+-- provisioned clusters, also where concurrency scaling ran the COPY, and of Serverless.
 SELECT
     BTRIM(file_name) AS file_name,
     line_number,

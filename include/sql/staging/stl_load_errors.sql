@@ -1,4 +1,5 @@
--- What COPY refused in one session, on a provisioned cluster. Redshift: STL_LOAD_ERRORS, blank-padded columns.
+-- What COPY refused in one session, with the rows' text. Redshift: STL_LOAD_ERRORS, blank-padded columns; only of the
+-- main cluster where that is provisioned.
 SELECT
     BTRIM(filename) AS file_name,
     line_number,
