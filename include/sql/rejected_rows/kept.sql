@@ -7,9 +7,9 @@ AND NVL({{ one }}.file_name, '') = NVL({{ other }}.file_name, '')
     AND {{ one }}.reason = {{ other }}.reason
 {%- endmacro %}
 
-{#- The run's rejected rows of a source, for whoever has to fix them: all, those of a `batch`, or those that are not kept
-    yet. -#}
-{% macro rejected(source, all=true, batch=none) -%}
+{#- The run's rejected rows of a source, for whoever has to fix them: those of a `batch` of files, or of files that did not
+    land in one. -#}
+{% macro rejected(source, batch=none) -%}
 INSERT INTO sparkify.rejected_rows (
     run_id, window_start, window_end, source, file_name, line_number, column_name, error_code, reason, raw_line,
     rejected_at, etag, hour_start, batch
@@ -30,13 +30,5 @@ SELECT
     found.hour_start,
     found.batch
 FROM {{ work(source ~ '_rejected') }} AS found
-{%- if batch %}
-WHERE found.batch = {{ batch }}
-{%- elif not all %}
-LEFT JOIN sparkify.rejected_rows AS kept
-    ON
-        kept.source = '{{ source }}'
-        {{ same_row('kept', 'found') | indent }}
-WHERE kept.run_id IS NULL
-{%- endif %};
+WHERE found.batch {{ '= ' ~ batch if batch else 'IS NULL' }};
 {%- endmacro %}

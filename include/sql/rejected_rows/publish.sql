@@ -26,5 +26,5 @@ WHERE
 WHERE source = '{{ source }}'
 {%- endif %};
 
-{{ rejected(source, is_final) }}
+{{ rejected(source) }}
 {% endfor %}

@@ -180,7 +180,9 @@ def test_every_task_of_a_run_works_on_the_runs_window(sparkify, params, data_int
         window = resolve_window(run.context(task))
         assert (window.start_sql, window.end_sql) == (start, end)
     task, context = run.rendered("stage_events")
-    derived = rendered(task, "staging/events/reach_rows.sql", {**task.sql_context(context), "late": 0})
+    derived = rendered(
+        task, "staging/events/reach_rows.sql", {**task.sql_context(context), "late": 0, "keeps": False}
+    )
     assert f"ts >= TIMESTAMP '{start}'" in derived
     assert f"ts < TIMESTAMP '{end}'" in derived
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -119,9 +120,9 @@ tasks = st.tuples(answers, answers).flatmap(lambda errors: st.lists(copies(error
 class Connection:
     """What of redshift_connector's connection and cursor a transaction uses."""
 
-    def __init__(self, answer, notices=()) -> None:
+    def __init__(self, answer) -> None:
         self.answer = answer
-        self.notices = [{b"M": text.encode()} for text in notices]
+        self.notices: list[dict[bytes, bytes]] = []
         self.description = None
         self.rowcount = -1
         self.timeout = HANGS
@@ -204,20 +205,25 @@ def text(key: str, line: int) -> str:
     return f"line {line} of {key}"
 
 
+PROCESS_IDS = itertools.count(7)
+
+
 def copied(copy: Copy):
-    """What the connection of the COPY answers."""
+    """What the connection of the COPY answers: one of its own."""
+    process_id = next(PROCESS_IDS)
 
     def answer(connection: Connection, statement: str):
         if "GETDATE" in statement:
-            return [[7, datetime(2018, 11, 2)]]
+            return [[process_id, datetime(2018, 11, 2)]]
         if "pg_last_copy_count" in statement:
             return [[100]]
         if not copy.is_good:
             raise redshift_connector.ProgrammingError(REFUSAL)
+        connection.notices.append({b"M": notice.encode()})
         return None
 
     notice = f"Load into table 'events' completed, {copy.said} record(s) could not be loaded.  Check"
-    return Transaction(Connection(answer, [notice]), "connection 'c'")
+    return Transaction(Connection(answer), "connection 'c'")
 
 
 class Lake:
@@ -250,14 +256,14 @@ def test_whatever_becomes_of_the_look_up_the_load_counts_as_copy_said(task):
             operator.warehouse._connect_once = redshift.connect
             operator._store = lambda run, transaction, rows, stored=stored: stored.extend(rows)
             if copy.is_good:
-                loaded, files = operator._copy(SimpleNamespace(), copied(copy), FILES)
+                loaded, files = operator._copy(SimpleNamespace(), copied(copy), FILES, "COPY")
                 assert loaded == 100
                 assert files == {row.object_key for row in stored}
                 told = [row for row in stored if row.error_code != UNTOLD]
                 assert len(stored) == max(copy.said, len(told))
             else:
                 with pytest.raises((CopyRefusedError, WarehouseError)) as raised:
-                    operator._copy(SimpleNamespace(), copied(copy), FILES)
+                    operator._copy(SimpleNamespace(), copied(copy), FILES, "COPY")
                 error = raised.value
                 assert REFUSAL["M"] in str(error.__cause__ if isinstance(error, CopyRefusedError) else error)
                 told = stored = getattr(error, "rows", [])
