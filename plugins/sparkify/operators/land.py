@@ -148,12 +148,12 @@ class StageLogsToRedshiftOperator(StageToRedshiftOperator):
         self._prepare(context, run, listed_at, listed)
         landing = Landing(self, context, run, partitions, listed_at)
         landing.land_all()
-        late = self._reach(context, run)
+        late, rows = self._reach(context, run)
         rejected = landing.rejected
         table = run.table(self.source)
         self.lineage = Lineage(
             [S3Folder(self.s3_bucket, self.s3_prefix, sum(file.size_bytes for file in landing.files))],
-            [Table("staging.landed_events", landing.landed), Table(table)],
+            [Table("staging.landed_events", landing.landed), Table(table, rows)],
         )
         self.done(
             files=len(landing.files), rows_in=landing.read, rows_rejected=rejected.count,
@@ -208,14 +208,16 @@ class StageLogsToRedshiftOperator(StageToRedshiftOperator):
             if listed:
                 self.run(transaction, context, "staging/copy_files.sql")
 
-    def _reach(self, context: Mapping[str, Any], run: Run) -> int:
-        """What the run's hours are derived from; how many of them are not of its window."""
+    def _reach(self, context: Mapping[str, Any], run: Run) -> tuple[int, int]:
+        """What the run's hours are derived from; how many are not of its window, and from how many rows."""
+        table = run.table(self.source)
         with self.warehouse.transaction() as transaction:
             reach = derive_hours(self, context, run, transaction, keeps=self.layout.has_many)
+            [(rows,)] = transaction.execute(f"SELECT COUNT(*) FROM {table}", name=f"count {table}")
         if reach.late:
             log.info("Rows have landed for %d published hour(s) beside the window, from %s to %s UTC",
                      reach.late, reach.start_sql, reach.end_sql)  # fmt: skip
-        return reach.late
+        return reach.late, int(rows)
 
     def run(self, transaction: Transaction, context: Mapping[str, Any], path: str, **names: Any) -> None:
         """Run a script of include/sql, rendered with names beside the run's own."""
