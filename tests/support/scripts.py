@@ -8,9 +8,11 @@ from sparkify.analytics import Period, questions
 from sparkify.bookkeeping import comparison, rebuild_script
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.migrations import read_migrations
+from sparkify.operators.catalogue import COPY_CHANGES, COPY_SEEN, LEDGER, PENDING
 from sparkify.operators.publish import LEAVE_OUT_SONGS, MONTHS, SCOPE, SUPERSEDED, SUPERSEDED_SONGS
 from sparkify.operators.quality import TOGETHER
 from sparkify.operators.statements import ALL, Answers
+from sparkify.operators.sweep import COPY_LISTED, CREATE_SWEEP, SWEEP
 from sparkify.paths import MIGRATIONS, SQL
 from sparkify.rejected import PROVISIONED, SERVERLESS
 from sparkify.settings import TABLES
@@ -50,6 +52,11 @@ def rendered_scripts() -> dict[str, str]:
             scripts[f"staging/copy_files.sql ({source})"] = task.copy_files_sql
             scripts[f"staging/copy_rejected.sql ({source})"] = task.copy_rejected_sql
             scripts[f"staging/create_rejected.sql ({source})"] = task.create_rejected_sql
+            if source == "songs":
+                scripts[COPY_SEEN] = task.copy_seen_sql
+                names = task.sql_context(run.context(task)) | {"folder": "song_data/", "limit": 1}
+                for path in (PENDING, LEDGER, COPY_CHANGES):
+                    scripts[path] = task.render_template(path, names)
             if task.reject_sql:
                 scripts[f"staging/{source}/reject.sql"] = task.reject_sql
             figures = {"source": source, **dict.fromkeys(STAGED, 1)}
@@ -78,6 +85,10 @@ def rendered_scripts() -> dict[str, str]:
             scripts[f"{path} ({mode})"] = sql
         for path in (SUPERSEDED, SUPERSEDED_SONGS, LEAVE_OUT_SONGS, SCOPE, MONTHS):
             scripts[path] = task.render_template(path, task._names(context))
+    sweep, context = PipelineRun(load_dag("sparkify_sweep")).rendered("sweep_songs")
+    names = sweep.sql_context(context) | {"found_by": "1", "listed_at": "2018-11-01 00:00:00"}
+    for path in (CREATE_SWEEP, COPY_LISTED, SWEEP):
+        scripts[path] = sweep.render_template(path, names)
     copy, _ = PipelineRun(load_dag("sparkify_verify")).rendered("copy")
     scripts["verify.sql"] = copy.copy_script("s3://work/verify.manifest")
     for path in (PROVISIONED, SERVERLESS, HOLDERS):

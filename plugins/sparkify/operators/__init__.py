@@ -8,6 +8,7 @@ from sparkify.operators.reconcile import FindChangedDaysOperator, ReportChangesO
 from sparkify.operators.report import ReportOperator
 from sparkify.operators.schema import RebuildOperator, SchemaOperator
 from sparkify.operators.stage import StageToRedshiftOperator
+from sparkify.operators.sweep import SweepSongsOperator
 
 __all__ = [
     "DataQualityOperator",
@@ -21,4 +22,5 @@ __all__ = [
     "ReportOperator",
     "SchemaOperator",
     "StageToRedshiftOperator",
+    "SweepSongsOperator",
 ]

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 SUPERSEDED = "staging/superseded.sql"
 SUPERSEDED_SONGS = "staging/superseded_songs.sql"
 LEAVE_OUT_SONGS = "staging/leave_out_songs.sql"
+SETTLE = "staging/songs/settle.sql"
 SCOPE = "staging/scope.sql"
 SEE_SCOPE = "see what there is of the window"
 MONTHS = "songplays/months.sql"
@@ -46,6 +47,7 @@ class Scope(NamedTuple):
     song_files: int
     songs: int
     catalogues: int
+    song_changes: int
     stale_plays: int
     songplays: int
     users: int
@@ -69,6 +71,7 @@ class Scope(NamedTuple):
             ("rejected_rows/publish.sql", rejected),
             ("load_history/publish.sql", {}),
             ("staging/publish.sql", files),
+            *([(SETTLE, {})] if self.song_changes else []),
         ):
             yield path, [source for source, count in sources.items() if count]
 

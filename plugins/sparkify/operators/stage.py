@@ -32,13 +32,19 @@ from sparkify.lake import (
     day_keys,
     decompressed,
     file_rows,
-    folder,
     hour_rows,
     json_lines,
     manifest,
 )
 from sparkify.lineage import Lineage, S3Folder, Table
 from sparkify.operators.base import SparkifyOperator, rendered
+from sparkify.operators.catalogue import (
+    CATALOGUE_COLUMNS,
+    COPY_SEEN,
+    Catalogue,
+    look_at_catalogue,
+    write_seen,
+)
 from sparkify.paths import JSONPATHS
 from sparkify.rejected import (
     RAW_LINE_BYTES,
@@ -64,7 +70,6 @@ READERS = 8
 #: How long files with refused rows are read for rows that these may hide; a task may take an hour.
 SEARCH_SECONDS = 20 * 60
 TORN_COLUMNS = ("file_name", "line_number", "hidden_rows", "reason")
-CATALOGUE_COLUMNS = ("listed_at", "version", "is_whole")
 KEY_COLUMNS = ("problem", "key_name", "row_count", "key_count", "first_file")
 PUBLISH_REJECTED = "rejected_rows/publish.sql"
 Item = TypeVar("Item")
@@ -87,10 +92,12 @@ class StageToRedshiftOperator(SparkifyOperator):
     :param s3_bucket: bucket of the source files.
     :param s3_prefix: key prefix of the source files; `/` is put behind it.
     :param daily_key: `strftime` pattern of the keys below the prefix, one a day: then the files of the
-        window's UTC days are staged. Without it, the files that are new since a run published them, and those
-        with rejected rows; or all files, where one that was published is gone or has another ETag: what it
-        said is to be taken back, and COPY does not tell the rows of different files apart.
+        window's UTC days are staged. Without it, the files that `staging.song_changes` tells of, as far as no
+        run has published them, and those with rejected rows; or all files, before the first were published,
+        and where one that was published is gone or has another ETag: what it said is to be taken back, and
+        COPY does not tell the rows of different files apart.
     :param suffix: how the keys of files end that are staged without `daily_key`.
+    :param queue_url: an SQS queue of S3's notifications about them; empty for none.
     :param work_bucket: bucket of the manifests.
     :param work_prefix: key prefix of the manifests; may be empty.
     :param jsonpaths: file in include/jsonpaths, uploaded beside the manifest. Without it, JSON 'auto'.
@@ -117,6 +124,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         "s3_prefix",
         "work_bucket",
         "work_prefix",
+        "queue_url",
         "jsonpaths_uri",
         "copy_options",
         "iam_role",
@@ -128,6 +136,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         "copy_sql",
         "copy_files_sql",
         "copy_rejected_sql",
+        "copy_seen_sql",
         "reject_sql",
     )
     template_fields_renderers = {  # noqa: RUF012 Airflow's own form
@@ -148,6 +157,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         work_prefix: str = "",
         daily_key: str | None = None,
         suffix: str = ".json",
+        queue_url: str = "",
         jsonpaths: str | None = None,
         jsonpaths_uri: str = "",
         reject_sql: str | None = None,
@@ -169,6 +179,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         self.work_prefix = work_prefix
         self.daily_key = daily_key
         self.suffix = suffix
+        self.queue_url = queue_url
         self.jsonpaths = jsonpaths
         self.jsonpaths_uri = jsonpaths_uri
         self.reject_sql = reject_sql
@@ -183,6 +194,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         self.copy_sql = copy_sql
         self.copy_files_sql = copy_files_sql
         self.copy_rejected_sql = "staging/copy_rejected.sql"
+        self.copy_seen_sql = COPY_SEEN
 
     @cached_property
     def lake(self) -> Lake:
@@ -212,8 +224,9 @@ class StageToRedshiftOperator(SparkifyOperator):
             files = [file for of_day in by_day.values() for file in of_day]
             rows = list(hour_rows(listed_at, run.window.hours(), by_day))
         else:
-            files, catalogue = self._of_catalogue(listed_at)
-            rows = list(file_rows(listed_at, files))
+            catalogue = look_at_catalogue(self, run, context)
+            files = list(catalogue.files)
+            rows = list(file_rows(catalogue.listed_at, files))
         size = sum(file.size_bytes for file in files)
         log.info("%d file(s), %d byte(s) to stage from s3://%s/%s", len(files), size, self.s3_bucket,
                  self.s3_prefix)  # fmt: skip
@@ -221,6 +234,8 @@ class StageToRedshiftOperator(SparkifyOperator):
             log.info("  %s, %d byte(s), ETag %s", file.object_key, file.size_bytes, file.etag)
         shapes, looked_at, keys_looked_at = self._look_at(files)
         self._write_work_objects(run, files, rows)
+        if catalogue:
+            write_seen(self, run, catalogue)
 
         try:
             copied, rejected, refused, known = self._load(run, files, bool(rows), catalogue, shapes)
@@ -265,7 +280,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         run: Run,
         files: list[SourceFile],
         with_list: bool,
-        catalogue: tuple[Any, ...] | None,
+        catalogue: Catalogue | None,
         shapes: Shapes,
     ) -> tuple[int, Rejected, set[str | None], frozenset[str] | None]:
         """The landing table of the run; how many rows COPY loaded, those that are not to be, the object keys
@@ -278,7 +293,9 @@ class StageToRedshiftOperator(SparkifyOperator):
             if with_list:
                 transaction.run_script(self.copy_files_sql, "staging/copy_files.sql")
             if catalogue:
-                transaction.insert(run.table(f"{self.source}_catalogue"), CATALOGUE_COLUMNS, [catalogue])
+                transaction.insert(run.table(f"{self.source}_catalogue"), CATALOGUE_COLUMNS, [catalogue.row])
+                if catalogue.seen:
+                    transaction.run_script(self.copy_seen_sql, COPY_SEEN)
             if files:
                 copied, refused = self._copy(run, transaction, files)
             known = self._known_keys(run, transaction) if files else frozenset()
@@ -472,39 +489,6 @@ class StageToRedshiftOperator(SparkifyOperator):
             name=f"read the columns of {table}",
         )
         return frozenset(name for (name,) in columns)
-
-    def _of_catalogue(self, listed_at: datetime) -> tuple[list[SourceFile], tuple[Any, ...]]:
-        """The files to stage, and the run's row of its work table of the catalogue."""
-        with self.warehouse.reading() as transaction:
-            ledger = {
-                (bucket, key): (etag, rejected)
-                for bucket, key, etag, rejected in transaction.execute(
-                    "SELECT bucket, object_key, etag, rejected_rows FROM staging.source_files "
-                    "WHERE source = %s",
-                    [self.source],
-                    name="read the ledger staging.source_files",
-                )
-            }
-            published = transaction.execute(
-                "SELECT version FROM staging.published_catalogue", name="read staging.published_catalogue"
-            )
-        found = self.lake.list_files(self.s3_bucket, [folder(self.s3_prefix)])
-        listed = {
-            (self.s3_bucket, file.object_key): file for file in found if file.object_key.endswith(self.suffix)
-        }
-        gone = ledger.keys() - listed.keys()
-        changed = [key for key in ledger.keys() & listed.keys() if ledger[key][0] != listed[key].etag]
-        new = [file for key, file in listed.items() if key not in ledger or ledger[key][1]]
-        is_whole = bool(gone or changed or not published)
-        log.info("%d file(s) listed, %d in the ledger of published files: %d gone, %d changed, "
-                 "%d new or with rejected rows",
-                 len(listed), len(ledger), len(gone), len(changed), len(new))  # fmt: skip
-        if is_whole and ledger:
-            log.info(
-                "All song files are staged again, to take back what the files said that are gone or changed"
-            )
-        [(version,)] = published or [(0,)]
-        return list(listed.values()) if is_whole else new, (f"{listed_at:%F %T.%f}", version, is_whole)
 
     def _write_work_objects(self, run: Run, files: list[SourceFile], rows: list[dict[str, Any]]) -> None:
         objects = {run.owner: b""}
