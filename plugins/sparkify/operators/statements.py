@@ -19,6 +19,7 @@ from sparkify.analytics import Period, questions
 from sparkify.bookkeeping import comparison, rebuild_script
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.operators.base import SparkifyOperator, rendered
+from sparkify.operators.catalogue import LEDGER, MOST_CHANGES, PENDING
 from sparkify.operators.load import LoadDimensionOperator, LoadFactOperator
 from sparkify.operators.publish import (
     LEAVE_OUT_SONGS,
@@ -32,6 +33,7 @@ from sparkify.operators.publish import (
 )
 from sparkify.operators.quality import DataQualityOperator
 from sparkify.operators.stage import StageToRedshiftOperator
+from sparkify.operators.sweep import CREATE_SWEEP, SWEEP, SweepSongsOperator
 from sparkify.warehouse import (
     PUBLISH_LOCK,
     Deadline,
@@ -174,6 +176,7 @@ class VerifyStatementsOperator(SparkifyOperator):
         planner = Planner()
         for situation, (mode, scope) in SITUATIONS.items():
             self._plan(planner, situation, partial(self._run, context, planner, mode, scope))
+        self._plan(planner, "a sweep", partial(self._sweep, context))
         for name, script in self._others():
             self._plan(planner, name, partial(_alone, name, script))
         self._plan_page(planner)
@@ -227,6 +230,10 @@ class VerifyStatementsOperator(SparkifyOperator):
             )  # fmt: skip
             stage.render_template_fields(context)
             yield f"staging/{source}/create.sql", stage.create_sql
+            if source == "songs":
+                names = {**stage.sql_context(context), "folder": f"{source}/", "limit": MOST_CHANGES}
+                for path in (PENDING, LEDGER):
+                    yield path, rendered(stage, path, names)
             if stage.reject_sql:
                 yield f"staging/{source}/reject.sql", stage.reject_sql
         candidates = [Candidate(table, mode, 1) for table in self.tables]
@@ -246,6 +253,16 @@ class VerifyStatementsOperator(SparkifyOperator):
             yield path, rendered(publish, path, names)
         answers: Any = Answers(scope, partial(planner.statement, transaction))
         yield from publish._scripts(context, run, candidates, answers)
+
+    def _sweep(self, context: Mapping[str, Any], _: Transaction) -> Iterator[tuple[str, str]]:
+        """What a sweep of the song files sends, but for COPY."""
+        sweep = SweepSongsOperator(
+            task_id=_task_id("sweep"), s3_bucket="lake", s3_prefix="songs", work_bucket="work",
+            dag=self.dag, redshift_conn_id=self.redshift_conn_id,
+        )  # fmt: skip
+        names = {**sweep.sql_context(context), "found_by": "1", "listed_at": "1970-01-01 00:00:00"}
+        for path in (CREATE_SWEEP, SWEEP):
+            yield path, rendered(sweep, path, names)
 
     def _checks(
         self,
