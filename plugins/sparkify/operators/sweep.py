@@ -97,8 +97,6 @@ class SweepSongsOperator(SparkifyOperator):
         began = time.monotonic()
         run = Run.without_window(context)
         names = self.sql_context(context)
-        # What an earlier try has left.
-        self.lake.delete(self.work_bucket, run.object_key(self.work_prefix, ""))
         self.lake.write(self.work_bucket, run.object_key(self.work_prefix, run.owner), b"")
         with self.warehouse.transaction() as transaction:
             transaction.run_script(rendered(self, CREATE_SWEEP, names), CREATE_SWEEP)
