@@ -255,7 +255,7 @@ def test_work_that_a_failed_run_left_is_dropped_when_it_is_old(pipeline):
     failed = pipeline.new_run(*DAY)
     failed.run(upto="load_songplays")
     tables, now = pipeline.work_tables(), datetime.now(UTC)
-    assert len(tables) == 12
+    assert len(tables) == 13
     _, dropped = task(pipeline, "sparkify_maintenance", "drop_old_work", now=now + timedelta(days=6.9))
     assert (dropped, pipeline.work_tables()) == ([], tables)
     _, dropped = task(pipeline, "sparkify_maintenance", "drop_old_work", now=now + timedelta(days=7.1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk.exceptions import AirflowException
@@ -272,10 +273,25 @@ def test_a_sweep_that_fails_is_made_good_by_its_retry(loaded, monkeypatch):
         with pytest.raises(AirflowException, match="denied"):
             run.run_task("sweep_songs")
     assert len(loaded.work_objects()) == 4
+    assert len(loaded.work_tables()) == 2
     assert changes(loaded) == []
     delete(loaded, THIRD)
     assert run.run_task("sweep_songs", try_number=2) == {"listed": 2, "new": 1, "changed": 0, "gone": 0}
     assert changes(loaded) == [("created", "SO2")]
+    assert loaded.work_tables() == loaded.work_objects() == []
+
+
+def test_what_a_failed_sweep_leaves_is_dropped_when_it_is_old(loaded, monkeypatch):
+    run = PipelineRun(load_dag("sparkify_sweep"), variables=loaded.variables, run_id="sweep")
+    monkeypatch.setattr(sweep, "manifest", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run.run_task("sweep_songs")
+    assert len(loaded.work_tables()) == len(loaded.work_objects()) == 2
+    PipelineRun(
+        load_dag("sparkify_maintenance"),
+        variables=loaded.variables,
+        run_after=datetime.now(UTC) + timedelta(days=8),
+    ).run_task("drop_old_work")
     assert loaded.work_tables() == loaded.work_objects() == []
 
 
