@@ -1,13 +1,13 @@
-{% set prefix = quote(folder) -%}
 -- One row: the published files that lie elsewhere than the Variables say, and those that are to be staged again for
--- the rows that were rejected of them.
+-- the rows that were rejected of them. The keys below a folder, whose name ends with a slash, are those from it up to the
+-- same name with the character after the slash, which is 0.
 SELECT
     COUNT(
         CASE
             WHEN
                 bucket <> {{ quote(stage.s3_bucket) }}
-                OR LEFT(object_key, LEN({{ prefix }})) <> {{ prefix }}
-                OR RIGHT(object_key, LEN({{ quote(stage.suffix) }})) <> {{ quote(stage.suffix) }}
+                OR object_key < {{ quote(folder) }}
+                OR object_key >= {{ quote(folder[:-1] ~ '0') }}
                 THEN 1
         END
     ) AS elsewhere,
