@@ -86,6 +86,7 @@ with DAG(
         source="songs",
         s3_bucket=BUCKET,
         s3_prefix=variable("sparkify_song_prefix"),
+        queue_url=variable("sparkify_song_queue_url"),
         copy_options=[variable("sparkify_copy_options_songs")],
         **stage("songs"),
     )

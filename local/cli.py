@@ -15,7 +15,17 @@ from rich.table import Table
 from local.airflow import Api, RunFailedError
 from local.demo import demo, print_where_to_look
 from local.generator import sample_end
-from local.runs import PIPELINE, SCHEMA, WindowError, parse_hour, run_pipeline, run_schema, window_conf
+from local.runs import (
+    PIPELINE,
+    SCHEMA,
+    SWEEP,
+    WindowError,
+    parse_hour,
+    run_pipeline,
+    run_schema,
+    run_sweep,
+    window_conf,
+)
 from local.sample_data import Sample, SampleSpec
 from local.seed import SeedError, seed_folder, seed_sample
 from local.settings import Settings, SettingsError
@@ -178,8 +188,9 @@ def _load(settings: Settings, options: argparse.Namespace, console: Console) -> 
         raise StartupError("Airflow is not running.\n`make up` starts everything.")
     with Steps(console) as steps, Api(settings) as api:
         with steps("Wait for the DAGs"):
-            api.wait_for_dags(PIPELINE, SCHEMA)
+            api.wait_for_dags(PIPELINE, SCHEMA, SWEEP)
         run_schema(steps, api)
+        run_sweep(steps, api)
         run_id = run_pipeline(steps, api, start, end, options.mode)
         took = steps.elapsed
         summary = Summary.query(settings, run_id, start.replace(tzinfo=None), end.replace(tzinfo=None))

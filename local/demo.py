@@ -8,7 +8,7 @@ from rich.console import Console
 
 from local.airflow import Api
 from local.generator import grow, let_grow, sample_end, utc_now, written_until
-from local.runs import PIPELINE, RECONCILE, SCHEMA, run_pipeline, run_schema
+from local.runs import PIPELINE, RECONCILE, SCHEMA, SWEEP, run_pipeline, run_schema
 from local.sample_data import Sample, SampleSpec
 from local.seed import complete_sample
 from local.settings import UI_USER, Settings
@@ -65,7 +65,7 @@ class SampleMonth:
         runs = []
         with Api(self.settings) as api:
             with self.steps("Wait for the DAGs"):
-                api.wait_for_dags(PIPELINE, SCHEMA, RECONCILE)
+                api.wait_for_dags(PIPELINE, SCHEMA, SWEEP, RECONCILE)
             run_schema(self.steps, api, RUN_DEADLINE)
             # A second run, of an hour, where one ends meanwhile.
             while loaded < (until := self._until()):
@@ -75,6 +75,7 @@ class SampleMonth:
                 loaded = until
             if self.goes_on:
                 grow(self.settings, self.sample, utc_now())
+                api.unpause(SWEEP)
                 api.unpause(RECONCILE)
         run_id, end = runs[0]
         with self.steps("Ask the warehouse"):

@@ -13,6 +13,7 @@ from local.steps import Steps
 PIPELINE = "sparkify"
 SCHEMA = "sparkify_schema"
 RECONCILE = "sparkify_reconcile"
+SWEEP = "sparkify_sweep"
 
 RUN_DEADLINE = 1800
 
@@ -52,6 +53,11 @@ def window_conf(start: datetime, end: datetime, mode: str = "append") -> dict[st
 def run_schema(steps: Steps, api: Api, deadline: float = RUN_DEADLINE) -> None:
     """Create the tables that are missing."""
     run_dag(steps, api, SCHEMA, {}, f"Run {SCHEMA}: create the tables that are missing", deadline)
+
+
+def run_sweep(steps: Steps, api: Api, deadline: float = RUN_DEADLINE) -> None:
+    """Find the song files that are new, for the next run of the pipeline."""
+    run_dag(steps, api, SWEEP, {}, f"Run {SWEEP}: find new song files", deadline)
 
 
 def run_pipeline(

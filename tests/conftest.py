@@ -40,6 +40,18 @@ def aws_environment(s3):
 
 
 @pytest.fixture(scope="session")
+def moto_url():
+    """Moto's server: AWS's services over HTTP."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
 def dataset(tmp_path_factory) -> Path:
     """The public dataset, unpacked: a folder with log_data/, song_data/ and log_json_path.json."""
     source = Path(os.environ.get("SPARKIFY_DATASET", REPOSITORY.parent / "shared" / "data"))

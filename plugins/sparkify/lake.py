@@ -139,6 +139,25 @@ class Lake:
         except Exception as error:
             raise self._explained(error, f"read s3://{bucket}/{key}") from error
 
+    def file(self, bucket: str, key: str) -> SourceFile | None:
+        """The object as it is now; None where there is none.
+
+        :raises LakeError: where access is denied.
+        """
+        try:
+            head = self.client.head_object(Bucket=bucket, Key=key)
+        except Exception as error:
+            # S3 answers a HEAD without a body, so without a name for what is missing.
+            if getattr(error, "response", {}).get("Error", {}).get("Code") in ("404", "NoSuchKey"):
+                return None
+            raise self._explained(error, f"read s3://{bucket}/{key}") from error
+        return SourceFile(
+            key,
+            head["ETag"].strip('"'),
+            head["ContentLength"],
+            f"{head['LastModified']:%Y-%m-%d %H:%M:%S}",
+        )
+
     def lines(self, bucket: str, key: str, numbers: Collection[int], size: int) -> dict[int, Line]:
         """Some lines of an object, by their number from 1, in memory no more than the beginning of each.
 

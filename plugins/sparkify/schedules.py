@@ -32,5 +32,8 @@ OF_DATA = (
 )
 SCHEDULES = (
     *OF_DATA,
+    Schedule(
+        "sparkify_sweep", "daily sweep of the song files", "songs that no message tells of are not found"
+    ),
     Schedule("sparkify_maintenance", "daily clean-up", "what failed runs left behind is not dropped"),
 )

@@ -67,6 +67,10 @@ VARIABLES = {
         "for how many days the rows of log files are kept in `staging.landed_events`",
     ),
     "sparkify_song_prefix": ("song_data", "key prefix of the song files"),
+    "sparkify_song_queue_url": (
+        "",
+        "URL of the SQS queue that S3 tells of song files; without one, sparkify_sweep finds them",
+    ),
     "sparkify_work_bucket": ("sparkify-work", "bucket of the COPY manifests; may be the same bucket"),
     "sparkify_work_prefix": ("", "key prefix of the COPY manifests"),
     "sparkify_iam_role": ("default", "IAM role that COPY uses to read S3: `default` or an ARN"),
@@ -117,6 +121,8 @@ class Form:
 BUCKET_NAME = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 #: Of the characters that "Naming Amazon S3 objects" calls safe or in need of care, those that prefixes have.
 KEY_PART = r"(?!\.{1,2}(?:/|\Z))[\w.:=+@!()&$,;-]+(?: +[\w.:=+@!()&$,;-]+)*"
+#: "Queue and message identifiers" and "Queue names" of the SQS Developer Guide.
+QUEUE_URL = r"https://[a-z0-9][a-z0-9.-]*/\d{12}/[A-Za-z0-9_-]{1,80}"
 #: COPY takes a chain of roles too, with commas between them ("IAM_ROLE parameter").
 ROLE_ARN = r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=.@/-]+"
 #: A group or a role; an identifier of Redshift's has at most 127 bytes ("Names and identifiers").
@@ -170,6 +176,11 @@ FORMS = {
     ).or_empty(),
     "sparkify_landed_days": Form(r"[1-9][0-9]{0,4}", "Enter a whole number of days, such as 35."),
     "sparkify_song_prefix": PREFIX_FORM,
+    "sparkify_song_queue_url": Form(
+        QUEUE_URL,
+        "Enter the URL of a standard queue, such as "
+        "https://sqs.us-west-2.amazonaws.com/123456789012/sparkify-songs.",
+    ).or_empty(),
     "sparkify_work_bucket": BUCKET_FORM,
     "sparkify_work_prefix": PREFIX_FORM.or_empty(),
     "sparkify_iam_role": Form(

@@ -11,12 +11,13 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.lake import folder
-from sparkify.window import Window, resolve_window
+from sparkify.window import HOUR, Window, resolve_window
 
 if TYPE_CHECKING:
     from sparkify.warehouse import Transaction
@@ -74,7 +75,17 @@ class Run:
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> Run:
         """The run that a task context belongs to. Raises WindowError where the window cannot be resolved."""
-        dag_run, window = context["dag_run"], resolve_window(context)
+        return cls._over(context, resolve_window(context))
+
+    @classmethod
+    def without_window(cls, context: Mapping[str, Any]) -> Run:
+        """The run of a DAG that loads no window: its names have the hour that it was due in."""
+        hour = context["dag_run"].run_after.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        return cls._over(context, Window(hour, hour + HOUR, "the hour that the run was due in"))
+
+    @classmethod
+    def _over(cls, context: Mapping[str, Any], window: Window) -> Run:
+        dag_run = context["dag_run"]
         digest = hashlib.sha256(f"{dag_run.dag_id}/{dag_run.run_id}".encode()).hexdigest()[:10]
         suffix = f"{window.start:%Y%m%d%H}_{window.hour_count}h_{digest}"
         return cls(dag_run.dag_id, dag_run.run_id, window, suffix)

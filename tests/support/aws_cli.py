@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -75,6 +76,12 @@ def run_command(clients: Callable[[str], Any], arguments: list[str]) -> Any:
         name, shape = members[option]
         if shape.type_name == "list" and shape.member.type_name == "structure":
             parameters[name] = [dict(pair.split("=", 1) for pair in value.split(",")) for value in values]
+        elif shape.type_name in ("map", "structure"):
+            [text] = values
+            is_json = text.lstrip().startswith("{")
+            parameters[name] = (
+                json.loads(text) if is_json else dict(pair.split("=", 1) for pair in text.split(","))
+            )
         else:
             parameters[name] = values if shape.type_name == "list" else values[0]
     return getattr(client, method)(**parameters)

@@ -7,7 +7,7 @@ renders the template fields and passes XComs on. Airflow's own processes are tes
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -105,6 +105,7 @@ class PipelineRun:
         for a manual run without logical date.
     :param variables: Airflow Variables.
     :param airflow: what Airflow knows beside the run.
+    :param sweep: called before the run looks for songs.
     """
 
     dag: Any
@@ -114,6 +115,7 @@ class PipelineRun:
     run_id: str = "manual__2018-12-01"
     run_after: datetime = datetime(2018, 12, 1, 0, 30, tzinfo=UTC)
     xcoms: dict[tuple[str, str], Any] = field(default_factory=dict)
+    sweep: Callable[[], object] | None = None
     airflow: Airflow = field(default_factory=Airflow)
 
     def work_table(self, name: str) -> str:
@@ -154,6 +156,8 @@ class PipelineRun:
 
     def run_task(self, task_id: str, try_number: int = 1) -> Any:
         """Render and execute one task; its result is its XCom."""
+        if self.sweep and task_id == "stage_songs":
+            self.sweep()
         task, context = self.rendered(task_id, try_number)
         task._pre_execute_hook(context)
         result = task.execute(context)

@@ -18,8 +18,9 @@ One step a line:
                                        a connection breaks before the third statement
     together 0-2 append, 1-4 append order 17
                                        several runs, their tasks in an order drawn with the seed 17
-    together 0-2 append, write 4, 0-2 append order 5
-                                       the same, and files that are written between their tasks
+    together 0-2 append, write 4, sweep, 0-2 append order 5
+                                       the same, and files that are written and a sweep between their tasks
+    sweep                              song files are compared with those that were published
     reconcile                          the days whose files changed are loaded again
 """
 
@@ -120,7 +121,8 @@ class Player:
         for hour in sorted(set(range(HOURS)) - self.loaded):
             self._load(f"{hour}-{hour + 1} append")
         self._reconcile()
-        # Songs that came last are published by whichever run comes next.
+        # Songs that came last are found by the next sweep, and published by whichever run comes next.
+        self._sweep()
         self._load("0-1 append")
 
     def load_at_once(self) -> None:
@@ -234,6 +236,9 @@ class Player:
         del self.song_files[key]
         self.pipeline.s3.delete_object(Bucket=self.pipeline.bucket, Key=key)
 
+    def _sweep(self, _: str = "") -> None:
+        self.pipeline.sweep()
+
     def _load(self, rest: str) -> None:
         window, mode, *fault = rest.split()
         run = self._new_run(window, mode)
@@ -248,7 +253,7 @@ class Player:
         waiting: list[list[Callable[[], None]]] = []
         for member in members.split(", "):
             verb, _, argument = member.partition(" ")
-            if verb in (*WRITES, *LOG_WRITES):
+            if verb in (*WRITES, *LOG_WRITES, "sweep"):
                 waiting.append([partial(getattr(self, f"_{verb}"), argument)])
             else:
                 run = self._new_run(*member.split())
@@ -265,13 +270,15 @@ class Player:
         )
         for reload in finder.run_task("find_changed_days"):
             conf = reload["conf"]
-            self.pipeline.load(conf["window_start"], conf["window_end"], max_rejected_rows=BUDGET)
+            self.pipeline.load(
+                conf["window_start"], conf["window_end"], max_rejected_rows=BUDGET, sweep=False
+            )
 
     def _new_run(self, window: str, mode: str) -> PipelineRun:
         first, end = map(int, window.split("-"))
         self.loaded |= set(range(first, end))
         start, stop = (f"{FIRST_HOUR + timedelta(hours=hour):%Y-%m-%d %H:%M}" for hour in (first, end))
-        return self.pipeline.new_run(start, stop, mode, max_rejected_rows=BUDGET)
+        return self.pipeline.new_run(start, stop, mode, max_rejected_rows=BUDGET, sweep=False)
 
     def _run_task(self, run: PipelineRun, task_id: str, try_number: int = 1) -> None:
         run.run_task(task_id, try_number)

@@ -9,6 +9,7 @@ from sparkify.bookkeeping import comparison, forget_script, rebuild_script
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.migrations import read_migrations
 from sparkify.operators.base import rendered
+from sparkify.operators.catalogue import COPY_CHANGES, COPY_SEEN, LEDGER, PENDING
 from sparkify.operators.land import example_scripts
 from sparkify.operators.maintenance import PURGE
 from sparkify.operators.publish import (
@@ -21,6 +22,7 @@ from sparkify.operators.publish import (
 )
 from sparkify.operators.quality import TOGETHER
 from sparkify.operators.statements import ALL, Answers, hours_beside
+from sparkify.operators.sweep import COPY_LISTED, CREATE_SWEEP, SWEEP
 from sparkify.paths import MIGRATIONS, SQL
 from sparkify.reach import Reach
 from sparkify.rejected import STL, SYS
@@ -68,6 +70,11 @@ def rendered_scripts() -> dict[str, str]:
             scripts[f"staging/copy_rejected.sql ({source})"] = task.copy_rejected_sql
             scripts[f"staging/create_rejected.sql ({source})"] = task.create_rejected_sql
             scripts[f"staging/{source}/again.sql"] = rendered(task, f"staging/{source}/again.sql", names)
+            if source == "songs":
+                scripts[COPY_SEEN] = task.copy_seen_sql
+                of_songs = names | {"folder": "song_data/", "limit": 1}
+                for path in (PENDING, LEDGER, COPY_CHANGES):
+                    scripts[path] = task.render_template(path, of_songs)
             if source == "events":
                 scripts["staging/events/copy_hours.sql"] = rendered(
                     task, "staging/events/copy_hours.sql", names
@@ -105,6 +112,10 @@ def rendered_scripts() -> dict[str, str]:
                 scripts[f"{path} ({mode}{late})"] = sql
         for path in (SUPERSEDED, LEAVE_OUT_HOURS, SUPERSEDED_SONGS, LEAVE_OUT_SONGS, SCOPE, MONTHS):
             scripts[path] = task.render_template(path, {**task._names(context), "reach": reach})
+    sweep, context = PipelineRun(load_dag("sparkify_sweep")).rendered("sweep_songs")
+    names = sweep.sql_context(context) | {"found_by": "1", "listed_at": "2018-11-01 00:00:00"}
+    for path in (CREATE_SWEEP, COPY_LISTED, SWEEP):
+        scripts[path] = sweep.render_template(path, names)
     copy, _ = PipelineRun(load_dag("sparkify_verify")).rendered("copy")
     scripts["verify.sql"] = copy.copy_script("s3://work/verify.manifest")
     for path in (STL, SYS, HOLDERS):

@@ -34,7 +34,7 @@ class TaskProcess:
         self.run = run
         self.task_id = task_id
         self._answer, answer = CONTEXT.Pipe(duplex=False)
-        given = {one.name: getattr(run, one.name) for one in fields(run) if one.name != "dag"}
+        given = {one.name: getattr(run, one.name) for one in fields(run) if one.name not in ("dag", "sweep")}
         self.process = CONTEXT.Process(
             target=_execute,
             args=(answer, run.dag.dag_id, given, task_id, try_number, {**os.environ, **(environ or {})}),

@@ -107,6 +107,35 @@ CREATE TABLE IF NOT EXISTS staging.published_catalogue (
 )
 DISTSTYLE ALL;
 
+-- What is known to have changed among the song files and is not published yet, as notifications and sweeps tell it.
+-- A row is a hint, and may be doubled, late or wrong: the run that reads it looks at the file itself. found_by: the one
+-- transaction that entered it. kind: created, also in the place of another (etag: its bytes, where they were told), or
+-- removed.
+-- DISTSTYLE EVEN, SORTKEY found_at: small, appended to.
+CREATE TABLE IF NOT EXISTS staging.song_changes (
+    found_by VARCHAR(64) NOT NULL,
+    found_at TIMESTAMP NOT NULL,
+    kind VARCHAR(16) NOT NULL,
+    bucket VARCHAR(64) NOT NULL,
+    object_key VARCHAR(1024) NOT NULL,
+    etag VARCHAR(128)
+)
+DISTSTYLE EVEN
+SORTKEY (found_at);
+
+-- One row a sweep of the song files: when its listing began, and how the files differed from the ledger.
+-- DISTSTYLE ALL, SORTKEY listed_at: one row a day.
+CREATE TABLE IF NOT EXISTS staging.song_sweeps (
+    listed_at TIMESTAMP NOT NULL,
+    run_id VARCHAR(512) NOT NULL,
+    listed_files BIGINT NOT NULL,
+    new_files BIGINT NOT NULL,
+    changed_files BIGINT NOT NULL,
+    gone_files BIGINT NOT NULL
+)
+DISTSTYLE ALL
+SORTKEY (listed_at);
+
 -- One row a published hour. version: that of what had landed when the hour was derived; a run that has derived it from a
 -- lower version does not publish it. is_landed: whether landed_events has all its rows. They go for their age,
 -- and an earlier version of the pipeline kept none.

@@ -16,6 +16,7 @@ SELECT
     (SELECT COUNT(*) FROM {{ work('songs_files') }}) AS song_files,
     (SELECT COUNT(*) FROM {{ work('songs_candidate') }}) AS songs,
     (SELECT COUNT(*) FROM staging.published_catalogue) AS catalogues,
+    (SELECT COUNT(*) FROM staging.song_changes) AS song_changes,
     (
         SELECT COUNT(*)
         FROM {{ work('songplays_candidate') }}

@@ -9,6 +9,7 @@ from sparkify.operators.reconcile import FindChangedDaysOperator, ReportChangesO
 from sparkify.operators.report import ReportOperator
 from sparkify.operators.schema import RebuildOperator, SchemaOperator
 from sparkify.operators.stage import StageToRedshiftOperator
+from sparkify.operators.sweep import SweepSongsOperator
 
 __all__ = [
     "DataQualityOperator",
@@ -24,4 +25,5 @@ __all__ = [
     "SchemaOperator",
     "StageLogsToRedshiftOperator",
     "StageToRedshiftOperator",
+    "SweepSongsOperator",
 ]

@@ -25,6 +25,7 @@ SUPERSEDED = "staging/superseded.sql"
 LEAVE_OUT_HOURS = "staging/leave_out_hours.sql"
 SUPERSEDED_SONGS = "staging/superseded_songs.sql"
 LEAVE_OUT_SONGS = "staging/leave_out_songs.sql"
+SETTLE = "staging/songs/settle.sql"
 SCOPE = "staging/scope.sql"
 SEE_SCOPE = "see what there is of the window"
 MONTHS = "songplays/months.sql"
@@ -48,6 +49,7 @@ class Scope(NamedTuple):
     song_files: int
     songs: int
     catalogues: int
+    song_changes: int
     stale_plays: int
     songplays: int
     users: int
@@ -69,6 +71,8 @@ class Scope(NamedTuple):
         )
         yield "staging/publish.sql", {"songs_staged": bool(self.with_songs and self.song_files)}
         yield "load_history/publish.sql", {}
+        if self.song_changes:
+            yield SETTLE, {}
 
 
 class PublishOperator(SparkifyOperator):

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
@@ -31,13 +30,19 @@ from sparkify.lake import (
     SourceFile,
     decompressed,
     file_rows,
-    folder,
     json_lines,
     manifest,
 )
 from sparkify.layout import compression
 from sparkify.lineage import Lineage, S3Folder, Table
 from sparkify.operators.base import SparkifyOperator, rendered
+from sparkify.operators.catalogue import (
+    CATALOGUE_COLUMNS,
+    COPY_SEEN,
+    Catalogue,
+    look_at_catalogue,
+    write_seen,
+)
 from sparkify.paths import JSONPATHS
 from sparkify.rejected import (
     RAW_LINE_BYTES,
@@ -61,7 +66,6 @@ READERS = 8
 #: How long files with refused rows are read for rows that these may hide; a task may take an hour.
 SEARCH_SECONDS = 20 * 60
 TORN_COLUMNS = ("file_name", "line_number", "hidden_rows", "reason")
-CATALOGUE_COLUMNS = ("listed_at", "version", "is_whole")
 KEY_COLUMNS = ("problem", "key_name", "row_count", "key_count", "first_file")
 PUBLISH_REJECTED = "rejected_rows/publish.sql"
 COPY = "staging/copy.sql"
@@ -76,9 +80,10 @@ class StageToRedshiftOperator(SparkifyOperator):
     `staging.<source>_files__<run>`, and COPYs both, in one transaction. A retry starts from an empty table
     again. No object to load is a normal, empty load.
 
-    Staged are the files that are new since a run published them, and those with rejected rows; or all files,
-    where one that was published is gone or has another ETag: what it said is to be taken back, and COPY does
-    not tell the rows of different files apart.
+    Staged are the files that `staging.song_changes` tells of, as far as no run has published them, and those
+    with rejected rows; or all files, before the first were published, and where one that was published is
+    gone or has another ETag: what it said is to be taken back, and COPY does not tell the rows of different
+    files apart.
 
     Rows that COPY refuses, or that the model cannot hold, go with file, line and reason
     to `staging.<source>_rejected__<run>` and at once to `sparkify.rejected_rows`. More of them than the
@@ -90,6 +95,7 @@ class StageToRedshiftOperator(SparkifyOperator):
     :param s3_bucket: bucket of the source files.
     :param s3_prefix: key prefix of the source files; `/` is put behind it.
     :param suffix: how the keys of files end that are staged.
+    :param queue_url: an SQS queue of S3's notifications about them; empty for none.
     :param work_bucket: bucket of the manifests.
     :param work_prefix: key prefix of the manifests; may be empty.
     :param jsonpaths: file in include/jsonpaths, uploaded beside the manifest. Without it, JSON 'auto'.
@@ -114,6 +120,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         "s3_prefix",
         "work_bucket",
         "work_prefix",
+        "queue_url",
         "jsonpaths_uri",
         "copy_options",
         "iam_role",
@@ -124,6 +131,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         "create_rejected_sql",
         "copy_files_sql",
         "copy_rejected_sql",
+        "copy_seen_sql",
     )
     template_fields_renderers = {"create_sql": "sql", "copy_files_sql": "sql"}  # noqa: RUF012 Airflow's form
     ui_color = "#dcebf7"
@@ -137,6 +145,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         work_bucket: str,
         work_prefix: str = "",
         suffix: str = ".json",
+        queue_url: str = "",
         jsonpaths: str | None = None,
         jsonpaths_uri: str = "",
         max_rejected_rows: int | str = 0,
@@ -154,6 +163,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         self.work_bucket = work_bucket
         self.work_prefix = work_prefix
         self.suffix = suffix
+        self.queue_url = queue_url
         self.jsonpaths = jsonpaths
         self.jsonpaths_uri = jsonpaths_uri
         self.max_rejected_rows = max_rejected_rows
@@ -166,6 +176,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         self.create_rejected_sql = "staging/create_rejected.sql"
         self.copy_files_sql = "staging/copy_files.sql"
         self.copy_rejected_sql = "staging/copy_rejected.sql"
+        self.copy_seen_sql = COPY_SEEN
 
     @cached_property
     def lake(self) -> Lake:
@@ -191,11 +202,12 @@ class StageToRedshiftOperator(SparkifyOperator):
         run = self.begin(context)
         run.window.refuse_more_days_than(int(self.max_window_days))
         refuse_work_among_sources(self.work_bucket, self.work_prefix, self.s3_bucket, [self.s3_prefix])
-        listed_at = datetime.now(UTC)
-        files, catalogue = self._of_catalogue(listed_at)
+        catalogue = look_at_catalogue(self, run, context)
+        files = list(catalogue.files)
         size = self._announce(files)
         look = self._look_at(files)
-        self._write_work_objects(run, files, list(file_rows(listed_at, files)))
+        self._write_work_objects(run, files, list(file_rows(catalogue.listed_at, files)))
+        write_seen(self, run, catalogue)
         try:
             copied, rejected, refused, known = self._load(context, run, files, catalogue, look.shapes)
         except CopyRefusedError as error:
@@ -253,7 +265,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         context: Mapping[str, Any],
         run: Run,
         files: list[SourceFile],
-        catalogue: tuple[Any, ...],
+        catalogue: Catalogue,
         shapes: Shapes,
     ) -> tuple[int, Rejected, set[str | None], frozenset[str] | None]:
         """The landing table of the run; how many rows COPY loaded, those that are not to be, the object keys
@@ -265,7 +277,9 @@ class StageToRedshiftOperator(SparkifyOperator):
             transaction.run_script(self.create_sql, f"staging/{self.source}/create.sql")
             if files:
                 transaction.run_script(self.copy_files_sql, "staging/copy_files.sql")
-            transaction.insert(run.table(f"{self.source}_catalogue"), CATALOGUE_COLUMNS, [catalogue])
+            transaction.insert(run.table(f"{self.source}_catalogue"), CATALOGUE_COLUMNS, [catalogue.row])
+            if catalogue.seen:
+                transaction.run_script(self.copy_seen_sql, COPY_SEEN)
             for kind, some in by_compression(files).items():
                 script = self._copy_script(context, table, manifest_name(self.source, kind), kind)
                 count, keys = self._copy(run, transaction, some, script)
@@ -476,39 +490,6 @@ class StageToRedshiftOperator(SparkifyOperator):
             name=f"read the columns of {table}",
         )
         return frozenset(name for (name,) in columns)
-
-    def _of_catalogue(self, listed_at: datetime) -> tuple[list[SourceFile], tuple[Any, ...]]:
-        """The files to stage, and the run's row of its work table of the catalogue."""
-        with self.warehouse.reading() as transaction:
-            ledger = {
-                (bucket, key): (etag, rejected)
-                for bucket, key, etag, rejected in transaction.execute(
-                    "SELECT bucket, object_key, etag, rejected_rows FROM staging.source_files "
-                    "WHERE source = %s",
-                    [self.source],
-                    name="read the ledger staging.source_files",
-                )
-            }
-            published = transaction.execute(
-                "SELECT version FROM staging.published_catalogue", name="read staging.published_catalogue"
-            )
-        found = self.lake.list_files(self.s3_bucket, [folder(self.s3_prefix)])
-        listed = {
-            (self.s3_bucket, file.object_key): file for file in found if file.object_key.endswith(self.suffix)
-        }
-        gone = ledger.keys() - listed.keys()
-        changed = [key for key in ledger.keys() & listed.keys() if ledger[key][0] != listed[key].etag]
-        new = [file for key, file in listed.items() if key not in ledger or ledger[key][1]]
-        is_whole = bool(gone or changed or not published)
-        log.info("%d file(s) listed, %d in the ledger of published files: %d gone, %d changed, "
-                 "%d new or with rejected rows",
-                 len(listed), len(ledger), len(gone), len(changed), len(new))  # fmt: skip
-        if is_whole and ledger:
-            log.info(
-                "All song files are staged again, to take back what the files said that are gone or changed"
-            )
-        [(version,)] = published or [(0,)]
-        return list(listed.values()) if is_whole else new, (f"{listed_at:%F %T.%f}", version, is_whole)
 
     def _write_work_objects(self, run: Run, files: list[SourceFile], rows: list[dict[str, Any]]) -> None:
         objects = {run.owner: b"", **self._jsonpaths_object()}

@@ -19,6 +19,7 @@ from sparkify.analytics import Period, questions
 from sparkify.bookkeeping import comparison, forget_script, rebuild_script
 from sparkify.fingerprint import fingerprint_sql
 from sparkify.operators.base import SparkifyOperator, rendered
+from sparkify.operators.catalogue import LEDGER, MOST_CHANGES, PENDING
 from sparkify.operators.land import StageLogsToRedshiftOperator, example_scripts
 from sparkify.operators.load import LoadDimensionOperator, LoadFactOperator
 from sparkify.operators.maintenance import PURGE
@@ -35,6 +36,7 @@ from sparkify.operators.publish import (
 )
 from sparkify.operators.quality import DataQualityOperator
 from sparkify.operators.stage import StageToRedshiftOperator
+from sparkify.operators.sweep import CREATE_SWEEP, SWEEP, SweepSongsOperator
 from sparkify.reach import SEE_HOURS, Reach
 from sparkify.warehouse import (
     PUBLISH_LOCK,
@@ -189,6 +191,7 @@ class VerifyStatementsOperator(SparkifyOperator):
         planner = Planner()
         for situation, (mode, scope) in SITUATIONS.items():
             self._plan(planner, situation, partial(self._run, context, planner, mode, scope))
+        self._plan(planner, "a sweep", partial(self._sweep, context))
         for name, script in self._others():
             self._plan(planner, name, partial(_alone, name, script))
         self._plan_page(planner)
@@ -253,6 +256,9 @@ class VerifyStatementsOperator(SparkifyOperator):
             yield f"staging/{stage.source}/create.sql", stage.create_sql
             path = f"staging/{stage.source}/again.sql"
             yield path, rendered(stage, path, {**stage.sql_context(context), "run_id": run.run_id})
+        names = {**songs.sql_context(context), "folder": "songs/", "limit": MOST_CHANGES}
+        for path in (PENDING, LEDGER):
+            yield path, rendered(songs, path, names)
         for name, own in example_scripts(reach):
             path = f"staging/events/{name}"
             yield path, rendered(events, path, {**events.sql_context(context), "run_id": run.run_id, **own})
@@ -274,6 +280,16 @@ class VerifyStatementsOperator(SparkifyOperator):
             yield path, rendered(publish, path, names)
         answers: Any = Answers(scope, hours if scope.hours else (), partial(planner.statement, transaction))
         yield from publish._scripts(context, run, candidates, answers)
+
+    def _sweep(self, context: Mapping[str, Any], _: Transaction) -> Iterator[tuple[str, str]]:
+        """What a sweep of the song files sends, but for COPY."""
+        sweep = SweepSongsOperator(
+            task_id=_task_id("sweep"), s3_bucket="lake", s3_prefix="songs", work_bucket="work",
+            dag=self.dag, redshift_conn_id=self.redshift_conn_id,
+        )  # fmt: skip
+        names = {**sweep.sql_context(context), "found_by": "1", "listed_at": "1970-01-01 00:00:00"}
+        for path in (CREATE_SWEEP, SWEEP):
+            yield path, rendered(sweep, path, names)
 
     def _checks(
         self,

@@ -42,16 +42,18 @@ faults = st.builds(
     st.sampled_from(["before", "after"]),
 )
 writes = st.builds("{} {}".format, st.sampled_from(WRITES), versions)
+sweeps = st.just("sweep")
 steps = st.one_of(
     st.builds("load {}".format, loads),
     st.builds("load {} {}".format, loads, faults),
     st.builds(
         "together {} order {}".format,
-        st.lists(st.one_of(loads, loads, writes), min_size=2, max_size=4).map(", ".join),
+        st.lists(st.one_of(loads, loads, writes, sweeps), min_size=2, max_size=4).map(", ".join),
         versions,
     ),
     writes,
     writes,
+    sweeps,
     st.just("reconcile"),
 )
 schedules = st.builds(
@@ -116,10 +118,12 @@ def check(schedule: Schedule, redshift, s3_client, relay: RedshiftRelay) -> None
     write 1
     together 0-3 append, 2-5 append, 1-4 truncate order 3
     songs 1
+    sweep
     load 0-5 append killed publish 12 after
     write 2
     load 3-4 append cut publish 40 after
     songs 2
+    sweep
     load 1-2 truncate killed load_users 3 before
     """)
 )
@@ -127,7 +131,8 @@ def check(schedule: Schedule, redshift, s3_client, relay: RedshiftRelay) -> None
     Schedule.parse("""
     write 1
     songs 3
-    together 0-5 append, twins 4, moves 2, 0-3 append, removes 5, 2-5 append order 8
+    together 0-5 append, twins 4, moves 2, sweep, 0-3 append, removes 5, sweep, 2-5 append order 8
+    sweep
     together 0-5 append, write 2, 0-5 append, write 1, 0-5 append order 4
     """)
 )

@@ -65,7 +65,8 @@ class Place:
         pipeline.load(*FIRST_DAY)
         pipeline.put_songs(*SONGS)
         self.ids = self.songplay_ids(FIRST_DAY[1])
-        run = pipeline.new_run(*SECOND_DAY)
+        pipeline.sweep()
+        run = pipeline.new_run(*SECOND_DAY, sweep=False)
         run.run(before=task_id)
         return run
 
@@ -297,6 +298,7 @@ def test_a_schema_whose_commit_got_no_answer_says_so_and_is_made_good_by_a_retry
     [
         ("sparkify", "stage_songs", 1),
         ("sparkify", "run_quality_checks", 1),
+        ("sparkify_sweep", "sweep_songs", 4),
         ("sparkify_reconcile", "find_changed_days", 0),
         ("sparkify_reconcile", "report_changes", 0),
         ("sparkify_maintenance", "drop_old_work", 0),

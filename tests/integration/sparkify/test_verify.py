@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from sparkify.lake import LakeError
 from sparkify.layout import LayoutError
 from sparkify.operators import verify
+from sparkify.schedules import SCHEDULES
 from sparkify.warehouse import SchemaMissingError, WarehouseError
 from sparkify.work import WorkAmongSourcesError
 from tests.support.pipeline import Airflow, PipelineRun, load_dag
@@ -240,10 +241,16 @@ def schedules(pipeline, **airflow) -> dict[str, str]:
 
 
 def test_a_paused_schedule_is_told_and_does_not_fail(pipeline, caplog):
-    paused = {"sparkify": True, "sparkify_reconcile": False, "sparkify_maintenance": True}
+    paused = {
+        "sparkify": True,
+        "sparkify_reconcile": False,
+        "sparkify_sweep": False,
+        "sparkify_maintenance": True,
+    }
     assert schedules(pipeline, paused=paused) == {
         "sparkify": "paused",
         "sparkify_reconcile": "not paused",
+        "sparkify_sweep": "not paused",
         "sparkify_maintenance": "paused",
     }
     hourly, upkeep = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
@@ -257,6 +264,6 @@ def test_a_paused_schedule_is_told_and_does_not_fail(pipeline, caplog):
 @pytest.mark.parametrize("airflow", [{"is_answering": False}, {"paused": {}}], ids=["silent", "no such DAG"])
 def test_a_schedule_of_which_airflow_does_not_say_whether_it_is_paused_is_skipped(pipeline, caplog, airflow):
     found = schedules(pipeline, **airflow)
-    assert set(found) == {"sparkify", "sparkify_reconcile", "sparkify_maintenance"}
+    assert set(found) == {schedule.dag_id for schedule in SCHEDULES}
     assert all(state.startswith("skipped: Airflow does not say (API_SERVER") for state in found.values())
     assert "It is not known whether the hourly schedule (DAG sparkify) is paused" in caplog.text

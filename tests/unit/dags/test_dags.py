@@ -29,6 +29,7 @@ DAG_IDS = (
     "sparkify_schema",
     "sparkify_reconcile",
     "sparkify_maintenance",
+    "sparkify_sweep",
     "sparkify_report",
     "sparkify_verify",
     *CLUSTER_DAG_IDS,

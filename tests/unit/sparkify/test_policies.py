@@ -51,7 +51,9 @@ def problems(statement: dict) -> list[str]:
             found.append("iam:PassRole of any role")
         if action == "redshift-serverless:GetCredentials" and equals != TAG_KEYS:
             found.append("passwords for workgroups of others")
-        if DELETES.fullmatch(action) and action != "s3:DeleteObject":
+        if action.startswith("sqs:") and "*" in str(resources):
+            found.append(f"{action} of any queue")
+        if DELETES.fullmatch(action) and action not in ("s3:DeleteObject", "sqs:DeleteMessage"):
             if equals not in (TAG_KEYS, OWNED_BY_REDSHIFT):
                 found.append(f"{action} without tags")
             if "*" in resources:
@@ -86,6 +88,7 @@ def test_no_policy_changes_iam_or_deletes_what_is_not_the_projects(path):
         },
         {"Action": "redshift-serverless:GetCredentials", "Resource": "arn:aws:redshift-serverless:r:1:*"},
         {"Action": "redshift-serverless:DeleteNamespace", "Resource": "arn:aws:redshift-serverless:r:1:*"},
+        {"Action": "sqs:DeleteMessage", "Resource": "arn:aws:sqs:us-west-2:1:*"},
         {"Action": "secretsmanager:DeleteSecret", "Resource": "arn:aws:secretsmanager:r:1:secret:redshift!*"},
         {
             "Action": "redshift:DeleteCluster",

@@ -3,6 +3,7 @@
 DROP TABLE IF EXISTS
     {{ work('songs') }},
     {{ work('songs_catalogue') }},
+    {{ work('songs_seen') }},
     {{ work('songs_files') }},
     {{ work('songs_rejected') }},
     {{ work('songs_keys') }},
@@ -23,6 +24,7 @@ CREATE TABLE {{ work('songs') }} (
 DISTSTYLE KEY
 DISTKEY (song_id);
 {% include 'staging/songs/create_catalogue.sql' %}
+{% include 'staging/songs/create_seen.sql' %}
 {% include 'staging/create_files.sql' %}
 {% include 'staging/create_rejected.sql' %}
 {% include 'staging/create_keys.sql' %}
