@@ -19,7 +19,7 @@ LEFT JOIN (
 ) AS changed
     ON
         published.hour_start = changed.hour_start
-        AND changed.version > published.version
+        AND published.version < changed.version
 WHERE
     published.hour_start < TIMESTAMP '{{ before }}'
     AND published.is_landed
