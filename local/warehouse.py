@@ -42,7 +42,9 @@ CHECKS = """
 """
 WINDOW = """
     SELECT
-        events_staged, songplays, duplicate_plays, other_pages, rejected_events, log_files,
+        -- Also those that an hourly run of the schedule has read before.
+        events_staged + landed_before - events_outside AS events,
+        songplays, duplicate_plays, other_pages, rejected_events, log_files,
         -- Also those that an hourly run of the schedule has published meanwhile.
         (SELECT COUNT(*) FROM staging.source_files WHERE source = 'songs') AS song_files
     FROM sparkify.load_history

@@ -290,6 +290,7 @@ class LoadErrors:
                 return rows, error
             if len(rows) >= at_least:
                 return rows, None
+            # Nothing tells that the rows have come but the table itself, asked again.
             time.sleep(min(pause, deadline.left))
             pause = min(2 * pause, 5)
         return rows, lost or WarehouseError(

@@ -84,7 +84,8 @@ def test_every_check_passed_and_every_event_is_accounted_for(demo):
         ("published_users_are_kept", "skipped"),
     ]
     ((events, plays, duplicates, other, rejected),) = demo.query(
-        "SELECT events_staged, songplays, duplicate_plays, other_pages, rejected_events "
+        "SELECT events_staged + landed_before - events_outside, songplays, duplicate_plays, other_pages, "
+        "rejected_events "
         "FROM sparkify.load_history WHERE window_end = '2018-12-01'"
     )
     assert events == plays + duplicates + other + rejected == 7500

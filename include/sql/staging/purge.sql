@@ -1,3 +1,4 @@
+{% from 'staging/changes.sql' import changes -%}
 {#- `before`: a literal of TIMESTAMP, the start of a day. -#}
 -- Rows that landed of hours long past go, once the hours are published and lack nothing. What comes later for such an hour
 -- joins what is published of it; a run of the hour has its files land again.
@@ -7,19 +8,11 @@ AS
 SELECT published.hour_start
 FROM staging.published_hours AS published
 LEFT JOIN (
-    SELECT
-        hour_start,
-        since AS version
-    FROM staging.batch_hours
-    UNION ALL
-    SELECT
-        hour_start,
-        version
-    FROM staging.retracted_hours
+    {{ changes() | indent }}
 ) AS changed
     ON
         published.hour_start = changed.hour_start
-        AND changed.version > published.version
+        AND published.version < changed.version
 WHERE
     published.hour_start < TIMESTAMP '{{ before }}'
     AND published.is_landed

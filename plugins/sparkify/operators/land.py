@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import groupby
@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from sparkify.lake import SourceFile, json_lines, manifest
+from sparkify.lake import SourceFile, file_rows, json_lines, manifest
 from sparkify.layout import Layout, Partition, compression
 from sparkify.lineage import Lineage, S3Folder, Table
 from sparkify.operators.base import SparkifyOperator, rendered
@@ -327,8 +327,8 @@ class Landing:
             else:
                 return
         raise AirflowFailException(
-            f"Others have landed files {ATTEMPTS} times while this run was about to; it landed none.\n"
-            f"Clear this task."
+            f"Others have landed files {ATTEMPTS} times while this run was about to, and some of its own are "
+            f"left; what has landed stays.\nClear this task."
         )
 
     def _find(self) -> tuple[int, list[Found], list[Found]]:
@@ -575,10 +575,10 @@ def landed_version(transaction: Transaction) -> int:
 
 
 def file_row(listed_at: datetime, partition: Partition, file: SourceFile) -> dict[str, Any]:
-    """A listed file's row, for COPY."""
+    """A listed file's row, for COPY, with the span of its partition."""
+    [row] = file_rows(listed_at, [file])
     return {
-        "listed_at": f"{listed_at:%F %T.%f}",
-        **asdict(file),
+        **row,
         "partition_start": f"{partition.start:%F %T}",
         "partition_end": f"{partition.end:%F %T}",
     }
