@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError
 from sparkify import song_queue
 from sparkify.warehouse import TransientError, Warehouse
 from tests.support import reference
+from tests.support.notifications import envelope, record
 from tests.support.servers import aws_connection
 from tests.support.source import event, song
-from tests.unit.sparkify.test_song_queue import envelope, record
 
 pytestmark = pytest.mark.integration
 
