@@ -107,6 +107,8 @@ with DAG(
         tables=TABLES,
         checks_task_id="run_quality_checks",
         s3_bucket=BUCKET,
+        key_template=variable("sparkify_log_keys"),
+        silence=variable("sparkify_log_silence"),
         outlets=[Asset(f"sparkify/{table}") for table in TABLES],
         **WORK,
     )

@@ -49,6 +49,10 @@ VARIABLES = {
         "0",
         "for how many hours before its window a run looks for log files that came late",
     ),
+    "sparkify_log_silence": (
+        "awaited",
+        "what hours without a log file are: `awaited`, or `complete` once there are later files",
+    ),
     "sparkify_log_closing_minutes": ("0", "how many minutes after its window's end a run begins"),
     "sparkify_log_late_days": (
         "30",
@@ -169,6 +173,7 @@ FORMS = {
     ),
     "sparkify_log_late_hours": Form(r"[0-9]{1,4}", "Enter a whole number of hours, such as 72."),
     "sparkify_log_closing_minutes": Form(r"[0-9]{1,4}", "Enter a whole number of minutes, such as 10."),
+    "sparkify_log_silence": Form("awaited|complete", "Enter awaited or complete."),
     "sparkify_log_late_days": Form(r"[0-9]{1,5}", "Enter a whole number of days, such as 30."),
     "sparkify_log_deletions": Form("refuse|take back", "Enter refuse or take back."),
     "sparkify_log_retention_days": Form(

@@ -138,7 +138,8 @@ SORTKEY (listed_at);
 
 -- One row a published hour. version: that of what had landed when the hour was derived; a run that has derived it from a
 -- lower version does not publish it. is_landed: whether landed_events has all its rows. They go for their age,
--- and an earlier version of the pipeline kept none.
+-- and an earlier version of the pipeline kept none. is_certified: whether its files had come, or an earlier version
+-- published it.
 -- songplays, user_observations: the rows that the hour was published with; where the tables hold others, rows were lost or
 -- changed by other hands. duplicate_plays, other_pages, rejected_rows: what else its events were; NULL where an earlier
 -- version published the hour.
@@ -152,7 +153,8 @@ CREATE TABLE IF NOT EXISTS staging.published_hours (
     other_pages BIGINT,
     rejected_rows BIGINT,
     version BIGINT DEFAULT 0 NOT NULL,
-    is_landed BOOLEAN DEFAULT FALSE NOT NULL
+    is_landed BOOLEAN DEFAULT FALSE NOT NULL,
+    is_certified BOOLEAN DEFAULT TRUE NOT NULL
 )
 DISTSTYLE ALL
 SORTKEY (hour_start);

@@ -104,8 +104,11 @@ SELECT
     NVL(hours.events, 0) - NVL(hours.plays, 0) AS other_pages,
     NVL(hours.rejected_rows, 0) AS rejected_rows,
     hours.version,
-    hours.is_landed
+    hours.is_landed,
+    NVL(published.is_certified, FALSE) AS is_certified
 FROM {{ work('events_hours') }} AS hours
+LEFT JOIN staging.published_hours AS published
+    ON hours.hour_start = published.hour_start
 LEFT JOIN (
     {{ count_by_hour('sparkify.songplays' if late else work('songplays_candidate'), 'start_time') }}
 ) AS plays
@@ -122,7 +125,8 @@ WHERE published_hours.hour_start = hours.hour_start;
 
 {% endif -%}
 INSERT INTO staging.published_hours (
-    hour_start, run_id, songplays, user_observations, duplicate_plays, other_pages, rejected_rows, version, is_landed
+    hour_start, run_id, songplays, user_observations, duplicate_plays, other_pages, rejected_rows, version, is_landed,
+    is_certified
 )
 SELECT
     hour_start,
@@ -133,5 +137,6 @@ SELECT
     CASE WHEN is_landed THEN other_pages END,
     CASE WHEN is_landed THEN rejected_rows END,
     version,
-    is_landed
+    is_landed,
+    is_certified
 FROM run_hours;

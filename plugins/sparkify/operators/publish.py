@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 from sparkify.lake import Lake, LakeError
+from sparkify.layout import Layout
 from sparkify.lineage import Lineage, Table
 from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.reach import Reach
@@ -27,6 +28,7 @@ SUPERSEDED_SONGS = "staging/superseded_songs.sql"
 LEAVE_OUT_SONGS = "staging/leave_out_songs.sql"
 SETTLE = "staging/songs/settle.sql"
 SCOPE = "staging/scope.sql"
+CERTIFY = "staging/certify.sql"
 SEE_SCOPE = "see what there is of the window"
 MONTHS = "songplays/months.sql"
 CHANGED_TITLES = "SELECT COUNT(*) FROM changed_titles"
@@ -39,6 +41,9 @@ HISTORY = (
 )
 ATTEMPTS = 5
 DROP_TIMEOUT_MS = 60_000
+#: How long before a run's hours others are certified that had awaited its files.
+NEARBY = timedelta(days=7)
+MOMENT = timedelta(microseconds=1)
 
 
 class Scope(NamedTuple):
@@ -93,7 +98,10 @@ class PublishOperator(SparkifyOperator):
 
     :param tables: the published tables, one before those that read it.
     :param checks_task_id: the task whose XCom describes the candidates that the checks let pass.
-    :param s3_bucket: the bucket that the ledger's object keys belong to.
+    :param s3_bucket: the bucket that the ledgers' object keys belong to.
+    :param key_template: where the log files lie, see `sparkify.layout.Layout`.
+    :param silence: what an hour is of which no log file has come, once there are later files: `awaited`, so
+        that it is not certified, or `complete`.
     :returns: (XCom) the window's row of load_history; empty where another run's row has taken its place.
     :raises AirflowFailException: where the work tables are missing.
     :raises XComError: where the XCom describes anything else than one candidate of each table.
@@ -102,6 +110,8 @@ class PublishOperator(SparkifyOperator):
     template_fields: Sequence[str] = (
         *SparkifyOperator.template_fields,
         "s3_bucket",
+        "key_template",
+        "silence",
         "work_bucket",
         "work_prefix",
         "aws_conn_id",
@@ -114,6 +124,8 @@ class PublishOperator(SparkifyOperator):
         tables: Sequence[str],
         checks_task_id: str,
         s3_bucket: str,
+        key_template: str,
+        silence: str = "awaited",
         work_bucket: str,
         work_prefix: str = "",
         aws_conn_id: str = "aws_default",
@@ -123,6 +135,8 @@ class PublishOperator(SparkifyOperator):
         self.tables = tables
         self.checks_task_id = checks_task_id
         self.s3_bucket = s3_bucket
+        self.key_template = key_template
+        self.silence = silence
         self.work_bucket = work_bucket
         self.work_prefix = work_prefix
         self.aws_conn_id = aws_conn_id
@@ -196,6 +210,7 @@ class PublishOperator(SparkifyOperator):
                     transaction.run_script(script, path)
                 transaction.execute(LOG_PUBLISH, [publish_id, run.run_id], name="enter staging.publish_log")
                 row = self._history(run, transaction)
+                awaited, first = self._awaited(run, transaction)
                 found, self.is_published = self.is_published, None
         except WarehouseError as error:
             if found is not None and not isinstance(error, CommitUnknownError):
@@ -203,6 +218,10 @@ class PublishOperator(SparkifyOperator):
             raise
         self.is_published = True
         log.info("Committed after %.2f s", time.monotonic() - began)
+        if awaited:
+            log.warning("%d hour(s) of the window are published and not certified, the first %s: no log file "
+                        "of them was there, or none that was written since they ended. A later run "
+                        "certifies them once it finds one", awaited, first)  # fmt: skip
         return row
 
     def _outcome(self, run: Run) -> str:
@@ -258,6 +277,22 @@ class PublishOperator(SparkifyOperator):
             yield path, rendered(self, path, {**names, **of_table})
         for path, own in scope.ledgers():
             yield path, rendered(self, path, {**names, **own})
+        yield CERTIFY, rendered(self, CERTIFY, names | self._nearby(reach))
+
+    def _nearby(self, reach: Reach) -> dict[str, Any]:
+        """Names of `CERTIFY`: hours whose files may have come with this run's, and where these lie."""
+        layout = Layout("", self.key_template)
+        start = datetime.fromisoformat(reach.start_sql) - NEARBY
+        end = datetime.fromisoformat(reach.end_sql)
+        first = next(layout.partitions(start, start + MOMENT)).start
+        return {
+            "layout": layout,
+            "silence": self.silence,
+            "start": start,
+            "end": end,
+            "partitions_start": first,
+            "partitions_end": end + NEARBY,
+        }
 
     def _again(
         self, names: Mapping[str, Any], reach: Reach, scope: Scope, transaction: Transaction
@@ -341,6 +376,16 @@ class PublishOperator(SparkifyOperator):
             name="read the window's row of load_history",
         )
         return dict(zip(HISTORY, rows[0], strict=True)) if rows else {}
+
+    def _awaited(self, run: Run, transaction: Transaction) -> tuple[int, datetime | None]:
+        """How many hours of the window are not certified, and the first of them."""
+        [(hours, first)] = transaction.execute(
+            "SELECT COUNT(*), MIN(hour_start) FROM staging.published_hours "
+            "WHERE hour_start >= %s AND hour_start < %s AND NOT is_certified",
+            [run.window.start_sql, run.window.end_sql],
+            name="count the hours that are not certified",
+        )
+        return hours, first
 
     def _clean_up(self, run: Run) -> None:
         """Drop the work tables and objects, after the lock: whoever reads one of them holds up no other

@@ -272,7 +272,7 @@ class VerifyStatementsOperator(SparkifyOperator):
         yield from self._checks(context, run, candidates, reach, of_run)
         publish = PublishOperator(
             task_id=_task_id("publish"), tables=self.tables, checks_task_id="", s3_bucket="lake",
-            **work, **of_run,
+            key_template="{year}/{month}/{day}/*", **work, **of_run,
         )  # fmt: skip
         names = publish._names(context)
         names["reach"] = reach
