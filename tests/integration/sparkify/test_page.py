@@ -635,7 +635,7 @@ def test_an_empty_warehouse_gives_a_readable_page(redshift, s3_client, airflow_c
     for topic in TOPICS:
         status, html = page(topic.name, "", "")
         assert status == 200
-        assert "Nothing has been loaded yet." in html
+        assert "No hour is certified: nothing has been loaded yet" in html
         assert 'class="problem"' not in html
         assert all(Page(html).is_answered(entry.name) for entry in topic.entries)
 
