@@ -30,7 +30,7 @@ import bz2
 import gzip
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -110,6 +110,8 @@ class Player:
         self.layout = "days"
         #: What each log file holds.
         self.log_files: dict[str, list[dict]] = {}
+        #: The keys of all that there ever were.
+        self.written: set[str] = set()
         #: What each song file holds.
         self.song_files: dict[str, list[dict]] = {}
 
@@ -137,6 +139,20 @@ class Player:
     def expected(self) -> dict[str, list[tuple]]:
         events = [one for events in self.log_files.values() for one in events]
         return reference.tables(events, [one for songs in self.song_files.values() for one in songs])
+
+    def certified(self) -> set[datetime]:
+        """The hours that the warehouse certifies."""
+        rows = self.pipeline.query("SELECT hour_start FROM sparkify.loaded_hours WHERE is_certified")
+        return {hour for (hour,) in rows}
+
+    def hours_of(self, keys: Iterable[str]) -> set[datetime]:
+        """The published hours below whose own partition some of these keys lie."""
+        _, pattern = LAYOUTS[self.layout]
+        pattern = (
+            f"log_data/{pattern.partition('{')[0]}" if pattern else "log_data/%Y/%m/%Y-%m-%d-events.json"
+        )
+        hours = [hour for (hour,) in self.pipeline.query("SELECT hour_start FROM sparkify.loaded_hours")]
+        return {hour for hour in hours if any(key.startswith(hour.strftime(pattern)) for key in keys)}
 
     def _layout(self, name: str) -> None:
         self.layout = name
@@ -201,6 +217,7 @@ class Player:
 
     def _put_log_file(self, key: str, events: list[dict]) -> None:
         self.log_files[key] = events
+        self.written.add(key)
         compress = next(of for end, of in reversed(COMPRESSIONS.items()) if key.endswith(end))
         self.pipeline.put({key: compress("\n".join(map(json.dumps, events)).encode())})
 

@@ -91,7 +91,8 @@ def relay(redshift) -> Iterator[RedshiftRelay]:
 
 
 def check(schedule: Schedule, redshift, s3_client, relay: RedshiftRelay) -> None:
-    """After the schedule, fingerprint, rows and bookkeeping are those of one run over everything."""
+    """After the schedule, fingerprint, rows and bookkeeping are those of one run over everything, and no hour
+    is certified of which no file ever came."""
     pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
     pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
     player = Player(pipeline, relay)
@@ -101,7 +102,9 @@ def check(schedule: Schedule, redshift, s3_client, relay: RedshiftRelay) -> None
     with Warehouse().transaction() as transaction:
         found = differences(transaction)
     assert not found, str(found)
+    assert player.certified() <= player.hours_of(player.written)
     player.load_at_once()
+    assert player.certified() == player.hours_of(player.log_files)
     assert played == fingerprint(Warehouse())
     assert left == []
 
