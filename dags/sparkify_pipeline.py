@@ -17,9 +17,8 @@ of queueing thousands of hourly runs. Load the past with one run over a long win
 
 **When it fails.** The connection `sparkify_alerts`, if there is one, says who is notified.
 
-- *stage tasks*: S3 or Redshift could not be reached (retried three times), or more rows cannot be loaded than
-  `max_rejected_rows` or the source's Variable allows: the message shows the first, `sparkify.rejected_rows`
-  all that were found. Fix the file, then clear the task.
+- *stage tasks*: S3 or Redshift could not be reached (retried three times), or too many rows cannot be loaded:
+  the message shows the first, `sparkify.rejected_rows` all that were found. Fix the file and clear the task.
 - *run_quality_checks*: its log shows every check; nothing was published. Fix the files, clear the run.
 - *a table is missing*: run the DAG `sparkify_schema` once, then clear the failed task.
 - *publish*: nothing of the window is visible; clear the task. The work tables are still there.
@@ -41,6 +40,7 @@ from sparkify.paths import SQL
 from sparkify.settings import (
     BUCKET,
     FILTERS,
+    LEDGERS,
     LOGS,
     TABLES,
     WORK,
@@ -106,10 +106,8 @@ with DAG(
         task_id="publish",
         tables=TABLES,
         checks_task_id="run_quality_checks",
-        s3_bucket=BUCKET,
-        key_template=variable("sparkify_log_keys"),
-        silence=variable("sparkify_log_silence"),
         outlets=[Asset(f"sparkify/{table}") for table in TABLES],
+        **LEDGERS,
         **WORK,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import hashlib
 import json
+import sys
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -15,10 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk.exceptions import AirflowException
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-    Decompressor = zlib._Decompress | bz2.BZ2Decompressor
+    Decompressor = zlib._Decompress | bz2.BZ2Decompressor | zstd.ZstdDecompressor
 
 
 #: How much of an object is in memory where it is read in parts.
@@ -218,7 +224,7 @@ class CompressionError(ValueError):
 def decompressed(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
     """The text of a file, in parts of at most about a megabyte.
 
-    :param compression: COPY's option, `GZIP` or `BZIP2`; empty for none.
+    :param compression: COPY's option, `GZIP`, `BZIP2` or `ZSTD`; empty for none.
     :raises CompressionError: for another one, and where the file is none of that kind or ends too early.
     """
     if not compression:
@@ -227,6 +233,7 @@ def decompressed(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
     makers: dict[str, Callable[[], Decompressor]] = {
         "GZIP": lambda: zlib.decompressobj(wbits=31),
         "BZIP2": bz2.BZ2Decompressor,
+        "ZSTD": zstd.ZstdDecompressor,
     }
     if compression not in makers:
         raise CompressionError(f"the worker cannot decompress {compression}")
@@ -242,7 +249,7 @@ def decompressed(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
                     while not member.eof and (waiting := _waiting(member)) is not None:
                         yield member.decompress(waiting, CHUNK_BYTES)
                     rest = member.unused_data if member.eof else b""
-    except (zlib.error, OSError) as error:
+    except (zlib.error, zstd.ZstdError, OSError) as error:
         raise CompressionError(f"the file is not {compression}: {error}") from error
     if member is not None and not member.eof:
         raise CompressionError(f"the {compression} file is truncated")
@@ -250,7 +257,7 @@ def decompressed(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
 
 def _waiting(member: Decompressor) -> bytes | None:
     """What a decompressor still has to decompress; None where it waits for more."""
-    if isinstance(member, bz2.BZ2Decompressor):
+    if isinstance(member, (bz2.BZ2Decompressor, zstd.ZstdDecompressor)):
         return None if member.needs_input else b""
     return member.unconsumed_tail or None
 

@@ -351,6 +351,12 @@ LAYOUT = {
     "key_template": variable("sparkify_log_keys"),
     "suffixes": variable("sparkify_log_suffixes"),
 }
+#: What publish knows of the files in its ledgers.
+LEDGERS = {
+    "s3_bucket": BUCKET,
+    "key_template": variable("sparkify_log_keys"),
+    "silence": variable("sparkify_log_silence"),
+}
 LOGS = {**LAYOUT, "retention_days": variable("sparkify_log_retention_days")}
 
 

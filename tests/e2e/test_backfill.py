@@ -19,6 +19,7 @@ from local.runs import PIPELINE, SCHEMA, window_conf
 from local.runs import parse_hour as hour
 from local.settings import BUCKET, ROOT, UI_USER
 from tests.support.runs import wait_for_all_runs
+from tests.support.schedule import TASKS
 
 pytestmark = pytest.mark.e2e
 
@@ -128,6 +129,39 @@ def test_a_backfill_with_killed_tasks_gives_the_tables_of_one_run(stack, record_
         if event["page"] == "NextSong"
     ]
     assert stack.counts()["songplays"] == sum(FIRST <= hour <= LAST for hour in hours) > 100
+
+
+def clear(api, run_id: str, task_id: str, *, downstream: bool) -> None:
+    """As the UI does, also where the task has succeeded."""
+    body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "only_failed": False,
+            "include_downstream": downstream, "reset_dag_runs": True}  # fmt: skip
+    api.call("POST", f"/api/v2/dags/{PIPELINE}/clearTaskInstances", json=body)
+
+
+def test_every_task_of_an_old_run_may_be_cleared(stack):
+    """Alone, one after the other in one run; and with what follows, each in another run, all at once."""
+    before = fingerprint(stack)
+    with stack.api() as api:
+        wait_for_all_runs(api, PIPELINE)
+        runs = sorted(run_id for run_id in api.run_states(PIPELINE) if run_id.startswith("backfill__"))
+        assert len(runs) == LAST - FIRST + 1 == len(TASKS) - 1
+        for task_id in TASKS:
+            clear(api, runs[0], task_id, downstream=False)
+            states = api.wait_for_run(PIPELINE, runs[0], deadline=120)
+            assert {task.state for task in states} == {"success"}, task_id
+        assert min(task.try_number for task in states) >= 2
+        assert fingerprint(stack) == before
+        # Of publish, nothing follows.
+        for run_id, task_id in zip(runs, TASKS, strict=False):
+            clear(api, run_id, task_id, downstream=True)
+        for run_id in runs:
+            states = api.wait_for_run(PIPELINE, run_id, deadline=400)
+            assert {task.state for task in states} == {"success"}, run_id
+    assert fingerprint(stack) == before
+    logs = stack.settings.task_logs
+    again = {task_id for task_id in TASKS for log in logs.rglob(f"*task_id={task_id}/*.log")
+             if "made again" in log.read_text()}  # fmt: skip
+    assert again >= {"load_songplays", "load_users", "run_quality_checks"}
 
 
 def wait_for_backfill(api, count: int, deadline: float = 400) -> dict[str, str]:

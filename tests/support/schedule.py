@@ -38,6 +38,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowException
 
+from sparkify.lake import zstd
 from tests.support import reference, source
 from tests.support.pipeline import PipelineRun, load_dag
 from tests.support.relay import RedshiftRelay
@@ -67,12 +68,17 @@ LAYOUTS = {
     "hive": (
         {
             "sparkify_log_keys": "dt={year}-{month}-{day}/hour={hour}/*",
-            "sparkify_log_suffixes": ".json .gz .bz2",
+            "sparkify_log_suffixes": ".json .gz .bz2 .zst",
         },
         "dt=%Y-%m-%d/hour=%H/host={number}/part-{number}.json",
     ),
 }
-COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}
+COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".zst": zstd.compress,
+}
 TASKS = (
     "stage_events",
     "stage_songs",

@@ -12,6 +12,7 @@ from decimal import Decimal
 import pytest
 from redshift_connector.error import ProgrammingError
 
+from local_redshift.copy.source import zstd
 from wire import BUCKET
 
 pytestmark = pytest.mark.integration
@@ -235,6 +236,13 @@ LOADS = [
         {"data/1.bz2": bz2.compress(b'{"a":1}\n') + bz2.compress(b'{"a":2}')},
         [(1, None), (2, None)],
         "BZIP2 JSON 'auto'",
+    ),
+    Case(
+        "zstd_with_several_frames",
+        AB,
+        {"data/1.zst": zstd.compress(b'{"a":1}\n') + zstd.compress(b'{"a":2}')},
+        [(1, None), (2, None)],
+        "ZSTD JSON 'auto'",
     ),
     Case(
         "manifest_names_exact_keys_and_may_repeat_them",

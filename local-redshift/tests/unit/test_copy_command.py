@@ -194,7 +194,7 @@ END = "syntax error at end of input"
         (f"{ROLE} CSV", UNSUPPORTED, "COPY option CSV is not supported"),
         (f"{ROLE} FORMAT AS PARQUET", UNSUPPORTED, "COPY option PARQUET is not supported"),
         (f"{ROLE} JSON 'auto' IGNOREHEADER 1", UNSUPPORTED, "COPY option IGNOREHEADER is not supported"),
-        (f"{ROLE} JSON 'auto' ZSTD", UNSUPPORTED, "COPY option ZSTD is not supported"),
+        (f"{ROLE} JSON 'auto' LZOP", UNSUPPORTED, "COPY option LZOP is not supported"),
         (f"{ROLE} FORMAT XML", SYNTAX, 'syntax error at or near "XML"'),
         (f"{ROLE} JSON 'auto' LIMIT 5", SYNTAX, 'syntax error at or near "LIMIT"'),
         (f"{ROLE} JSON 'auto', GZIP", SYNTAX, 'syntax error at or near ","'),

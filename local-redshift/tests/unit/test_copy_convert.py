@@ -12,7 +12,7 @@ from local_redshift.catalog.columns import Column
 from local_redshift.copy import convert
 from local_redshift.copy.convert import Converter
 from local_redshift.copy.mapping import Mapping
-from local_redshift.copy.source import CHUNK, S3Endpoint, S3Object, S3Source
+from local_redshift.copy.source import CHUNK, S3Endpoint, S3Object, S3Source, zstd
 from local_redshift.errors import RedshiftError
 from local_redshift.sql.copy_grammar import CopyCommand, Credentials
 
@@ -96,7 +96,9 @@ def parts(body: bytes, compression: str) -> list[bytes]:
 
 
 COMPRESSIONS = pytest.mark.parametrize(
-    ("compression", "compress"), [("GZIP", gzip.compress), ("BZIP2", bz2.compress)], ids=["gzip", "bzip2"]
+    ("compression", "compress"),
+    [("GZIP", gzip.compress), ("BZIP2", bz2.compress), ("ZSTD", zstd.compress)],
+    ids=["gzip", "bzip2", "zstd"],
 )
 
 

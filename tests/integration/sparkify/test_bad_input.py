@@ -242,12 +242,12 @@ def test_a_row_that_is_nested_too_deeply_is_rejected(pipeline):
 
 
 def test_what_cannot_be_decompressed_here_does_not_pass(pipeline, monkeypatch):
-    """The local Redshift takes no ZSTD: COPY reads gzip, the worker is told another kind."""
+    """The local Redshift takes no LZOP: COPY reads gzip, the worker is told another kind."""
     pipeline.put({f"{KEY}.gz": gzip.compress(line() + b"\n{x}", mtime=0)})
     run = pipeline.new_run(*DAY, max_rejected_rows=1, **COMPRESSED)
-    monkeypatch.setattr("sparkify.operators.stage.compression", lambda key: "ZSTD")
+    monkeypatch.setattr("sparkify.operators.stage.compression", lambda key: "LZOP")
     with pytest.raises(
-        AirflowFailException, match=r"every_value_is_read observed 1 .*cannot decompress ZSTD"
+        AirflowFailException, match=r"every_value_is_read observed 1 .*cannot decompress LZOP"
     ):
         run.run()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import itertools
@@ -16,7 +17,7 @@ from botocore.response import StreamingBody
 from sparkify import drift, lake
 from sparkify.drift import LIMIT, Shapes, jsonpaths_keys
 from sparkify.json_values import values
-from sparkify.lake import SourceFile, decompressed
+from sparkify.lake import SourceFile, decompressed, zstd
 from sparkify.operators import StageToRedshiftOperator, stage
 from sparkify.text import fit
 
@@ -192,11 +193,9 @@ def test_many_members_of_a_gzip_file_are_decompressed_in_one_pass(monkeypatch):
     assert sum(given) < 200 * len(body)
 
 
-@pytest.mark.parametrize("compression", ["GZIP", "BZIP2"])
+@pytest.mark.parametrize("compression", ["GZIP", "BZIP2", "ZSTD"])
 def test_what_is_decompressed_comes_in_parts(compression):
-    import bz2
-
-    compress = {"GZIP": gzip.compress, "BZIP2": bz2.compress}[compression]
+    compress = {"GZIP": gzip.compress, "BZIP2": bz2.compress, "ZSTD": zstd.compress}[compression]
     body = compress(b"x" * 50 * MEGABYTE)
     assert len(body) < MEGABYTE
     tracemalloc.start()

@@ -18,6 +18,8 @@ ROOT = DAGS.parent
 PRODUCTION = ("plugins", "dags")
 DEVELOPMENT = ("local", "tests", "conftest.py", "local-redshift")
 DISTRIBUTIONS = packages_distributions()
+#: Modules of later versions of Python, behind a condition.
+LATER = {"compression"}
 #: Modules that no distribution installs: they are on the paths of pyproject.toml.
 OURS = {"sparkify", "local", "local_redshift", "tests", "wire", "bench_copy"}
 #: Airflow is released as parts of one version; `apache-airflow` requires both.
@@ -36,7 +38,7 @@ def imports(source: str) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.partition(".")[0] not in sys.stdlib_module_names | OURS}
+    return {name for name in names if name.partition(".")[0] not in sys.stdlib_module_names | LATER | OURS}
 
 
 @cache

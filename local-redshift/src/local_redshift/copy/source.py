@@ -6,9 +6,10 @@ import asyncio
 import bz2
 import json
 import re
+import sys
 import zlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,11 @@ import obstore
 from obstore.store import S3Store
 
 from local_redshift.errors import RedshiftError, internal_error_detail
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -263,6 +269,15 @@ class S3Source:
         return s3_error(f"S3ServiceException:{summary}", context, self.query)
 
 
+#: What decompresses a member of a file; some keep bytes themselves that they have not decompressed yet.
+MEMBERS: dict[str, Callable[[], zlib._Decompress | bz2.BZ2Decompressor | zstd.ZstdDecompressor]] = {
+    "GZIP": lambda: zlib.decompressobj(31),
+    "BZIP2": bz2.BZ2Decompressor,
+    "ZSTD": zstd.ZstdDecompressor,
+}
+KEEPING = (bz2.BZ2Decompressor, zstd.ZstdDecompressor)
+
+
 class DamagedError(Exception):
     """A file is not compressed as COPY was told."""
 
@@ -270,12 +285,12 @@ class DamagedError(Exception):
 class Members:
     """The text of a compressed file's members, in parts, however much a part of the file holds of it.
 
-    :param compression: `GZIP` or `BZIP2`.
+    :param compression: `GZIP`, `BZIP2` or `ZSTD`.
     """
 
     def __init__(self, compression: str) -> None:
         self._compression = compression
-        self._member: zlib._Decompress | bz2.BZ2Decompressor | None = None
+        self._member: zlib._Decompress | bz2.BZ2Decompressor | zstd.ZstdDecompressor | None = None
 
     @property
     def are_whole(self) -> bool:
@@ -291,30 +306,22 @@ class Members:
             rest: bytes | None = data[start : start + FEED]
             while rest is not None and (rest or self._has_more):
                 if self._member is None or self._member.eof:
-                    self._member = (
-                        zlib.decompressobj(31) if self._compression == "GZIP" else bz2.BZ2Decompressor()
-                    )
+                    self._member = MEMBERS[self._compression]()
                 try:
                     piece = self._member.decompress(rest, CHUNK)
-                except (zlib.error, OSError) as error:
+                except (zlib.error, zstd.ZstdError, OSError) as error:
                     raise DamagedError from error
                 if piece:
                     yield piece
                 if self._member.eof:
                     rest = self._member.unused_data
                 else:
-                    rest = (
-                        b"" if isinstance(self._member, bz2.BZ2Decompressor) else self._member.unconsumed_tail
-                    )
+                    rest = b"" if isinstance(self._member, KEEPING) else self._member.unconsumed_tail
 
     @property
     def _has_more(self) -> bool:
-        """Whether the member has text without further bytes: bzip2's keeps them itself."""
-        return (
-            isinstance(self._member, bz2.BZ2Decompressor)
-            and not self._member.eof
-            and not self._member.needs_input
-        )
+        """Whether the member has text without further bytes."""
+        return isinstance(self._member, KEEPING) and not self._member.eof and not self._member.needs_input
 
 
 async def _chunks(body: GetResult | bytes) -> AsyncIterator[bytes]:

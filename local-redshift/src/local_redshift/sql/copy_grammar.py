@@ -22,9 +22,7 @@ NOT_IMITATED = frozenset(
         "PARQUET",
         "ORC",
         "SHAPEFILE",
-        "BZIP2",
         "LZOP",
-        "ZSTD",
         "ENCRYPTED",
         "MASTER_SYMMETRIC_KEY",
         "ACCEPTANYDATE",
@@ -89,7 +87,7 @@ class CopyCommand:
     #: 'auto', 'auto ignorecase', or the S3 address of a jsonpaths file.
     json: str = "auto"
     manifest: bool = False
-    #: `GZIP`, `BZIP2`, or empty.
+    #: `GZIP`, `BZIP2`, `ZSTD`, or empty.
     compression: str = ""
     time_format: str | None = None
     max_error: int = 0
@@ -451,6 +449,7 @@ OPTIONS: dict[str, Callable[[_Parser, CopyCommand], None]] = {
     "MANIFEST": _flag("manifest"),
     "GZIP": _compression("GZIP"),
     "BZIP2": _compression("BZIP2"),
+    "ZSTD": _compression("ZSTD"),
     "TIMEFORMAT": _time_format,
     "MAXERROR": _max_error,
     "TRUNCATECOLUMNS": _flag("truncate_columns"),
