@@ -120,7 +120,7 @@ bench-month: $(STAMP) ## Measure a month as one run in Airflow: SPARKIFY_DATASET
 	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.month
 
 .PHONY: bench-lake
-bench-lake: $(STAMP) ## Measure a day of a million events in compressed parts, a tenth of them late
+bench-lake: $(STAMP) ## Measure a day of compressed parts, new songs beside a million, and a busy hour
 	PYTHONPATH=plugins:local-redshift/src $(RUN) -m tests.benchmarks.lake
 
 .PHONY: bench-page

@@ -13,12 +13,14 @@ from sparkify.operators.catalogue import COPY_CHANGES, COPY_SEEN, LEDGER, PENDIN
 from sparkify.operators.land import example_scripts
 from sparkify.operators.maintenance import PURGE
 from sparkify.operators.publish import (
+    KNOWN_SONGS,
     LEAVE_OUT_HOURS,
     LEAVE_OUT_SONGS,
     MONTHS,
     SCOPE,
     SUPERSEDED,
     SUPERSEDED_SONGS,
+    UNSEEN_SONGS,
 )
 from sparkify.operators.quality import TOGETHER
 from sparkify.operators.statements import ALL, Answers, hours_beside
@@ -110,7 +112,16 @@ def rendered_scripts() -> dict[str, str]:
         for late, answers in (("", Answers(ALL)), (", late", Answers(ALL, hours))):
             for path, sql in task._scripts(context, task.begin(context), candidates, answers):
                 scripts[f"{path} ({mode}{late})"] = sql
-        for path in (SUPERSEDED, LEAVE_OUT_HOURS, SUPERSEDED_SONGS, LEAVE_OUT_SONGS, SCOPE, MONTHS):
+        for path in (
+            SUPERSEDED,
+            LEAVE_OUT_HOURS,
+            SUPERSEDED_SONGS,
+            UNSEEN_SONGS,
+            LEAVE_OUT_SONGS,
+            KNOWN_SONGS,
+            SCOPE,
+            MONTHS,
+        ):
             scripts[path] = task.render_template(path, {**task._names(context), "reach": reach})
     sweep, context = PipelineRun(load_dag("sparkify_sweep")).rendered("sweep_songs")
     names = sweep.sql_context(context) | {"found_by": "1", "listed_at": "2018-11-01 00:00:00"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import fields
@@ -50,7 +52,7 @@ class TaskProcess:
         self._join()
 
     def result(self, deadline: float = 120) -> Any:
-        """The task's XCom, entered in the run.
+        """The task's XCom, entered in the run; how much memory it took at most is in `peak_bytes`.
 
         :raises TaskKilledError: where the process was killed.
         """
@@ -58,7 +60,7 @@ class TaskProcess:
             self.kill()
             raise TimeoutError(f"task {self.task_id} did not end within {deadline} s")
         try:
-            xcoms, error = self._answer.recv()
+            xcoms, error, self.peak_bytes = self._answer.recv()
         except EOFError:
             self._join()
             raise TaskKilledError(f"task {self.task_id} ended with {self.process.exitcode}") from None
@@ -84,6 +86,12 @@ def _execute(answer, dag_id, given, task_id, try_number, environ) -> None:
     try:
         run.run_task(task_id, try_number)
     except Exception as error:
-        answer.send(({}, type(error)(str(error)) if error.args else error))
+        answer.send(({}, type(error)(str(error)) if error.args else error, _peak_bytes()))
     else:
-        answer.send((run.xcoms, None))
+        answer.send((run.xcoms, None, _peak_bytes()))
+
+
+def _peak_bytes() -> int:
+    """The most memory that this process had; Linux tells it in kB, and macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

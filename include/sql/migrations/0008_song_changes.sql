@@ -1,4 +1,5 @@
--- What is known to have changed among the song files and is not published yet, and the sweeps that find it.
+-- What is known to have changed among the song files and is not published yet, and the sweeps that find it. Redshift moves
+-- the rows of the ledger in the background.
 CREATE TABLE IF NOT EXISTS staging.song_changes (
     found_by VARCHAR(64) NOT NULL,
     found_at TIMESTAMP NOT NULL,
@@ -20,3 +21,5 @@ CREATE TABLE IF NOT EXISTS staging.song_sweeps (
 )
 DISTSTYLE ALL
 SORTKEY (listed_at);
+
+ALTER TABLE staging.source_files ALTER DISTSTYLE KEY DISTKEY object_key;

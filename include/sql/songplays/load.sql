@@ -46,6 +46,13 @@ catalogue AS (
         artist_observations.artist_name,
         songs.duration
     FROM sparkify.songs AS songs
+    -- Before anything else is joined to a large catalogue.
+    INNER JOIN (
+        SELECT DISTINCT TRIM(song) AS title
+        FROM {{ work('events') }}
+        WHERE page = 'NextSong'
+    ) AS played
+        ON TRIM(songs.title) = played.title
     INNER JOIN staging.artist_observations AS artist_observations
         ON songs.song_id = artist_observations.song_id
     LEFT JOIN staged_songs

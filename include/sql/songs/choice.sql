@@ -1,8 +1,8 @@
 {% from 'text.sql' import text, title -%}
 {#- Songs with their artists, as their files said: those that were published, or those of a run's candidates. `join`: INNER,
-    or LEFT where a song without an artist counts. -#}
+    or LEFT where a song without an artist counts. `of`: only songs of this relation, which has each song_id once. -#}
 {% macro songs_and_artists(
-    songs='staging.song_observations', artists='staging.artist_observations', join='INNER'
+    songs='staging.song_observations', artists='staging.artist_observations', join='INNER', of=none
 ) -%}
 SELECT
     songs.song_id,
@@ -15,6 +15,10 @@ SELECT
     artists.artist_latitude,
     artists.artist_longitude
 FROM {{ songs }} AS songs
+{%- if of %}
+INNER JOIN {{ of }} AS of_these
+    ON songs.song_id = of_these.song_id
+{%- endif %}
 {{ join }} JOIN {{ artists }} AS artists
     ON songs.song_id = artists.song_id
 {%- endmacro %}
@@ -47,13 +51,8 @@ SELECT
     observed.artist_longitude,
     0 AS is_staged
 FROM (
-    {{ songs_and_artists() | indent }}
+    {{ songs_and_artists(of='(SELECT DISTINCT RTRIM(song_id) AS song_id FROM ' ~ files ~ ')') | indent }}
 ) AS observed
-INNER JOIN (
-    SELECT DISTINCT RTRIM(song_id) AS song_id
-    FROM {{ files }}
-) AS staged
-    ON observed.song_id = staged.song_id
 CROSS JOIN {{ catalogue }} AS catalogue
 WHERE NOT catalogue.is_whole
 {%- endmacro %}

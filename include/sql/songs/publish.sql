@@ -9,7 +9,7 @@ SELECT song_id
 FROM (
     {{ songs_and_artists(candidate, work('artists_candidate'), 'LEFT') | indent }}
     EXCEPT
-    {{ songs_and_artists() | indent }}
+    {{ songs_and_artists(of=candidate) | indent }}
 ) AS otherwise_observed
 UNION
 SELECT song_id
@@ -23,12 +23,14 @@ FROM (
     FROM {{ candidate }}
     EXCEPT
     SELECT
-        song_id,
-        title,
-        artist_id,
-        year,
-        duration
-    FROM sparkify.songs
+        songs.song_id,
+        songs.title,
+        songs.artist_id,
+        songs.year,
+        songs.duration
+    FROM sparkify.songs AS songs
+    INNER JOIN {{ candidate }} AS of_these
+        ON songs.song_id = of_these.song_id
 ) AS otherwise_published
 {%- if whole %}
 UNION
@@ -64,19 +66,18 @@ FROM (
         ('sparkify.songs', 'staging.artist_observations'),
     ) -%}
     SELECT
-        songs.song_id,
         songs.title,
         artists.artist_name
-    FROM {{ songs }} AS songs
+    FROM changed_songs
+    INNER JOIN {{ songs }} AS songs
+        ON changed_songs.song_id = songs.song_id
     INNER JOIN {{ artists }} AS artists
-        ON songs.song_id = artists.song_id
+        ON changed_songs.song_id = artists.song_id
     {% if not loop.last -%}
     UNION ALL
     {% endif -%}
     {% endfor -%}
-) AS named
-INNER JOIN changed_songs
-    ON named.song_id = changed_songs.song_id;
+) AS named;
 
 {% endif -%}
 DELETE FROM staging.song_observations

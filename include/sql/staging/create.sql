@@ -16,7 +16,7 @@ DISTSTYLE ALL;
 -- The ledger of song files: which bytes (ETag) of which object were published last, and when they were listed.
 -- catalogue_version: the version of published_catalogue that brought these bytes. rejected_rows: those of
 -- the file itself; one that has some is staged, and counted, by every run until it is mended.
--- DISTSTYLE EVEN: read whole, joined to nothing large.
+-- DISTKEY object_key: a sweep compares it with all that it lists, which lies by key too.
 CREATE TABLE IF NOT EXISTS staging.source_files (
     source VARCHAR(16) NOT NULL,
     bucket VARCHAR(64) NOT NULL,
@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS staging.source_files (
     catalogue_version BIGINT,
     rejected_rows BIGINT DEFAULT 0 NOT NULL
 )
-DISTSTYLE EVEN
+DISTSTYLE KEY
+DISTKEY (object_key)
 SORTKEY (source, object_key);
 
 -- The ledger of log files: which bytes (ETag) of which object have landed, and when they were listed. A table of its own, so

@@ -1,12 +1,11 @@
 {% from 'reach.sql' import in_reach -%}
 {#- `hours`: how many of the run's hours were published before. `late`: how many of them are not of its window. `songs_staged`:
-    whether the run has staged song files. -#}
-{% if with_songs -%}
-{% if whole -%}
+    whether the run has staged song files, and `songs_known`: whether some of these may be in the ledger. -#}
+{% if with_songs and whole -%}
 DELETE FROM staging.source_files
 WHERE source = 'songs';
 
-{% elif songs_staged -%}
+{% elif songs_known -%}
 -- The version stays of a file that was published already, as it was.
 UPDATE {{ work('songs_files') }}
 SET catalogue_version = published.catalogue_version
@@ -17,9 +16,6 @@ WHERE
     AND published.object_key = {{ work('songs_files') }}.object_key
     AND published.etag = {{ work('songs_files') }}.etag;
 
-{% endif -%}
-{% endif -%}
-{% if songs_staged -%}
 DELETE FROM staging.source_files
 USING {{ work('songs_files') }} AS files
 WHERE
@@ -27,6 +23,8 @@ WHERE
     AND source_files.bucket = {{ quote(bucket) }}
     AND source_files.object_key = files.object_key;
 
+{% endif -%}
+{% if songs_staged -%}
 -- Of a file whose name Redshift has cut, the rejected rows count for each file that it may be.
 INSERT INTO staging.source_files (
     source, bucket, object_key, etag, size_bytes, last_modified, listed_at, run_id, published_at, catalogue_version,

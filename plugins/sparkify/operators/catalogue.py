@@ -29,7 +29,7 @@ PENDING = "staging/songs/pending.sql"
 LEDGER = "staging/songs/ledger.sql"
 COPY_CHANGES = "staging/songs/copy_changes.sql"
 COPY_SEEN = "staging/songs/copy_seen.sql"
-CATALOGUE_COLUMNS = ("listed_at", "version", "is_whole")
+CATALOGUE_COLUMNS = ("listed_at", "version", "is_whole", "known_files")
 #: How many changes a run reads, at most; the others are left to the next run.
 MOST_CHANGES = 20_000
 #: How many files are looked at together.
@@ -44,6 +44,7 @@ class Catalogue:
     :param version: of staging.published_catalogue, which it compared them with; 0 before the first.
     :param is_whole: whether it stages all of them.
     :param files: those to stage.
+    :param known_files: how many of these were published before, where it does not stage all.
     :param seen: a row of the work table songs_seen for each change that it has read.
     """
 
@@ -51,12 +52,13 @@ class Catalogue:
     version: int
     is_whole: bool
     files: Sequence[SourceFile]
+    known_files: int = 0
     seen: Sequence[Mapping[str, str | None]] = field(default=(), repr=False)
 
     @property
     def row(self) -> tuple[Any, ...]:
         """The run's row of its work table of the catalogue, in the order of `CATALOGUE_COLUMNS`."""
-        return f"{self.listed_at:%F %T.%f}", self.version, self.is_whole
+        return f"{self.listed_at:%F %T.%f}", self.version, self.is_whole, self.known_files
 
 
 def look_at_catalogue(stage: StageToRedshiftOperator, run: Run, context: Mapping[str, Any]) -> Catalogue:
@@ -117,7 +119,7 @@ def look_at_catalogue(stage: StageToRedshiftOperator, run: Run, context: Mapping
             "changed"
         )
         files = _list(stage)
-    return Catalogue(listed_at, version, is_whole, files, list(seen.values()))
+    return Catalogue(listed_at, version, is_whole, files, len(again), list(seen.values()))
 
 
 def _list(stage: StageToRedshiftOperator) -> list[SourceFile]:

@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 SUPERSEDED = "staging/superseded.sql"
 LEAVE_OUT_HOURS = "staging/leave_out_hours.sql"
 SUPERSEDED_SONGS = "staging/superseded_songs.sql"
+UNSEEN_SONGS = "staging/unseen_songs.sql"
 LEAVE_OUT_SONGS = "staging/leave_out_songs.sql"
+KNOWN_SONGS = "staging/known_songs.sql"
 SETTLE = "staging/songs/settle.sql"
 SCOPE = "staging/scope.sql"
 CERTIFY = "staging/certify.sql"
@@ -68,13 +70,18 @@ class Scope(NamedTuple):
         """Whether songs can differ from those that are published."""
         return bool(self.with_songs and (self.songs or self.whole))
 
+    @property
+    def stages_songs(self) -> bool:
+        """Whether the run has staged song files, and they are not left out."""
+        return bool(self.with_songs and self.song_files)
+
     def ledgers(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """The scripts behind those of the tables, each with names of its own."""
         yield (
             "rejected_rows/publish.sql",
             {"sources": ["songs"] if self.with_songs and self.rejected_songs else []},
         )
-        yield "staging/publish.sql", {"songs_staged": bool(self.with_songs and self.song_files)}
+        yield "staging/publish.sql", {"songs_staged": self.stages_songs}
         yield "load_history/publish.sql", {}
         if self.song_changes:
             yield SETTLE, {}
@@ -275,6 +282,10 @@ class PublishOperator(SparkifyOperator):
                 )
             path = f"{candidate.table}/publish.sql"
             yield path, rendered(self, path, {**names, **of_table})
+        names["songs_known"] = scope.stages_songs and (
+            not scope.catalogues
+            or bool(transaction.execute(rendered(self, KNOWN_SONGS, names), name=KNOWN_SONGS))
+        )
         for path, own in scope.ledgers():
             yield path, rendered(self, path, {**names, **own})
         yield CERTIFY, rendered(self, CERTIFY, names | self._nearby(reach))
@@ -334,10 +345,16 @@ class PublishOperator(SparkifyOperator):
         found = transaction.execute(
             rendered(self, SUPERSEDED_SONGS, names), name="compare with the songs that others published"
         )
-        if found:
-            log.info("The run's songs are left to the next run: run %s has published songs since this one "
-                     "looked for new files, from those listed at %s UTC", *found[0])  # fmt: skip
-            transaction.run_script(rendered(self, LEAVE_OUT_SONGS, names), LEAVE_OUT_SONGS)
+        if not found:
+            return
+        [(run_id, listed_at, is_later)] = found
+        if not is_later:
+            [(unseen,)] = transaction.execute(rendered(self, UNSEEN_SONGS, names), name=UNSEEN_SONGS)
+            if not unseen:
+                return
+        log.info("The run's songs are left to the next run: run %s has published songs since this one "
+                 "looked for new files, from those listed at %s UTC", run_id, listed_at)  # fmt: skip
+        transaction.run_script(rendered(self, LEAVE_OUT_SONGS, names), LEAVE_OUT_SONGS)
 
     def _publish_ids(self, transaction: Transaction, run: Run) -> set[str]:
         """The attempts of the run, of this try and earlier ones, whose COMMIT took place."""

@@ -31,6 +31,7 @@ from sparkify.operators.publish import (
     SEE_SCOPE,
     SUPERSEDED,
     SUPERSEDED_SONGS,
+    UNSEEN_SONGS,
     PublishOperator,
     Scope,
 )
@@ -276,7 +277,7 @@ class VerifyStatementsOperator(SparkifyOperator):
         )  # fmt: skip
         names = publish._names(context)
         names["reach"] = reach
-        for path in (SUPERSEDED, LEAVE_OUT_HOURS, SUPERSEDED_SONGS, LEAVE_OUT_SONGS, SCOPE):
+        for path in (SUPERSEDED, LEAVE_OUT_HOURS, SUPERSEDED_SONGS, UNSEEN_SONGS, LEAVE_OUT_SONGS, SCOPE):
             yield path, rendered(publish, path, names)
         answers: Any = Answers(scope, hours if scope.hours else (), partial(planner.statement, transaction))
         yield from publish._scripts(context, run, candidates, answers)

@@ -59,6 +59,12 @@ def changes(pipeline):
     return sorted((kind, name.rpartition("TR")[2].removesuffix(".json")) for kind, name in rows)
 
 
+def ledger(pipeline):
+    """The keys of the published song files, each as often as it is there."""
+    rows = pipeline.query("SELECT object_key FROM staging.source_files WHERE source = 'songs' ORDER BY 1")
+    return [name for (name,) in rows]
+
+
 def titles(pipeline):
     return dict(pipeline.query("SELECT song_id, title FROM sparkify.songs"))
 
@@ -195,7 +201,36 @@ def test_two_runs_that_found_the_same_file_publish_it_once(loaded):
     for run in runs:
         run.run_task("publish")
     assert loaded.tables() == reference.tables(PLAYS, [FIRST, OTHER])
+    assert ledger(loaded) == [key(FIRST), key(OTHER)]
     assert changes(loaded) == []
+
+
+def test_files_that_are_staged_again_take_their_own_place_in_the_ledger(loaded):
+    loaded.put({"song_data/A/mixed.json": b'{"song_id": "SO9"}'})
+    loaded.sweep()
+    for _ in range(2):
+        loaded.load(*NEXT, sweep=False, max_rejected_rows=1)
+        assert ledger(loaded) == [key(FIRST), "song_data/A/mixed.json"]
+
+
+def test_new_files_are_published_without_a_search_for_their_places_in_the_ledger(loaded, monkeypatch):
+    """The ledger may have a million rows, and publish holds the lock."""
+    loaded.put_songs(OTHER)
+    loaded.sweep()
+    run = loaded.new_run(*NEXT, sweep=False)
+    run.run(before="publish")
+    statements, execute = [], Transaction.execute
+
+    def recording(transaction, statement, *arguments, **named):
+        statements.append(statement)
+        return execute(transaction, statement, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Transaction, "execute", recording)
+        run.run_task("publish")
+    assert ledger(loaded) == [key(FIRST), key(OTHER)]
+    reading = [one for one in statements if "staging.source_files" in one]
+    assert len(reading) == 2, "the insertion, and the look which changes it answers"
 
 
 def test_a_publish_that_is_rolled_back_leaves_the_changes(loaded, monkeypatch):
