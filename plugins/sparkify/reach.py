@@ -47,7 +47,7 @@ class Reach(NamedTuple):
 
     @classmethod
     def around(cls, spans: Iterable[tuple[datetime, datetime]], late: int = 0) -> Reach:
-        """At least some spans `[start, end)`, not none: more than `MOST_RANGES` are joined over the smallest gaps."""
+        """That of spans `[start, end)`, at least one; of too many, those of the smallest gaps are joined."""
         apart: list[tuple[datetime, datetime]] = []
         for start, end in sorted(spans):
             if apart and start <= apart[-1][1]:

@@ -65,8 +65,8 @@ LOCATION = "San Francisco-Oakland-Hayward, CA"
 # The past in SQL, in order of time: the hour h (since the beginning), the play i of it, the user of the play.
 # `Service` has the same in Python, for the hours to come.
 IN_ORDER = """
-        SELECT n / {{{an_hour}}} AS h, n % {{{an_hour}}} AS i
-        FROM generate_series({{first}}::bigint * {{{an_hour}}}, ({{last}} + 1)::bigint * {{{an_hour}}} - 1) AS n
+    SELECT n / {{{an_hour}}} AS h, n % {{{an_hour}}} AS i
+    FROM generate_series({{first}} * {{{an_hour}}}::bigint, ({{last}} + 1) * {{{an_hour}}}::bigint - 1) AS n
 """
 HOUR = f"(TIMESTAMP '{BEGINNING:%F}' + h * INTERVAL '1 hour')"
 MOMENT = f"({HOUR} + (i * {{gap}} + (h * 7 + i) % {{jitter}}) * INTERVAL '1 ms')"

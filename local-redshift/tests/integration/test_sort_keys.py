@@ -89,7 +89,7 @@ def test_updates_and_new_rows_leave_old_ranges_as_narrow_as_they_were(run, table
     )
     backend.execute(days.format(1, ROWS))
     backend.execute(f"VACUUM (ANALYZE) {table}")
-    run(f"UPDATE {table} SET found = 'a song' WHERE DATE_PART(minute, moment) = 7 AND DATE_PART(second, moment) = 7")
+    run(f"UPDATE {table} SET found = 'a song' WHERE TO_CHAR(moment, 'MI:SS') = '07:07'")
     backend.execute(f"VACUUM {table}")
     backend.execute(days.format(ROWS + 1, ROWS + 1000))
     everything = blocks_read(backend, f"SELECT COUNT(*) FROM {table}")
