@@ -13,3 +13,9 @@
     )
     {%- endif %}
 {%- endmacro %}
+
+{#- Whether a moment is within the run's window, where the hours are that it derives wholly: those beside it lose no rows. -#}
+{% macro in_window(column, window) -%}
+{{ column }} >= TIMESTAMP '{{ window.start_sql }}'
+    AND {{ column }} < TIMESTAMP '{{ window.end_sql }}'
+{%- endmacro %}

@@ -12,10 +12,8 @@ if TYPE_CHECKING:
     from sparkify.warehouse import Transaction
     from sparkify.work import Run
 
-#: Spans of hours that a condition names; of more, the nearest are taken together.
+#: Spans of time that a condition names: each row that it reads is compared with all of them.
 MOST_RANGES = 8
-
-
 SEE_HOURS = "read the hours of the run"
 
 
@@ -35,16 +33,34 @@ class Reach(NamedTuple):
         """The ranges as SQL."""
         return [(f"TIMESTAMP '{start}'", f"TIMESTAMP '{end}'") for start, end in self.ranges]
 
+    @property
+    def spans(self) -> list[tuple[datetime, datetime]]:
+        """The ranges as moments, naive UTC."""
+        return [(datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in self.ranges]
+
     @classmethod
     def of(cls, hours: Iterable[datetime], window: Window) -> Reach:
         """That of some hours (naive UTC); of none of them, the window."""
         spans = spans_of(hours) or [(window.start.replace(tzinfo=None), window.end.replace(tzinfo=None))]
         late = sum((end - start) // HOUR for start, end in spans) - window.hour_count
-        while len(spans) > MOST_RANGES:
-            nearest = min(range(1, len(spans)), key=lambda n: spans[n][0] - spans[n - 1][1])
-            spans[nearest - 1 : nearest + 1] = [(spans[nearest - 1][0], spans[nearest][1])]
-        ranges = [(f"{start}", f"{end}") for start, end in spans]
-        return cls(ranges[0][0], ranges[-1][1], ranges, max(0, late))
+        return cls.around(spans, max(0, late))
+
+    @classmethod
+    def around(cls, spans: Iterable[tuple[datetime, datetime]], late: int = 0) -> Reach:
+        """That of spans `[start, end)`, at least one; of too many, those of the smallest gaps are joined."""
+        apart: list[tuple[datetime, datetime]] = []
+        for start, end in sorted(spans):
+            if apart and start <= apart[-1][1]:
+                apart[-1] = (apart[-1][0], max(end, apart[-1][1]))
+            else:
+                apart.append((start, end))
+        gaps = sorted(range(1, len(apart)), key=lambda n: apart[n][0] - apart[n - 1][1], reverse=True)
+        firsts = [0, *sorted(gaps[: MOST_RANGES - 1])]
+        lasts = [*(first - 1 for first in firsts[1:]), -1]
+        ranges = [
+            (f"{apart[first][0]}", f"{apart[last][1]}") for first, last in zip(firsts, lasts, strict=True)
+        ]
+        return cls(ranges[0][0], ranges[-1][1], ranges, late)
 
     @classmethod
     def of_run(cls, transaction: Transaction, run: Run) -> Reach:

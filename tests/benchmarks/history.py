@@ -53,7 +53,8 @@ TARGET = 1.2
 #: SQL seconds of an hour with new songs, at the largest size.
 TARGET_WITH_SONGS = 2.0
 PLAYS_A_CHUNK = 1_000_000
-STATEMENTS_SHOWN = 5
+#: Seconds from which on the growth of a statement is shown.
+GROWTH_SHOWN = 0.01
 WORK_TABLE = re.compile(r"__\d{10}_\w*")
 AGENT = (
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_9_4) AppleWebKit/537.36 (KHTML, like Gecko) "
@@ -61,8 +62,12 @@ AGENT = (
 )
 LOCATION = "San Francisco-Oakland-Hayward, CA"
 
-# The past in SQL: the hour h (since the beginning), the play i of it, the user of the play. `Service` has the
-# same in Python, for the hours to come.
+# The past in SQL, in order of time: the hour h (since the beginning), the play i of it, the user of the play.
+# `Service` has the same in Python, for the hours to come.
+IN_ORDER = """
+    SELECT n / {{{an_hour}}} AS h, n % {{{an_hour}}} AS i
+    FROM generate_series({{first}} * {{{an_hour}}}::bigint, ({{last}} + 1) * {{{an_hour}}}::bigint - 1) AS n
+"""
 HOUR = f"(TIMESTAMP '{BEGINNING:%F}' + h * INTERVAL '1 hour')"
 MOMENT = f"({HOUR} + (i * {{gap}} + (h * 7 + i) % {{jitter}}) * INTERVAL '1 ms')"
 USER = "(h * {users_an_hour} + i % {users_an_hour}) % {users}"
@@ -83,7 +88,7 @@ PLAYS = f"""
         CONCAT('Song ', song), CONCAT('Artist ', song / {SONGS_AN_ARTIST}), 200
     FROM (
         SELECT h, i, {USER} AS user_id, {SONG} AS song
-        FROM generate_series({{first}}::bigint, {{last}}) AS h, generate_series(0, {{plays_an_hour}} - 1) AS i
+        FROM ({IN_ORDER.format(an_hour="plays_an_hour")}) AS hours
     ) AS plays
 """
 TITLES = """
@@ -92,6 +97,7 @@ TITLES = """
     SELECT DATE_TRUNC('day', MIN(start_time)), song_title, artist_name
     FROM sparkify.songplays
     GROUP BY DATE_TRUNC('month', start_time), song_title, artist_name
+    ORDER BY 1
 """
 MOMENTS = f"""
     INSERT INTO sparkify.time
@@ -100,7 +106,7 @@ MOMENTS = f"""
         EXTRACT(MONTH FROM moment), EXTRACT(YEAR FROM moment), EXTRACT(DOW FROM moment)
     FROM (
         SELECT {MOMENT} AS moment
-        FROM generate_series({{first}}::bigint, {{last}}) AS h, generate_series(0, {{plays_an_hour}} - 1) AS i
+        FROM ({IN_ORDER.format(an_hour="plays_an_hour")}) AS hours
     ) AS moments
 """
 OBSERVATIONS = f"""
@@ -110,7 +116,7 @@ OBSERVATIONS = f"""
         CONCAT('First', user_id), CONCAT('Last', user_id), 'F'
     FROM (
         SELECT h, i, {USER} AS user_id
-        FROM generate_series({{first}}::bigint, {{last}}) AS h, generate_series(0, {{users_an_hour}} - 1) AS i
+        FROM ({IN_ORDER.format(an_hour="users_an_hour")}) AS hours
     ) AS sightings
 """
 HOURS = f"""
@@ -148,7 +154,7 @@ USERS = """
     WHERE previous_level IS NULL OR previous_level <> level
     WINDOW later AS (PARTITION BY user_id ORDER BY observed_at)
 """
-#: Redshift vacuums and analyzes by itself.
+#: Redshift vacuums and analyzes by itself; that its VACUUM also sorts is why the past is written in order.
 FILLED = (
     *("sparkify.songplays", "sparkify.time", "sparkify.users", "sparkify.songs", "sparkify.artists"),
     *("sparkify.load_history", "staging.user_observations", "staging.song_observations"),
@@ -384,12 +390,11 @@ def airflow_environment(servers: LocalCluster) -> Iterator[None]:
 
 
 def grown(first: Cost, last: Cost) -> Iterator[str]:
-    """The statements that grew most, a line each."""
-    by_growth = sorted(
-        last.statements() | first.statements(), key=lambda name: first.of(name) - last.of(name)
-    )
-    for name in by_growth[:STATEMENTS_SHOWN]:
-        yield f"  {first.of(name):8.3f} {last.of(name):8.3f}  {name}"
+    """The statements that grew, a line each, those that grew most first."""
+    growth = {name: last.of(name) - first.of(name) for name in first.statements() | last.statements()}
+    for name in sorted(growth, key=growth.__getitem__, reverse=True):
+        if growth[name] >= GROWTH_SHOWN:
+            yield f"  {first.of(name):8.3f} {last.of(name):8.3f}  {name}"
 
 
 def report(servers: LocalCluster, service: Service, plays: list[int], rounds: int) -> bool:
@@ -410,7 +415,7 @@ def report(servers: LocalCluster, service: Service, plays: list[int], rounds: in
         print(f"{now.plays:12,}  {'  '.join(cells)}", flush=True)
     first, last = measured[0], measured[-1]
     for kind in KINDS:
-        print(f"\nThe statements of hours {kind} that grew most, seconds at the first and the last size:")
+        print(f"\nThe statements of hours {kind} that grew, seconds at the first and the last size:")
         print(*grown(first.costs[kind], last.costs[kind]), sep="\n")
     worst = max(ratio(first, now, ORDINARY) for now in measured)
     with_songs = last.costs[NEW].seconds

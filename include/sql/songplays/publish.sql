@@ -1,4 +1,4 @@
-{% from 'reach.sql' import in_reach -%}
+{% from 'reach.sql' import in_reach, in_window -%}
 {% from 'songplays/match.sql' import matched -%}
 {% from 'songplays/titles.sql' import new_titles -%}
 {% from 'text.sql' import differs -%}
@@ -17,7 +17,7 @@ USING {{ work('events_hours') }} AS hours
 WHERE
     hours.hour_start = DATE_TRUNC('hour', songplays.start_time)
     AND hours.is_whole
-    AND {{ in_reach('songplays.start_time', reach) }}
+    AND {{ in_window('songplays.start_time', window) }}
     AND NOT EXISTS (
         SELECT 1
         FROM {{ candidate }} AS plays

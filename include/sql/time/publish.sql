@@ -1,4 +1,4 @@
-{% from 'reach.sql' import in_reach -%}
+{% from 'reach.sql' import in_reach, in_window -%}
 {% from 'time/calendar.sql' import calendar -%}
 {#- `reach`: the hours that the run derives. `published`: whether these have moments already: those that plays still have
     stay. -#}
@@ -9,7 +9,7 @@ USING {{ work('events_hours') }} AS hours
 WHERE
     hours.hour_start = DATE_TRUNC('hour', time.start_time)
     AND hours.is_whole
-    AND {{ in_reach('time.start_time', reach) }}
+    AND {{ in_window('time.start_time', window) }}
     AND NOT EXISTS (
         SELECT 1
         FROM {{ candidate }} AS moments

@@ -1,4 +1,4 @@
-{% from 'reach.sql' import in_reach -%}
+{% from 'reach.sql' import in_reach, in_window -%}
 {#- append derives the timeline of the users that the run touches, from the start of its `reach` to the first observation
     behind its end; before and after that no row can change. truncate derives every timeline whole. `published`:
     whether the reach has observations already. -#}
@@ -23,7 +23,7 @@ WITH touched AS (
         ON DATE_TRUNC('hour', observations.observed_at) = hours.hour_start
     WHERE
         hours.is_whole
-        AND {{ in_reach('observations.observed_at', reach) | indent }}
+        AND {{ in_window('observations.observed_at', window) | indent }}
     {%- endif %}
 ),
 
@@ -72,7 +72,7 @@ USING {{ work('events_hours') }} AS hours
 WHERE
     hours.hour_start = DATE_TRUNC('hour', user_observations.observed_at)
     AND hours.is_whole
-    AND {{ in_reach('user_observations.observed_at', reach) }}
+    AND {{ in_window('user_observations.observed_at', window) }}
     {{ not_in_candidate() }};
 
 {% if late -%}

@@ -78,3 +78,21 @@ def test_a_sort_key_adds_no_relation_to_the_catalog(run, table):
     assert run(f"SELECT tablename, \"column\" FROM pg_table_def WHERE tablename LIKE '{table}%'") == [
         (table, "a")
     ]
+
+
+def test_updates_and_new_rows_leave_old_ranges_as_narrow_as_they_were(run, table, backend):
+    """As Redshift's VACUUM would, which sorts."""
+    run(f"CREATE TABLE {table} (moment TIMESTAMP SORTKEY, found VARCHAR(64), filler VARCHAR(64))")
+    days = (
+        f"INSERT INTO {table} SELECT TIMESTAMP '2018-11-01' + n * INTERVAL '1 second', NULL, REPEAT('x', 64) "
+        "FROM generate_series({}, {}) AS n"
+    )
+    backend.execute(days.format(1, ROWS))
+    backend.execute(f"VACUUM (ANALYZE) {table}")
+    run(f"UPDATE {table} SET found = 'a song' WHERE TO_CHAR(moment, 'MI:SS') = '07:07'")
+    backend.execute(f"VACUUM {table}")
+    backend.execute(days.format(ROWS + 1, ROWS + 1000))
+    everything = blocks_read(backend, f"SELECT COUNT(*) FROM {table}")
+    for hour in ("2018-11-01 10:00:00", "2018-11-03 07:00:00"):
+        rows = f"moment >= TIMESTAMP '{hour}' AND moment < TIMESTAMP '{hour}' + INTERVAL '1 hour'"
+        assert blocks_read(backend, f"SELECT COUNT(*) FROM {table} WHERE {rows}") < everything / 4

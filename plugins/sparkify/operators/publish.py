@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -317,13 +317,10 @@ class PublishOperator(SparkifyOperator):
             [(titles,)] = transaction.execute(CHANGED_TITLES, name="count the titles of changed songs")
             if titles:
                 return {"what": "all"}
-        ranges = joined_ranges([*map(rest_of_month, days), *(reach.ranges if names["is_stale"] else [])])
-        if not ranges:
+        spans = [*map(rest_of_month, days), *(reach.spans if names["is_stale"] else [])]
+        if not spans:
             return {"what": ""}
-        return {
-            "what": "titles" if days else "hours",
-            "reach": {"ranges": ranges, "start_sql": ranges[0][0], "end_sql": ranges[-1][1]},
-        }
+        return {"what": "titles" if days else "hours", "reach": Reach.around(spans)}
 
     def _names(self, context: Mapping[str, Any]) -> dict[str, Any]:
         return {**self.sql_context(context), "bucket": self.s3_bucket}
@@ -424,17 +421,6 @@ class PublishOperator(SparkifyOperator):
                 transaction.execute(f"DROP TABLE {', '.join(tables)}", name="drop the run's work tables")
 
 
-def rest_of_month(day: datetime) -> tuple[str, str]:
-    """From the start of the day (naive UTC) to the end of its month, half-open, as TIMESTAMP literals."""
-    return f"{day}", f"{(day.replace(day=1) + timedelta(days=31)).replace(day=1)}"
-
-
-def joined_ranges(ranges: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The ranges in their order, each apart from the others; half-open, of TIMESTAMP literals."""
-    joined: list[tuple[str, str]] = []
-    for start, end in sorted(ranges):
-        if joined and start <= joined[-1][1]:
-            start, before = joined.pop()
-            end = max(end, before)
-        joined.append((start, end))
-    return joined
+def rest_of_month(day: datetime) -> tuple[datetime, datetime]:
+    """From the start of the day (naive UTC) to the end of its month, half-open."""
+    return day, (day.replace(day=1) + timedelta(days=31)).replace(day=1)

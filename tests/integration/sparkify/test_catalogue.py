@@ -9,6 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.fingerprint import fingerprint
+from sparkify.reach import MOST_RANGES
 from sparkify.warehouse import Warehouse
 from tests.support import reference
 from tests.support.source import event, song
@@ -196,8 +197,12 @@ MONTHS_APART = [
 ]
 
 
+@pytest.mark.parametrize("ranges", [1, MOST_RANGES], ids=["in one range", "in ranges"])
 @pytest.mark.parametrize("is_stale", [False, True], ids=["alone", "beside another run's songs"])
-def test_songs_find_the_plays_of_all_months_that_are_called_like_them(pipeline, is_stale):
+def test_songs_find_the_plays_of_all_months_that_are_called_like_them(
+    pipeline, is_stale, ranges, monkeypatch
+):
+    monkeypatch.setattr("sparkify.reach.MOST_RANGES", ranges)
     pipeline.put_events(*MONTHS_APART)
     for time in ("2018-09-30 23", "2018-10-01 00", "2018-10-15 10", "2018-12-31 23"):
         pipeline.load(f"{time}:00", f"{datetime.fromisoformat(time) + timedelta(hours=1):%F %H:%M}")

@@ -113,6 +113,19 @@ def test_sql_is_split_as_a_parser_of_sql_splits_it(name):
     assert split == [one.removesuffix(";").strip() for one in parsed if one.strip(";")]
 
 
+@pytest.mark.parametrize("table", ["songplays", "users", "time"])
+def test_what_hours_lose_is_looked_for_in_the_window_only(table):
+    """Those beside it, which a run adds late rows to, would be read for nothing."""
+    script = rendered_scripts()[f"{table}/publish.sql (append, late)"]
+    losing = [one for one in split_statements(script) if "is_whole" in one]
+    assert losing
+    for statement in losing:
+        assert re.findall(r"TIMESTAMP '(2018.*?)'", statement) == [
+            "2018-11-01 00:00:00",
+            "2018-12-01 00:00:00",
+        ]
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_each_rule_catches_its_violation(rule):
     assert rule in broken_rules(VIOLATIONS[rule])
