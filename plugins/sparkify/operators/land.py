@@ -19,7 +19,7 @@ from sparkify.lake import SourceFile, file_rows, json_lines, manifest
 from sparkify.layout import Layout, Partition, compression
 from sparkify.lineage import Lineage, S3Folder, Table
 from sparkify.operators.base import SparkifyOperator, rendered
-from sparkify.operators.stage import Look, StageToRedshiftOperator
+from sparkify.operators.stage import BYTES_AT_ONCE, FILES_AT_ONCE, Look, StageToRedshiftOperator
 from sparkify.reach import Reach
 from sparkify.rejected import CopyRefusedError, Rejected
 from sparkify.warehouse import Transaction
@@ -29,9 +29,6 @@ log = logging.getLogger(__name__)
 
 FOLDER = "staging/events"
 COLUMNS = "{% from 'staging/events/columns.sql' import columns %}{{ columns | join(', ') }}"
-#: What one transaction lands at most: progress is kept, and a COPY that fails is not that of a month.
-FILES_AT_ONCE = 20_000
-BYTES_AT_ONCE = 20 * 1024**3
 #: How many partitions have a batch each; of more, those that are over share one.
 BATCHES_AT_ONCE = 8
 #: How often others may land files meanwhile before a run gives up.

@@ -63,6 +63,9 @@ from sparkify.work import Run, refuse_work_among_sources
 log = logging.getLogger(__name__)
 
 READERS = 8
+#: What one transaction stages at most: progress is kept, and a COPY that fails is not that of a month.
+FILES_AT_ONCE = 20_000
+BYTES_AT_ONCE = 20 * 1024**3
 #: How long files with refused rows are read for rows that these may hide; a task may take an hour.
 SEARCH_SECONDS = 20 * 60
 TORN_COLUMNS = ("file_name", "line_number", "hidden_rows", "reason")
@@ -77,8 +80,8 @@ class StageToRedshiftOperator(SparkifyOperator):
 
     Lists the objects, writes a manifest for each compression among them (every entry mandatory) to the work
     bucket, creates the landing table `staging.<source>__<run>` and the list of its files
-    `staging.<source>_files__<run>`, and COPYs both, in one transaction. A retry starts from an empty table
-    again. No object to load is a normal, empty load.
+    `staging.<source>_files__<run>`, and COPYs both, in transactions of bounded size. A retry goes on where
+    one that was cut short has ended. No object to load is a normal, empty load.
 
     Staged are the files that `staging.song_changes` tells of, as far as no run has published them, and those
     with rejected rows; or all files, before the first were published, and where one that was published is
@@ -206,7 +209,7 @@ class StageToRedshiftOperator(SparkifyOperator):
         files = list(catalogue.files)
         size = self._announce(files)
         look = self._look_at(files)
-        self._write_work_objects(run, files, list(file_rows(catalogue.listed_at, files)))
+        self._write(run, {run.owner: b"", **self._jsonpaths_object()})
         write_seen(self, run, catalogue)
         try:
             copied, rejected, refused, known = self._load(context, run, files, catalogue, look.shapes)
@@ -270,25 +273,85 @@ class StageToRedshiftOperator(SparkifyOperator):
     ) -> tuple[int, Rejected, set[str | None], frozenset[str] | None]:
         """The landing table of the run; how many rows COPY loaded, those that are not to be, the object keys
         of the files of which it refused some, and the keys that it takes."""
-        copied: int = 0
         refused: set[str | None] = set()
+        rejected = Rejected(0, 0, [])
+        known: frozenset[str] | None = frozenset()
+        began = time.monotonic()
         table = run.table(self.source)
-        with self.warehouse.transaction() as transaction:
-            transaction.run_script(self.create_sql, f"staging/{self.source}/create.sql")
-            if files:
-                transaction.run_script(self.copy_files_sql, "staging/copy_files.sql")
-            transaction.insert(run.table(f"{self.source}_catalogue"), CATALOGUE_COLUMNS, [catalogue.row])
-            if catalogue.seen:
-                transaction.run_script(self.copy_seen_sql, COPY_SEEN)
-            for kind, some in by_compression(files).items():
-                script = self._copy_script(context, table, manifest_name(self.source, kind), kind)
-                count, keys = self._copy(run, transaction, some, script)
-                copied += count
-                refused |= keys
-            known = self._known_keys(run, transaction) if files else frozenset()
-            self._store_drift(run, transaction, shapes, known)
-            rejected = Rejected.read(transaction, run.table(f"{self.source}_rejected"))
-            return copied, rejected, refused, known
+        copied, kept = self._kept(run, catalogue, files)
+        left = [file for file in files if (file.object_key, file.etag) not in kept]
+        size = size_left = sum(file.size_bytes for file in left)
+        is_begun = bool(kept)
+        parts = groups(left) or [("", [])]
+        for number, (kind, some) in enumerate(parts, 1):
+            self._write_group(run, catalogue, kind, some)
+            with self.warehouse.transaction() as transaction:
+                if not is_begun:
+                    self._begin(run, transaction, catalogue)
+                    is_begun = True
+                if some:
+                    transaction.run_script(self.copy_files_sql, "staging/copy_files.sql")
+                    script = self._copy_script(context, table, manifest_name(self.source, kind), kind)
+                    count, keys = self._copy(run, transaction, some, script)
+                    copied += count
+                    refused |= keys
+                if number == len(parts):
+                    known = self._known_keys(run, transaction) if files else frozenset()
+                    self._store_drift(run, transaction, shapes, known)
+                    rejected = Rejected.read(transaction, run.table(f"{self.source}_rejected"))
+            size_left -= sum(file.size_bytes for file in some)
+            seconds = time.monotonic() - began
+            log.info("%d of %d byte(s) are staged after %.0f s, about %.0f s are left", size - size_left,
+                     size, seconds, seconds / max(1, size - size_left) * size_left)  # fmt: skip
+        return copied, rejected, refused, known
+
+    def _begin(self, run: Run, transaction: Transaction, catalogue: Catalogue) -> None:
+        """The run's work tables, empty but for what it saw of the catalogue."""
+        transaction.run_script(self.create_sql, f"staging/{self.source}/create.sql")
+        transaction.insert(run.table(f"{self.source}_catalogue"), CATALOGUE_COLUMNS, [catalogue.row])
+        if catalogue.seen:
+            transaction.run_script(self.copy_seen_sql, COPY_SEEN)
+
+    def _kept(
+        self, run: Run, catalogue: Catalogue, files: Sequence[SourceFile]
+    ) -> tuple[int, set[tuple[str, str]]]:
+        """How many rows an earlier try has staged of these files before it was cut short, and of which, by
+        key and ETag.
+
+        None, where it saw another catalogue, or has staged other bytes, or rejected rows, or all: then the
+        task begins anew.
+        """
+        if len(groups(files)) < 2:
+            return 0, set()
+        table = run.table(self.source)
+        with self.warehouse.reading() as transaction:
+            if table not in run.work_tables(transaction):
+                return 0, set()
+            names = ("files", "rejected", "catalogue")
+            of_files, of_rejected, of_catalogue = (run.table(f"{self.source}_{name}") for name in names)
+            rows = transaction.execute(
+                f"SELECT object_key, etag FROM {of_files} "
+                f"WHERE NOT EXISTS (SELECT 1 FROM {of_rejected}) "
+                f"AND EXISTS (SELECT 1 FROM {of_catalogue} WHERE version = %s AND is_whole = %s)",
+                [catalogue.version, catalogue.is_whole],
+                name="read what an earlier try has staged",
+            )
+            [(copied,)] = transaction.execute(f"SELECT COUNT(*) FROM {table}", name=f"count {table}")
+        staged = {(key, etag) for key, etag in rows}
+        if not staged or not staged < {(file.object_key, file.etag) for file in files}:
+            return 0, set()
+        log.info("%d of %d file(s) are staged already, by an earlier try", len(staged), len(files))
+        return copied, staged
+
+    def _write_group(self, run: Run, catalogue: Catalogue, kind: str, files: Sequence[SourceFile]) -> None:
+        """The manifest of one COPY, and the rows of its files."""
+        if files:
+            rows = file_rows(catalogue.listed_at, files)
+            objects = {
+                f"{self.source}.files.json": json_lines(rows),
+                manifest_name(self.source, kind): manifest(self.s3_bucket, files),
+            }
+            self._write(run, objects)
 
     def _store_drift(
         self, run: Run, transaction: Transaction, shapes: Shapes, known: frozenset[str] | None
@@ -491,14 +554,6 @@ class StageToRedshiftOperator(SparkifyOperator):
         )
         return frozenset(name for (name,) in columns)
 
-    def _write_work_objects(self, run: Run, files: list[SourceFile], rows: list[dict[str, Any]]) -> None:
-        objects = {run.owner: b"", **self._jsonpaths_object()}
-        if rows:
-            objects[f"{self.source}.files.json"] = json_lines(rows)
-        for kind, some in by_compression(files).items():
-            objects[manifest_name(self.source, kind)] = manifest(self.s3_bucket, some)
-        self._write(run, objects)
-
     def _jsonpaths_object(self) -> dict[str, bytes]:
         if self.jsonpaths and not self.jsonpaths_uri:
             return {self.jsonpaths: (JSONPATHS / self.jsonpaths).read_bytes()}
@@ -538,11 +593,20 @@ class Look:
         }
 
 
-def by_compression(files: Iterable[SourceFile]) -> dict[str, list[SourceFile]]:
-    """The files by COPY's option for their compression, of which one COPY takes one."""
-    found: dict[str, list[SourceFile]] = {}
-    for file in files:
-        found.setdefault(compression(file.object_key), []).append(file)
+def groups(files: Iterable[SourceFile]) -> list[tuple[str, list[SourceFile]]]:
+    """The files in bounded groups, each of one COPY, with COPY's option for their compression."""
+    found: list[tuple[str, list[SourceFile]]] = []
+    size = 0
+    for file in sorted(files, key=lambda file: (compression(file.object_key), file.object_key)):
+        kind = compression(file.object_key)
+        is_full = bool(found) and (
+            len(found[-1][1]) >= FILES_AT_ONCE or size + file.size_bytes > BYTES_AT_ONCE
+        )
+        if not found or found[-1][0] != kind or is_full:
+            found.append((kind, []))
+            size = 0
+        found[-1][1].append(file)
+        size += file.size_bytes
     return found
 
 

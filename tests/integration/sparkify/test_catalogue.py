@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import datetime, timedelta
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from sparkify.fingerprint import fingerprint
+from sparkify.operators import StageToRedshiftOperator, stage
 from sparkify.reach import MOST_RANGES
 from sparkify.warehouse import Warehouse
 from tests.support import reference
@@ -222,3 +224,54 @@ def test_songs_find_the_plays_of_all_months_that_are_called_like_them(
             beside.run_task("publish")
             pipeline.load(*last)
         assert pipeline.tables() == reference.tables(MONTHS_APART, songs)
+
+
+SONGS = [song(f"SO{number}", f"AR{number}", title=f"Title {number}") for number in range(5)]
+
+
+@pytest.fixture
+def in_parts(loaded, monkeypatch):
+    """A catalogue of five files that comes in two at a time, and a first try that is cut short after two."""
+    monkeypatch.setattr(stage, "FILES_AT_ONCE", 2)
+    loaded.put_songs(*SONGS)
+    run = loaded.new_run(*HOUR)
+    copies = []
+    copy = StageToRedshiftOperator._copy
+
+    def cut_short(self, of_run, transaction, files, script):
+        if self.source == "songs":
+            copies.append([file.object_key for file in files])
+            if len(copies) == 2:
+                raise ConnectionError("killed")
+        return copy(self, of_run, transaction, files, script)
+
+    monkeypatch.setattr(StageToRedshiftOperator, "_copy", cut_short)
+    with pytest.raises(ConnectionError):
+        run.run_task("stage_songs")
+    return run, copies
+
+
+def test_a_large_catalogue_is_staged_in_parts_and_a_retry_goes_on(loaded, in_parts, caplog):
+    run, copies = in_parts
+    caplog.set_level(logging.INFO)
+    assert run.run_task("stage_songs", try_number=2)["rows"] == 5
+    assert [len(keys) for keys in copies] == [2, 2, 2, 1]
+    assert copies[1] == copies[2]
+    said = [record.getMessage() for record in caplog.records]
+    assert "2 of 5 file(s) are staged already, by an earlier try" in said
+    assert any("byte(s) are staged after" in line for line in said)
+    run.run()
+    assert loaded.tables() == reference.tables(PLAYS, SONGS)
+    assert loaded.query("SELECT COUNT(*) FROM staging.source_files") == [(5,)]
+
+
+def test_a_file_that_was_staged_and_has_changed_since_is_staged_anew(loaded, in_parts):
+    run, copies = in_parts
+    [first, _] = copies[0]
+    changed = song("SO9", "AR9", title="Another")
+    loaded.put({first: json.dumps(changed).encode()})
+    run.run_task("stage_events")
+    run.run(since="stage_songs", try_number=2)
+    assert [len(keys) for keys in copies] == [2, 2, 2, 2, 1]
+    songs = [one for one in SONGS if one["song_id"] not in first]
+    assert loaded.tables() == reference.tables(PLAYS, [*songs, changed])
