@@ -22,6 +22,8 @@ from sparkify.window import HOUR, Window, resolve_window
 if TYPE_CHECKING:
     from sparkify.warehouse import Transaction
 
+#: The states of runs that need their work. A run of which a task waits for its retry is running.
+LIVE = ["queued", "running"]
 STAGING = "staging"
 #: The folder of the runs' objects below the work prefix, and what a run's own names look like.
 RUNS = "runs"

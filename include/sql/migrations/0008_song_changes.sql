@@ -1,4 +1,4 @@
--- What is known to have changed among the song files and is not published yet, and the sweeps that find it. Redshift moves
+-- What is known to have changed among the song files and is not published yet, the sweeps that find it, and the run that stages all. Redshift moves
 -- the rows of the ledger in the background.
 CREATE TABLE IF NOT EXISTS staging.song_changes (
     found_by VARCHAR(64) NOT NULL,
@@ -21,5 +21,11 @@ CREATE TABLE IF NOT EXISTS staging.song_sweeps (
 )
 DISTSTYLE ALL
 SORTKEY (listed_at);
+
+CREATE TABLE IF NOT EXISTS staging.catalogue_claims (
+    run_id VARCHAR(512) NOT NULL,
+    claimed_at TIMESTAMP NOT NULL
+)
+DISTSTYLE ALL;
 
 ALTER TABLE staging.source_files ALTER DISTSTYLE KEY DISTKEY object_key;

@@ -108,6 +108,14 @@ CREATE TABLE IF NOT EXISTS staging.published_catalogue (
 )
 DISTSTYLE ALL;
 
+-- The run that stages all song files, until it has published them or is over: others leave them to it.
+-- DISTSTYLE ALL: one row at most.
+CREATE TABLE IF NOT EXISTS staging.catalogue_claims (
+    run_id VARCHAR(512) NOT NULL,
+    claimed_at TIMESTAMP NOT NULL
+)
+DISTSTYLE ALL;
+
 -- What is known to have changed among the song files and is not published yet, as notifications and sweeps tell it.
 -- A row is a hint, and may be doubled, late or wrong: the run that reads it looks at the file itself. found_by: the one
 -- transaction that entered it. kind: created, also in the place of another (etag: its bytes, where they were told), or

@@ -5,6 +5,9 @@
 DELETE FROM staging.source_files
 WHERE source = 'songs';
 
+DELETE FROM staging.catalogue_claims
+WHERE run_id = {{ quote(run_id) }};
+
 {% elif songs_known -%}
 -- The version stays of a file that was published already, as it was.
 UPDATE {{ work('songs_files') }}
@@ -62,13 +65,15 @@ GROUP BY
 {% endif -%}
 {% if with_songs -%}
 {% if not catalogues -%}
+-- Not of a run that left the first songs to another.
 INSERT INTO staging.published_catalogue (listed_at, version, songs, run_id)
 SELECT
     seen.listed_at,
     0,
     0,
     {{ quote(run_id) }}
-FROM {{ work('songs_catalogue') }} AS seen;
+FROM {{ work('songs_catalogue') }} AS seen
+WHERE seen.is_whole;
 
 {% endif -%}
 UPDATE staging.published_catalogue

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowRuntimeError
+
 from sparkify.lake import SourceFile, folder, json_lines
 from sparkify.operators.base import rendered
 from sparkify.song_queue import SongQueue, rows_told
 from sparkify.warehouse import Transaction, without_semicolon
-from sparkify.work import Run
+from sparkify.work import LIVE, Run
 
 if TYPE_CHECKING:
     from sparkify.operators.stage import StageToRedshiftOperator
@@ -27,11 +29,14 @@ log = logging.getLogger(__name__)
 
 PENDING = "staging/songs/pending.sql"
 LEDGER = "staging/songs/ledger.sql"
+CLAIMS = "staging.catalogue_claims"
 COPY_CHANGES = "staging/songs/copy_changes.sql"
 COPY_SEEN = "staging/songs/copy_seen.sql"
 CATALOGUE_COLUMNS = ("listed_at", "version", "is_whole", "known_files")
 #: How many changes a run reads, at most; the others are left to the next run.
 MOST_CHANGES = 20_000
+#: When a run looked that did not.
+NEVER = datetime(1970, 1, 1)
 #: How many files are looked at together.
 LOOKERS = 8
 
@@ -40,7 +45,7 @@ LOOKERS = 8
 class Catalogue:
     """What a run has seen of the song files.
 
-    :param listed_at: before it looked at any, UTC.
+    :param listed_at: before it looked at any, UTC; where it leaves them to another run, as if it had not.
     :param version: of staging.published_catalogue, which it compared them with; 0 before the first.
     :param is_whole: whether it stages all of them.
     :param files: those to stage.
@@ -69,7 +74,8 @@ def look_at_catalogue(stage: StageToRedshiftOperator, run: Run, context: Mapping
     listed_at = datetime.now(UTC)
     with stage.warehouse.reading() as transaction:
         published = transaction.execute(
-            "SELECT version FROM staging.published_catalogue", name="read staging.published_catalogue"
+            "SELECT version, listed_at FROM staging.published_catalogue",
+            name="read staging.published_catalogue",
         )
         pending = transaction.execute(
             without_semicolon(rendered(stage, PENDING, names)), name="read staging.song_changes"
@@ -80,9 +86,11 @@ def look_at_catalogue(stage: StageToRedshiftOperator, run: Run, context: Mapping
         rejected = _with_rejected_rows(transaction) if with_rejected_rows else []
     # No transaction is open while S3 is asked, for Redshift Serverless bills it.
     if not published:
+        if _is_left_to_another(stage, run, context):
+            return Catalogue(NEVER, 0, False, [])
         log.info("No songs were published yet: all song files are listed, and staged")
         return Catalogue(listed_at, 0, True, _list(stage))
-    [(version,)] = published
+    [(version, published_at)] = published
     known = {(bucket, key): etag for bucket, key, etag in rejected}
     known |= {(bucket, key): etag for bucket, key, _, etag in pending}
     now = _look(stage, list(known))
@@ -114,12 +122,41 @@ def look_at_catalogue(stage: StageToRedshiftOperator, run: Run, context: Mapping
         log.warning("%d published song file(s) are not in s3://%s/%s", elsewhere, stage.s3_bucket,
                     folder(stage.s3_prefix))  # fmt: skip
     if is_whole := bool(changed or elsewhere):
+        if _is_left_to_another(stage, run, context):
+            return Catalogue(published_at, version, False, [])
         log.info(
             "All song files are listed, and staged again, to take back what the files said that are gone or "
             "changed"
         )
         files = _list(stage)
     return Catalogue(listed_at, version, is_whole, files, len(again), list(seen.values()))
+
+
+def _is_left_to_another(stage: StageToRedshiftOperator, run: Run, context: Mapping[str, Any]) -> bool:
+    """Whether a run that is under way stages all song files already: they are not COPYed twice.
+
+    If not, this run does from now on. Where Airflow does not say whether the other is live, both do.
+    """
+    with stage.warehouse.transaction() as transaction:
+        transaction.execute(f"LOCK {CLAIMS}", name=f"lock {CLAIMS}")
+        others = transaction.execute(
+            f"SELECT run_id FROM {CLAIMS} WHERE run_id <> %s", [run.run_id], name=f"read {CLAIMS}"
+        )
+        for (run_id,) in others:
+            if _is_live(context, run_id):
+                log.info("All song files are being staged by run %s: this run leaves them to it", run_id)
+                return True
+        transaction.execute(f"DELETE FROM {CLAIMS}")
+        transaction.execute(f"INSERT INTO {CLAIMS} (run_id, claimed_at) VALUES (%s, GETDATE())", [run.run_id])
+    return False
+
+
+def _is_live(context: Mapping[str, Any], run_id: str) -> bool:
+    try:
+        return bool(context["ti"].get_dr_count(dag_id=context["ti"].dag_id, run_ids=[run_id], states=LIVE))
+    except AirflowRuntimeError as error:
+        log.info("Airflow does not say whether run %s is live: %s", run_id, error)
+        return False
 
 
 def _list(stage: StageToRedshiftOperator) -> list[SourceFile]:

@@ -16,12 +16,10 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from sparkify.lake import Lake
 from sparkify.operators.base import SparkifyOperator, rendered
 from sparkify.warehouse import LANDING_LOCK, Warehouse
-from sparkify.work import OWNER, STAGING, SUFFIX, runs_prefix
+from sparkify.work import LIVE, OWNER, STAGING, SUFFIX, runs_prefix
 
 log = logging.getLogger(__name__)
 
-#: The states of runs that need their work. A run of which a task waits for its retry is running.
-LIVE = ["queued", "running"]
 PURGE = "staging/purge.sql"
 
 

@@ -275,3 +275,65 @@ def test_a_file_that_was_staged_and_has_changed_since_is_staged_anew(loaded, in_
     assert [len(keys) for keys in copies] == [2, 2, 2, 2, 1]
     songs = [one for one in SONGS if one["song_id"] not in first]
     assert loaded.tables() == reference.tables(PLAYS, [*songs, changed])
+
+
+def beside(pipeline, first, state="running"):
+    """A run of another window beside the first one, which is as Airflow says."""
+    run = pipeline.new_run(*NEXT, sweep=False)
+    run.airflow.states["sparkify", first.run_id] = state
+    return run
+
+
+def test_a_first_catalogue_is_left_to_the_run_that_stages_it(loaded, caplog):
+    caplog.set_level(logging.INFO)
+    loaded.put_songs(*SONGS)
+    first = loaded.new_run(*HOUR)
+    first.run_task("stage_songs")
+    other = beside(loaded, first)
+    other.run()
+    assert other.xcoms["stage_songs", "return_value"]["files"] == 0
+    assert any(f"are being staged by run {first.run_id}" in one.getMessage() for one in caplog.records)
+    assert statuses(loaded, "catalogue_is_not_empty") == {"catalogue_is_not_empty": "skipped"}
+    assert loaded.table("songs") == loaded.query("SELECT 1 FROM staging.published_catalogue") == []
+    first.run()
+    assert loaded.tables() == reference.tables(PLAYS, SONGS)
+    assert loaded.query("SELECT 1 FROM staging.catalogue_claims") == []
+
+
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_a_run_that_is_over_leaves_the_catalogue_to_the_next(loaded, state):
+    loaded.put_songs(*SONGS)
+    first = loaded.new_run(*HOUR)
+    first.run_task("stage_songs")
+    other = beside(loaded, first, state)
+    other.run()
+    assert other.xcoms["stage_songs", "return_value"]["files"] == 5
+    assert len(loaded.table("songs")) == 5
+
+
+def test_where_airflow_does_not_answer_both_stage_the_catalogue(loaded):
+    loaded.put_songs(*SONGS)
+    first = loaded.new_run(*HOUR)
+    first.run_task("stage_songs")
+    other = beside(loaded, first)
+    other.airflow.is_answering = False
+    other.run()
+    first.run()
+    assert loaded.tables() == reference.tables(PLAYS, SONGS)
+
+
+def test_files_that_changed_are_taken_back_by_one_run(loaded):
+    put_song_file(loaded, "one", OLD)
+    put_song_file(loaded, "two", OTHER)
+    loaded.load(*HOUR)
+    put_song_file(loaded, "one", NEW)
+    first = loaded.new_run(*HOUR)
+    first.run_task("stage_songs")
+    other = beside(loaded, first)
+    other.run()
+    assert other.xcoms["stage_songs", "return_value"]["files"] == 0
+    assert years(loaded)["SO1"] == 1999
+    first.run()
+    assert years(loaded)["SO1"] == 2001
+    loaded.load(*NEXT)
+    assert loaded.query("SELECT 1 FROM staging.song_changes") == []
