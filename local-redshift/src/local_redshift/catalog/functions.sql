@@ -461,10 +461,10 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA redshift TO PUBLIC;
 
 -- Redshift skips blocks by its zone maps when a range of the sort key is asked for. A BRIN index is one: the
 -- least and the greatest value of each 1 MB, Redshift's block. It finds no single row, as Redshift does not.
--- A type that has none (BOOLEAN) is read whole. Redshift's VACUUM sorts, which PostgreSQL's does not: a page keeps
--- room for what is updated in it, so that old rows stay among their like, and leave no gap for new rows to widen
--- their block. The planner has to know as well how many days a TIMESTAMP key spans: it takes every moment for a
--- day of its own otherwise, and sorts what it could count.
+-- A type that has none (BOOLEAN) is read whole. Redshift's VACUUM sorts, which PostgreSQL's does not: a page
+-- keeps room for what is updated in it, so that old rows stay among their like, and leave no gap for new rows
+-- to widen their block. The planner has to know as well how many days a TIMESTAMP key spans: it takes every
+-- moment for a day of its own otherwise, and sorts what it could count.
 CREATE OR REPLACE FUNCTION redshift.index_sort_key(target text, key text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
