@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from typing import Any
 
 from tests.support import reference, source
 from tests.support.pipeline import PipelineRun, load_dag
 
 RUN_NUMBERS = itertools.count(1)
+#: The DAGs, read once: of a task, a copy is executed.
+dag_read_once = cache(load_dag)
 
 
 class Pipeline:
@@ -39,7 +42,7 @@ class Pipeline:
         self.put({"song_data/A/all.json": b"\n".join(songs)})
 
     def create_schema(self, **params: Any) -> list[str]:
-        run = PipelineRun(load_dag("sparkify_schema"), params, run_id="schema")
+        run = PipelineRun(dag_read_once("sparkify_schema"), params, run_id="schema")
         return run.run_task("create_schema")
 
     def new_run(
@@ -52,7 +55,7 @@ class Pipeline:
     ) -> PipelineRun:
         """A run of `[start, end)`, given as `2018-11-01 00:00`."""
         return PipelineRun(
-            load_dag("sparkify"),
+            dag_read_once("sparkify"),
             {
                 "window_start": start,
                 "window_end": end,
