@@ -104,7 +104,7 @@ class S3Source:
                 client_options={
                     "allow_http": True,
                     "timeout": "60s",
-                    # A store reads the certificates of all authorities, and takes long, where it may meet one.
+                    # Else a store reads the certificates of all authorities, which takes long.
                     "allow_invalid_certificates": self.endpoint.url.startswith("http://"),
                 },
                 retry_config={"max_retries": 3},
