@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# Where others use the machine too, an example that takes long is no fault.
+settings.register_profile("without deadline", deadline=None)
+settings.load_profile("without deadline")
 
 #: The files in tests/e2e that one process runs, while another runs the others.
 FIRST_STACKS = ("test_backfill.py", "test_first_day.py")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,3 +47,17 @@ def made_once() -> Iterator[None]:
         patch.setattr(S3Hook, "get_client_type", client)
         patch.setattr(jinja2.Environment, "compile", compile_once)
         yield
+
+
+@contextmanager
+def said_once() -> Iterator[None]:
+    """What pytest shows of a failed test's log: Airflow's own handler would print it as well."""
+    root = logging.getLogger()
+    handlers = [one for one in root.handlers if type(one) is logging.StreamHandler]
+    for handler in handlers:
+        root.removeHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            root.addHandler(handler)

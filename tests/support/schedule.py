@@ -40,10 +40,10 @@ from airflow.sdk.exceptions import AirflowException
 
 from sparkify.lake import zstd
 from tests.support import reference, source
-from tests.support.pipeline import PipelineRun, load_dag
+from tests.support.pipeline import PipelineRun
 from tests.support.relay import RedshiftRelay
 from tests.support.task_process import TaskKilledError, TaskProcess
-from tests.support.warehouse import Pipeline
+from tests.support.warehouse import Pipeline, dag_read_once
 
 FIRST_HOUR = datetime(2018, 11, 1, 22)
 HOURS = 5
@@ -289,7 +289,10 @@ class Player:
     def _reconcile(self, _: str = "") -> None:
         after = datetime(2018, 11, 4, tzinfo=UTC)
         finder = PipelineRun(
-            load_dag("sparkify_reconcile"), variables=self.pipeline.variables, run_id="r", run_after=after
+            dag_read_once("sparkify_reconcile"),
+            variables=self.pipeline.variables,
+            run_id="r",
+            run_after=after,
         )
         for reload in finder.run_task("find_changed_days"):
             conf = reload["conf"]

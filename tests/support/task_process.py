@@ -14,14 +14,7 @@ from typing import Any
 from tests.support.pipeline import PipelineRun, load_dag
 
 CONTEXT = multiprocessing.get_context("forkserver")
-# Loaded once, by the server that the processes are forked from.
-CONTEXT.set_forkserver_preload(
-    [
-        "tests.support.task_process",
-        "airflow.providers.amazon.aws.hooks.redshift_sql",
-        "airflow.providers.amazon.aws.hooks.s3",
-    ]
-)
+CONTEXT.set_forkserver_preload(["tests.support.task_process", "tests.support.preloaded"])
 
 
 class TaskProcess:

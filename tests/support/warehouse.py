@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from typing import Any
 
 import redshift_connector
@@ -13,6 +14,8 @@ from tests.support import reference, source
 from tests.support.pipeline import PipelineRun, load_dag
 
 RUN_NUMBERS = itertools.count(1)
+#: The DAGs, read once: of a task, a copy is executed.
+dag_read_once = cache(load_dag)
 
 
 class Pipeline:
@@ -42,7 +45,7 @@ class Pipeline:
         self.put({"song_data/A/all.json": b"\n".join(songs)})
 
     def create_schema(self, **params: Any) -> list[str]:
-        run = PipelineRun(load_dag("sparkify_schema"), params, run_id="schema")
+        run = PipelineRun(dag_read_once("sparkify_schema"), params, run_id="schema")
         return run.run_task("create_schema")
 
     def new_run(
@@ -59,7 +62,7 @@ class Pipeline:
         :param sweep: whether song files are swept before it looks for them, where they have changed.
         """
         return PipelineRun(
-            load_dag("sparkify"),
+            dag_read_once("sparkify"),
             {
                 "window_start": start,
                 "window_end": end,

@@ -24,8 +24,9 @@ KEY = "log_data/2018/11/2018-11-01-events.json"
 def stage(pipeline, copy_options=(), **variables):
     """The stage task of the events, with further COPY options."""
     run = pipeline.new_run(*DAY, **variables)
-    run.dag.get_task("stage_events").copy_options = ["TIMEFORMAT 'epochmillisecs'", *copy_options]
-    return run.run_task("stage_events")
+    task, context = run.rendered("stage_events")
+    task.copy_options = ["TIMEFORMAT 'epochmillisecs'", *copy_options]
+    return task.execute(context)
 
 
 def test_gzip_files_load_with_gzip(pipeline):

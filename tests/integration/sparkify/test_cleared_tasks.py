@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from tests.support.schedule import TASKS
 from tests.support.source import event, page, song
+from tests.support.warehouse import Pipeline, new_buckets
 
 pytestmark = pytest.mark.integration
 
@@ -16,8 +17,7 @@ DAY = ("2018-11-01 00:00", "2018-11-02 00:00")
 HOUR = ("2018-11-01 10:00", "2018-11-01 11:00")
 
 
-@pytest.fixture
-def lake(pipeline):
+def put_files(pipeline: Pipeline) -> None:
     pipeline.put_events(
         event("2018-11-01 10:00", user=1),
         event("2018-11-01 10:10", user=1, level="paid", itemInSession=1),
@@ -26,14 +26,28 @@ def lake(pipeline):
         {**event("2018-11-01 12:00", user=3), "sessionId": "x" * 30},
     )
     pipeline.put_songs(song("SO1"), song("SO2", title="Uprising"))
+
+
+@pytest.fixture
+def lake(pipeline):
+    put_files(pipeline)
     return pipeline
 
 
-@pytest.mark.parametrize("task_id", TASKS)
-@pytest.mark.parametrize("window", [HOUR, DAY], ids=["hour", "day"])
-def test_a_task_of_a_published_run_may_be_cleared(lake, task_id, window):
-    run = lake.new_run(*window, max_rejected_rows=1)
+@pytest.fixture(scope="module", params=[HOUR, DAY], ids=["hour", "day"])
+def published(request, redshift, s3_client, airflow_connections):
+    """A published run, which each test clears after another run has published its hours again."""
+    pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
+    pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
+    put_files(pipeline)
+    run = pipeline.new_run(*request.param, max_rejected_rows=1)
     run.run()
+    return pipeline, run
+
+
+@pytest.mark.parametrize("task_id", TASKS)
+def test_a_task_of_a_published_run_may_be_cleared(published, task_id):
+    lake, run = published
     lake.load(*DAY, max_rejected_rows=1)
     tables = lake.tables()
     ids = lake.query("SELECT songplay_id, start_time FROM sparkify.songplays ORDER BY 1")

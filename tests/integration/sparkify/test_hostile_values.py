@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from airflow.sdk.exceptions import AirflowException
 
 from sparkify.settings import VARIABLES
 from tests.support.source import event, song
+from tests.support.warehouse import Pipeline, new_buckets
 
 pytestmark = pytest.mark.integration
 
 DAY = ("2018-11-01 00:00", "2018-11-02 00:00")
+VERSIONS = itertools.count(1)
 HOSTILE = [
     "x'; DROP TABLE staging.victim; --",
     "x' MANIFEST; DELETE FROM sparkify.songs; COMMIT; --",
@@ -25,19 +29,28 @@ HOSTILE = [
 ]
 
 
-@pytest.fixture
-def guarded(pipeline):
+@pytest.fixture(scope="module")
+def published(redshift, s3_client, airflow_connections):
     """A published day, and a table that must survive."""
+    pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
+    pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
     pipeline.put_events(event("2018-11-01 10:00"))
     pipeline.put_songs(song())
     pipeline.load(*DAY)
     pipeline.execute("CREATE TABLE staging.victim (id INTEGER)")
-    pipeline.put_events(event("2018-11-01 10:00"), event("2018-11-01 11:00"))
-    pipeline.put_songs(song(), song("SO2", title="Second"))
-    before = pipeline.tables()
-    yield pipeline
-    assert pipeline.query("SELECT COUNT(*) FROM staging.victim") == [(0,)]
-    assert pipeline.tables() == before
+    return pipeline
+
+
+@pytest.fixture
+def guarded(published):
+    """The published day, whose files have changed: they are to be staged, and are not published."""
+    number = next(VERSIONS)
+    published.put_events(event("2018-11-01 10:00"), event("2018-11-01 11:00", itemInSession=number))
+    published.put_songs(song(), song("SO2", title=f"Second {number}"))
+    before = published.tables()
+    yield published
+    assert published.query("SELECT COUNT(*) FROM staging.victim") == [(0,)]
+    assert published.tables() == before
 
 
 def attempt(pipeline, task_ids=("stage_events", "stage_songs"), **options) -> None:

@@ -10,9 +10,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from sparkify.bookkeeping import differences
 from sparkify.fingerprint import fingerprint
 from sparkify.warehouse import Warehouse, WarehouseError
-from tests.support.pipeline import PipelineRun, load_dag
+from tests.support.pipeline import PipelineRun
 from tests.support.source import event, page, song
-from tests.support.warehouse import Pipeline, new_buckets
+from tests.support.warehouse import Pipeline, dag_read_once, new_buckets
 
 pytestmark = pytest.mark.integration
 
@@ -99,12 +99,12 @@ def found(pipeline):
 def reconcile(pipeline) -> PipelineRun:
     """The DAG sparkify_reconcile, as its tasks follow each other."""
     run = PipelineRun(
-        load_dag("sparkify_reconcile"), variables=pipeline.variables, run_id="reconcile", run_after=NOW
+        dag_read_once("sparkify_reconcile"), variables=pipeline.variables, run_id="reconcile", run_after=NOW
     )
     run.run_task("rebuild_tables")
     for reload in run.run_task("find_changed_days"):
         PipelineRun(
-            load_dag("sparkify"),
+            dag_read_once("sparkify"),
             reload["conf"],
             variables=pipeline.variables,
             run_id=reload["trigger_run_id"],

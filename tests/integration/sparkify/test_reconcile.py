@@ -11,8 +11,9 @@ from sparkify.fingerprint import fingerprint, overall
 from sparkify.warehouse import Warehouse
 from sparkify.xcoms import Candidate
 from tests.support import reference
-from tests.support.pipeline import Airflow, PipelineRun, load_dag
+from tests.support.pipeline import Airflow, PipelineRun
 from tests.support.source import event, log_files, page, song
+from tests.support.warehouse import dag_read_once
 
 pytestmark = pytest.mark.integration
 
@@ -32,7 +33,7 @@ def task(
 ):
     """Run one task of a DAG; the run and the task's result."""
     run = PipelineRun(
-        load_dag(dag_id),
+        dag_read_once(dag_id),
         params,
         variables=pipeline.variables,
         run_id=f"{dag_id}_1",
@@ -47,7 +48,7 @@ def reconcile(pipeline, **when) -> list[dict]:
     run, found = task(pipeline, "sparkify_reconcile", "find_changed_days", **when)
     for reload in found:
         PipelineRun(
-            load_dag("sparkify"),
+            dag_read_once("sparkify"),
             reload["conf"],
             variables=pipeline.variables,
             run_id=reload["trigger_run_id"],

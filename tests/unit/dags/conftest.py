@@ -9,7 +9,7 @@ import pytest
 from tests.support.pipeline import DAGS
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_python():
     """Run a snippet in a fresh interpreter; returns what it printed last."""
 

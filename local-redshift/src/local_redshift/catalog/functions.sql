@@ -510,35 +510,47 @@ CREATE OR REPLACE FUNCTION redshift.count_bytes() RETURNS event_trigger
 LANGUAGE plpgsql AS $$
 DECLARE
     changed record;
-    difference text;
+    present text[];
+    wanted text[];
+    added text;
+    dropped text;
 BEGIN
+    IF current_setting('redshift.counts_bytes', true) = 'off' THEN
+        RETURN;
+    END IF;
     FOR changed IN
         SELECT DISTINCT objid FROM pg_event_trigger_ddl_commands()
         WHERE object_type IN ('table', 'table column') AND classid = 'pg_class'::regclass
     LOOP
-        WITH wanted AS (
+        present := ARRAY(
+            SELECT conname FROM pg_constraint
+            WHERE conrelid = changed.objid AND contype = 'c' AND conname LIKE 'redshift\_bytes\_%'
+        );
+        SELECT array_agg(name), string_agg(format('ADD CONSTRAINT %I %s', name, rule), ', ') FILTER (WHERE name <> ALL (present))
+        INTO wanted, added
+        FROM (
             SELECT
                 format('redshift_bytes_%s_%s_%s', format_type(atttypid, NULL), atttypmod - 4, attnum) AS name,
                 format('CHECK (octet_length(%I) <= %s)', attname, atttypmod - 4) AS rule
             FROM pg_attribute
             WHERE attrelid = changed.objid AND attnum > 0 AND NOT attisdropped AND atttypmod > 4
                 AND atttypid IN ('varchar'::regtype, 'bpchar'::regtype)
-        ),
-        present AS (
-            SELECT conname AS name FROM pg_constraint
-            WHERE conrelid = changed.objid AND contype = 'c' AND conname LIKE 'redshift\_bytes\_%'
-        )
-        SELECT string_agg(action, ', ' ORDER BY action DESC) INTO difference
-        FROM (
-            SELECT format('DROP CONSTRAINT %I', name) AS action FROM present WHERE name NOT IN (SELECT name FROM wanted)
-            UNION ALL
-            SELECT format('ADD CONSTRAINT %I %s', name, rule) FROM wanted WHERE name NOT IN (SELECT name FROM present)
-        ) AS actions;
-        IF difference IS NOT NULL AND EXISTS (SELECT FROM pg_class WHERE oid = changed.objid AND relkind = 'r') THEN
-            EXECUTE format('ALTER TABLE %s %s', changed.objid::regclass, difference);
+        ) AS rules;
+        SELECT string_agg(format('DROP CONSTRAINT %I', name), ', ') INTO dropped
+        FROM unnest(present) AS name
+        WHERE name <> ALL (COALESCE(wanted, '{}'));
+        IF COALESCE(added, dropped) IS NOT NULL AND EXISTS (SELECT FROM pg_class WHERE oid = changed.objid AND relkind = 'r') THEN
+            PERFORM redshift.alter_rules(changed.objid, concat_ws(', ', dropped, added));
         END IF;
     END LOOP;
 END $$;
+
+-- What count_bytes() changes itself, it need not look at again.
+CREATE OR REPLACE FUNCTION redshift.alter_rules(target regclass, actions text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %s %s', target, actions);
+END $$ SET redshift.counts_bytes = 'off'; -- noqa: PRS
 
 -- Event triggers are unknown to sqlfluff.
 DROP EVENT TRIGGER IF EXISTS redshift_count_bytes; -- noqa: PRS

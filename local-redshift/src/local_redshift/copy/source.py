@@ -107,7 +107,12 @@ class S3Source:
             self._stores[bucket] = S3Store(
                 bucket,
                 config=config,
-                client_options={"allow_http": True, "timeout": "60s"},
+                client_options={
+                    "allow_http": True,
+                    "timeout": "60s",
+                    # Else a store reads the certificates of all authorities, which takes long.
+                    "allow_invalid_certificates": self.endpoint.url.startswith("http://"),
+                },
                 retry_config={"max_retries": 3},
             )
         return self._stores[bucket]

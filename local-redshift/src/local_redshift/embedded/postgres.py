@@ -51,7 +51,11 @@ SETTINGS = {
     "log_checkpoints": "off",
 }
 #: For data that nobody wants after a crash of the machine; one of a process still loses nothing.
-THROWAWAY = {"fsync": "off", "full_page_writes": "off"}
+THROWAWAY = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "scram_iterations": "1",
+}
 
 
 class EmbeddedPostgres:
@@ -74,6 +78,8 @@ class EmbeddedPostgres:
         self.password = password
         self.log_file = log_file
         self._settings = {**SETTINGS, **(THROWAWAY if is_throwaway else {}), "port": str(port)}
+        # What makes it slow to try passwords makes it slow to connect.
+        self._authentication = "password" if is_throwaway else "scram-sha-256"
         self._as_root = os.geteuid() == 0
         if self._as_root:
             digest = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:16]
@@ -221,8 +227,10 @@ class EmbeddedPostgres:
                     *("--username", SUPERUSER),
                     *("--encoding", "UTF8"),
                     "--no-locale",
-                    *("--auth", "scram-sha-256"),
+                    *("--auth", self._authentication),
                     *("--pwfile", password_file.name),
+                    # The superuser's password is stored by the settings of now.
+                    *(f"--set={name}={value}" for name, value in self._settings.items()),
                     "--no-sync",
                 ],
                 capture_output=True,

@@ -115,7 +115,7 @@ class Startup:
                 await self.writer.drain()
                 return None
             if kind == b"R":
-                self._answer_authentication(scram, body)
+                self._answer_authentication(scram, body, password)
                 await self.backend_writer.drain()
                 continue
             self._relay_startup(kind, body)
@@ -124,9 +124,11 @@ class Startup:
                 user = self.parameters.get("user", "")
                 return Login(user, Backend(self.backend_reader, self.backend_writer, self.key))
 
-    def _answer_authentication(self, scram: ScramClient, body: bytes) -> None:
+    def _answer_authentication(self, scram: ScramClient, body: bytes, password: str) -> None:
         (wanted,) = struct.unpack_from("!I", body)
-        if wanted == protocol.AUTH_SASL:
+        if wanted == protocol.AUTH_CLEARTEXT:
+            self.backend_writer.write(protocol.message(b"p", protocol.cstring(password)))
+        elif wanted == protocol.AUTH_SASL:
             first = scram.get_client_first().encode()
             self.backend_writer.write(
                 protocol.message(b"p", b"SCRAM-SHA-256\x00" + struct.pack("!I", len(first)) + first)
@@ -140,7 +142,7 @@ class Startup:
             self.writer.write(protocol.message(b"R", body))
         else:
             raise protocol.ProtocolError(
-                f"the backend asks for authentication {wanted}; it must use scram-sha-256"
+                f"the backend asks for authentication {wanted}; it must use scram-sha-256 or password"
             )
 
     def _relay_startup(self, kind: bytes, body: bytes) -> None:

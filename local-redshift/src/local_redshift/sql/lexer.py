@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from local_redshift.errors import RedshiftError
 
+#: White space and comments, and the token behind them.
 TOKEN = re.compile(
     r"""
-      (?P<space>\s+)
-    | (?P<comment>--[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)
-    | (?P<string>[eE]?'(?:[^'\\]|\\.|'')*')
+    (?:\s+|--[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)*+
+    (?:
+      (?P<string>[eE]?'(?:[^'\\]|\\.|'')*')
     | (?P<quoted>"(?:[^"]|"")*")
     | (?P<dollar>\$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$)
     | (?P<parameter>\$\d+)
@@ -23,12 +24,14 @@ TOKEN = re.compile(
     | (?P<hash>\#[A-Za-z_][A-Za-z0-9_$]*)
     | (?P<operator>::|\|\||<>|!=|<=|>=|->>|->|@>|<@|!~\*|!~|~\*|:=|=>)
     | (?P<symbol>.)
+    | \Z
+    )
     """,
     re.VERBOSE | re.DOTALL,
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Token:
     kind: str
     text: str
@@ -63,20 +66,23 @@ def tokenize(sql: str) -> list[Token]:
     """The tokens of the text, without white space and comments."""
     tokens = []
     for match in TOKEN.finditer(sql):
-        kind = match.lastgroup or ""
-        if kind in ("space", "comment"):
-            continue
-        if kind == "tag":
-            kind = "dollar"
-        text = match.group()
-        if kind == "symbol" and text in "'\"":
-            what = "quoted string" if text == "'" else "quoted identifier"
-            raise RedshiftError(
-                f'unterminated {what} at or near "{sql[match.start() : match.start() + 20]}"',
-                sqlstate="42601",
-            )
-        key = text.upper() if kind == "word" else text if kind in ("operator", "symbol") else ""
-        tokens.append(Token(kind, text, match.start(), match.end(), key))
+        kind = match.lastgroup
+        if kind is None:
+            break
+        text = match[kind]
+        start, end = match.span(kind)
+        if kind == "word":
+            key = text.upper()
+        elif kind in ("symbol", "operator"):
+            key = text
+            if text in "'\"":
+                what = "quoted string" if text == "'" else "quoted identifier"
+                raise RedshiftError(
+                    f'unterminated {what} at or near "{sql[start : start + 20]}"', sqlstate="42601"
+                )
+        else:
+            key = ""
+        tokens.append(Token(kind, text, start, end, key))
     return tokens
 
 
