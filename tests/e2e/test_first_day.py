@@ -94,10 +94,12 @@ def test_reconciling_loads_what_came_late_for_the_day_before(demo):
 
 
 def test_the_sample_goes_on_after_a_stop(demo):
+    plays = demo.counts()["songplays"]
     demo.ok("down")
     assert demo.leftovers() == []
     again = demo.ok("demo")
     assert "already there" in again
+    assert demo.figures(again)["songplays"] >= plays
     assert "sample generator" in demo.ok("status")
     assert certified_until(demo) > datetime.now(UTC) - 2 * HOUR
     demo.ok("clean")

