@@ -52,6 +52,7 @@ EXTRA = {
 #: The mutex of publishing: whoever writes to published tables takes it first.
 PUBLISH_LOCK = "staging.publish_lock"
 LANDING_LOCK = "staging.landing_lock"
+CLAIMS = "staging.catalogue_claims"
 LOCK = f"LOCK {PUBLISH_LOCK}"
 #: Less than a task may take, so that its last line names who holds the lock.
 LOCK_TIMEOUT_S = 45 * 60
@@ -148,6 +149,10 @@ class Deadline:
     def left(self) -> float:
         """Seconds; 0 once it is over or given up."""
         return 0 if self.given_up.done() else max(self._end - time.monotonic(), 0)
+
+    def lock_claims(self) -> None:
+        """Take the lock of who stages all song files, before anything else."""
+        self.execute(f"LOCK {CLAIMS}", name=f"lock {CLAIMS}")
 
     def give_up(self) -> None:
         """Nobody waits any longer, and nothing more is asked. Does not wait itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -34,6 +35,16 @@ class Pipeline:
 
     def put_events(self, *events: Mapping[str, Any]) -> None:
         self.put(source.log_files(events))
+
+    def put_empty_days(self, start: str, end: str) -> None:
+        """An empty log file of each day in `[start, end)`, given as `2018-11-01`: nothing was logged on it.
+
+        Call it before `put_events`, whose files take their place.
+        """
+        days = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).days
+        for number in range(days):
+            day = datetime.fromisoformat(start) + timedelta(days=number)
+            self.put({f"log_data/{day:%Y/%m/%Y-%m-%d}-events.json": b""})
 
     def put_songs(self, *songs: Mapping[str, Any]) -> None:
         self.put(source.song_files(songs))

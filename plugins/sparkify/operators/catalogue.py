@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from sparkify.lake import SourceFile, folder, json_lines
 from sparkify.operators.base import rendered
 from sparkify.song_queue import SongQueue, rows_told
-from sparkify.warehouse import Transaction, without_semicolon
+from sparkify.warehouse import CLAIMS, Transaction, without_semicolon
 from sparkify.work import LIVE, Run
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 
 PENDING = "staging/songs/pending.sql"
 LEDGER = "staging/songs/ledger.sql"
-CLAIMS = "staging.catalogue_claims"
 COPY_CHANGES = "staging/songs/copy_changes.sql"
 COPY_SEEN = "staging/songs/copy_seen.sql"
 CATALOGUE_COLUMNS = ("listed_at", "version", "is_whole", "known_files")
@@ -138,7 +137,7 @@ def _is_left_to_another(stage: StageToRedshiftOperator, run: Run, context: Mappi
     If not, this run does from now on. Where Airflow does not say whether the other is live, both do.
     """
     with stage.warehouse.transaction() as transaction:
-        transaction.execute(f"LOCK {CLAIMS}", name=f"lock {CLAIMS}")
+        transaction.lock_claims()
         others = transaction.execute(
             f"SELECT run_id FROM {CLAIMS} WHERE run_id <> %s", [run.run_id], name=f"read {CLAIMS}"
         )

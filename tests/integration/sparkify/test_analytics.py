@@ -121,7 +121,7 @@ ANSWERS = {
         (when("2018-11-20"), when("2018-12-03"), 312),
         (when("2018-10-31"), when("2018-11-13"), 312),
     ],
-    "missing_hours": [(when("2018-11-13"), when("2018-11-20"), 168)],
+    "missing_hours": [(when("2018-11-13"), when("2018-11-20"), 168, "missing")],
     "rejected_rows": [],
 }
 #: Of the worked questions in docs/analysts.md, by number.
@@ -183,6 +183,7 @@ def pipeline(redshift, s3_client, airflow_connections):
     """A month of listening, loaded by windows that overlap, hold each other, touch and leave a gap."""
     pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
     pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
+    pipeline.put_empty_days("2018-10-31", "2018-12-03")
     pipeline.put_events(*EVENTS)
     pipeline.put_songs(*SONGS)
     pipeline.runs = [pipeline.load(*window) for window in WINDOWS]

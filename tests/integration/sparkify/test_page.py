@@ -111,6 +111,7 @@ class Page(HTMLParser):
 def pipeline(redshift, s3_client, airflow_connections):
     pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
     pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
+    pipeline.put_empty_days("2018-11-01", "2018-11-05")
     pipeline.put_events(
         event("2018-11-01 10:00", 8),
         event("2018-11-01 11:00", 8, itemInSession=1),

@@ -445,6 +445,7 @@ def at(text):
 def test_the_view_says_up_to_when_the_data_is_certified_and_what_is_missing(pipeline):
     view = f"SELECT {WINDOW_COLUMNS} FROM sparkify.certified_windows ORDER BY 1"
     assert pipeline.query(view) == []
+    pipeline.put_empty_days("2018-11-01", "2018-11-02")
     pipeline.load("2018-11-01 00:00", "2018-11-01 05:00")
     pipeline.load("2018-11-01 05:00", "2018-11-01 06:00")
     until = at("2018-11-01 06:00")
