@@ -150,10 +150,6 @@ class Deadline:
         """Seconds; 0 once it is over or given up."""
         return 0 if self.given_up.done() else max(self._end - time.monotonic(), 0)
 
-    def lock_claims(self) -> None:
-        """Take the lock of who stages all song files, before anything else."""
-        self.execute(f"LOCK {CLAIMS}", name=f"lock {CLAIMS}")
-
     def give_up(self) -> None:
         """Nobody waits any longer, and nothing more is asked. Does not wait itself."""
         with suppress(InvalidStateError):
@@ -261,6 +257,10 @@ class Transaction:
     def lock_landing(self) -> None:
         """Take the lock of landing, before anything else: what has landed stays as it is until the end."""
         self.execute(f"LOCK {LANDING_LOCK}", name="take the lock of landing")
+
+    def lock_claims(self) -> None:
+        """Take the lock of who stages all song files, before anything else."""
+        self.execute(f"LOCK {CLAIMS}", name=f"lock {CLAIMS}")
 
     def give_up(self) -> None:
         """Nothing of it is to stay: it ends without COMMIT."""
