@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from local.airflow import Api, TaskState, task_log
-from local.runs import PIPELINE, SCHEMA
+from local.runs import PIPELINE, SCHEMA, SWEEP
 from local.settings import BUCKET, Ports, Settings
 from local.stack import Stack
 from local.steps import Steps
@@ -65,13 +65,6 @@ class Run:
 
     seconds: float
     tasks: dict[str, Task]
-
-    @property
-    def without_listing(self) -> float:
-        """Its seconds, had nobody listed the songs: as far as the next task waited for that."""
-        events, songs = self.tasks["stage_events"], self.tasks["stage_songs"]
-        listing = songs.spent["seconds"].get("listing", 0.0)
-        return self.seconds - max(0.0, min(listing, songs.end - events.end))
 
     def count(self, what: str) -> int:
         return sum(task.spent["counts"].get(what, 0) for task in self.tasks.values())
@@ -137,8 +130,8 @@ def bench_stack() -> Iterator[BenchStack]:
             with steps:
                 stack.up(steps)
             with interruption.let_through(), Api(settings) as api:
-                api.wait_for_dags(PIPELINE, SCHEMA, NO_OP)
-                for dag_id in (SCHEMA, PIPELINE, NO_OP):
+                api.wait_for_dags(PIPELINE, SCHEMA, SWEEP, NO_OP)
+                for dag_id in (SCHEMA, PIPELINE, SWEEP, NO_OP):
                     api.unpause(dag_id)
                 bench = BenchStack(settings, api)
                 bench.run(SCHEMA)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.benchmarks import run as bench
-from tests.benchmarks.stack import DAGS, Run, Task
+from tests.benchmarks.stack import DAGS
 from tests.support.pipeline import load_dag
 
 pytestmark = pytest.mark.unit
@@ -24,20 +24,6 @@ def test_the_dag_that_does_nothing_has_the_shape_of_the_pipeline():
 
     assert shape(module.dag) == shape(load_dag("sparkify"))
     assert {task_id for step in bench.STEPS for task_id in step} == set(module.dag.task_ids)
-
-
-def staged(start: float, end: float, listing: float) -> Task:
-    return Task(start, end, {"seconds": {"listing": listing}})
-
-
-@pytest.mark.parametrize(
-    ("songs_end", "without"),
-    [(2.0, 10.0), (3.0, 9.0), (5.0, 8.0)],
-    ids=["nobody waited for the songs", "the listing was part of the wait", "all of it was"],
-)
-def test_the_listing_of_songs_counts_as_far_as_the_run_waited_for_it(songs_end, without):
-    tasks = {"stage_events": staged(0, 2, 0), "stage_songs": staged(0, songs_end, 2)}
-    assert Run(10.0, tasks).without_listing == without
 
 
 @pytest.mark.parametrize(("sizes", "rounds"), [(1, 1), (2, 10), (2, 11), (3, 11)])
