@@ -62,6 +62,7 @@ def test_rejected_rows_are_found_and_all_times_are_in_utc(elsewhere, monkeypatch
 
 
 def test_the_page_tells_how_far_behind_the_data_are_by_utc(elsewhere):
+    elsewhere.put_empty_days("2018-11-01", "2018-11-02")
     elsewhere.load(*HOUR)
     with Inquiry(Warehouse(), Deadline(PATIENCE_S)) as inquiry:
         behind = freshness(inquiry).hours_behind
