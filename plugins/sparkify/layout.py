@@ -118,6 +118,10 @@ class Layout:
             yield Partition(moment, following, self._rendered(self.template.removesuffix(ANY), moment))
             moment = following
 
+    def partition_at(self, moment: datetime) -> Partition:
+        """The one that a moment is in, UTC."""
+        return next(self.partitions(moment, moment + timedelta(microseconds=1)))
+
     def prefixes(self, partitions: Iterable[Partition]) -> list[str]:
         """What to list for partitions: a prefix each, or a folder that holds several of them."""
         head, place, _ = self.template.rpartition("{hour}")
@@ -150,8 +154,7 @@ class Layout:
             )
         except ValueError:
             return None
-        [partition] = self.partitions(start, start + timedelta(microseconds=1))
-        return partition
+        return self.partition_at(start)
 
     def files(self, listed: Iterable[SourceFile]) -> Iterator[tuple[Partition, SourceFile]]:
         """The source's files among those that were listed, each with its partition.

@@ -445,6 +445,18 @@ def at_least(least: int) -> Callable[[str], int]:
     return number
 
 
+@contextmanager
+def bench_servers(name: str, interruption: Interruption) -> Iterator[LocalCluster]:
+    """Empty servers for one benchmark, which its connections lead to."""
+    with (
+        tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder,
+        LocalCluster(Path(folder)) as servers,
+        airflow_environment(servers),
+        interruption.let_through(),
+    ):
+        yield servers
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print the tables; 1 where a target is missed."""
     parser = argparse.ArgumentParser(
@@ -469,12 +481,7 @@ def main(argv: list[str] | None = None) -> int:
 
     interruption, met = Interruption(), []
     for plays_an_hour in options.plays_an_hour:
-        with (
-            tempfile.TemporaryDirectory(prefix="bench-history-") as folder,
-            LocalCluster(Path(folder)) as servers,
-            airflow_environment(servers),
-            interruption.let_through(),
-        ):
+        with bench_servers("history", interruption) as servers:
             service = Service(plays_an_hour, options.users)
             met.append(report(servers, service, options.plays, options.rounds))
     return 0 if all(met) else 1

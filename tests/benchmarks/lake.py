@@ -18,14 +18,12 @@ import json
 import random
 import statistics
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from unittest import mock
 
 import psycopg
@@ -35,7 +33,7 @@ from local_redshift.cluster import LocalCluster
 from local_redshift.embedded.interruption import Interruption
 from tests.benchmarks.busy_hour import report_busy_hour
 from tests.benchmarks.catalogue import report_hours, report_sweep
-from tests.benchmarks.history import airflow_environment, at_least, verdict
+from tests.benchmarks.history import at_least, bench_servers, verdict
 from tests.support.source import event, page
 from tests.support.warehouse import Pipeline, new_buckets
 
@@ -290,12 +288,7 @@ def main(argv: list[str] | None = None) -> int:
     }
     interruption, met = Interruption(), []
     for figure in options.figures:
-        with (
-            tempfile.TemporaryDirectory(prefix="bench-lake-") as folder,
-            LocalCluster(Path(folder)) as servers,
-            airflow_environment(servers),
-            interruption.let_through(),
-        ):
+        with bench_servers("lake", interruption) as servers:
             met.append(reports[figure](servers))
     return 0 if all(met) else 1
 

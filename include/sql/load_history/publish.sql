@@ -1,8 +1,5 @@
+{% from 'reach.sql' import in_window -%}
 {#- `windows`: how many published windows the run's own takes the place of. -#}
-{% macro in_window(column) -%}
-{{ column }} >= TIMESTAMP '{{ window.start_sql }}'
-        AND {{ column }} < TIMESTAMP '{{ window.end_sql }}'
-{%- endmacro -%}
 {% if windows -%}
 DELETE FROM sparkify.load_history
 WHERE
@@ -23,7 +20,7 @@ WITH hours AS (
         NVL(SUM(rejected_rows), 0) AS rejected_rows
     FROM staging.published_hours
     WHERE
-        {{ in_window('hour_start') }}
+        {{ in_window('hour_start', window) | indent }}
 ),
 
 batches AS (
@@ -39,8 +36,8 @@ batches AS (
 -- What the run itself has landed, in its window and outside of it.
 landed AS (
     SELECT
-        NVL(SUM(CASE WHEN {{ in_window('batch_hours.hour_start') | indent }} THEN batch_hours.events END), 0) AS in_window,
-        NVL(SUM(CASE WHEN {{ in_window('batch_hours.hour_start') | indent }} THEN batch_hours.rejected_rows END), 0)
+        NVL(SUM(CASE WHEN {{ in_window('batch_hours.hour_start', window) | indent(8) }} THEN batch_hours.events END), 0) AS in_window,
+        NVL(SUM(CASE WHEN {{ in_window('batch_hours.hour_start', window) | indent(8) }} THEN batch_hours.rejected_rows END), 0)
             AS rejected_in_window,
         NVL(SUM(batch_hours.events), 0) AS events
     FROM staging.batches AS batches
@@ -57,13 +54,13 @@ rows_of_run AS (
             SELECT COUNT(DISTINCT user_id)
             FROM {{ work('events') }}
             WHERE
-                {{ in_window('ts') | indent }}
+                {{ in_window('ts', window) | indent(8) }}
         ) AS users,
         (
             SELECT COUNT(*)
             FROM {{ work('time_candidate') }}
             WHERE
-                {{ in_window('start_time') | indent }}
+                {{ in_window('start_time', window) | indent(8) }}
         ) AS moments
 )
 

@@ -1,5 +1,5 @@
--- What is known to have changed among the song files and is not published yet, the sweeps that find it, and the run that stages all. Redshift moves
--- the rows of the ledger in the background.
+-- What is known to have changed among the song files and is not published yet, the sweeps that find it, and the run that
+-- stages all. Redshift moves the rows of the ledger in the background.
 CREATE TABLE IF NOT EXISTS staging.song_changes (
     found_by VARCHAR(64) NOT NULL,
     found_at TIMESTAMP NOT NULL,

@@ -19,7 +19,14 @@ from sparkify.lake import SourceFile, file_rows, json_lines, manifest
 from sparkify.layout import Layout, Partition, compression
 from sparkify.lineage import Lineage, S3Folder, Table
 from sparkify.operators.base import SparkifyOperator, rendered
-from sparkify.operators.stage import BYTES_AT_ONCE, FILES_AT_ONCE, Look, StageToRedshiftOperator
+from sparkify.operators.stage import (
+    BYTES_AT_ONCE,
+    FILES_AT_ONCE,
+    Look,
+    StageToRedshiftOperator,
+    bounded,
+    log_progress,
+)
 from sparkify.reach import Reach
 from sparkify.rejected import CopyRefusedError, Rejected
 from sparkify.warehouse import Transaction
@@ -317,10 +324,7 @@ class Landing:
                     break
                 version += len(some)
                 left -= sum(batch.size_bytes for batch in some)
-                seconds = time.monotonic() - began
-                if left:
-                    log.info("%d of %d byte(s) have landed after %.0f s, about %.0f s are left", size - left,
-                             size, seconds, seconds / max(1, size - left) * left)  # fmt: skip
+                log_progress("have landed", size, left, began)
             else:
                 return
         raise AirflowFailException(
@@ -342,9 +346,7 @@ class Landing:
             rows = transaction.execute(rendered(self.stage, path, names), name=path)
         found: dict[str, list[Found]] = {"new": [], "gone": []}
         for state, key, etag, size, modified, start, batch in rows:
-            [partition] = self.stage.layout.partitions(
-                start.replace(tzinfo=UTC), start.replace(tzinfo=UTC) + timedelta(microseconds=1)
-            )
+            partition = self.stage.layout.partition_at(start.replace(tzinfo=UTC))
             file = SourceFile(key, etag, size, f"{modified:%F %T}")
             found[state].append(Found(file, partition, batch))
         log.info("%d file(s) are new or changed, %d gone", len(found["new"]), len(found["gone"]))
@@ -390,15 +392,7 @@ class Landing:
             )
 
         for _, some in groupby(sorted(found, key=lambda one: (place(one), one.file.object_key)), place):
-            files: list[Found] = []
-            size = 0
-            for one in some:
-                if files and (len(files) >= FILES_AT_ONCE or size + one.file.size_bytes > BYTES_AT_ONCE):
-                    yield Batch(files)
-                    files, size = [], 0
-                files.append(one)
-                size += one.file.size_bytes
-            yield Batch(files)
+            yield from map(Batch, bounded(some, lambda one: one.file.size_bytes))
 
     def _taken_back(self, gone: Sequence[Found]) -> list[Found]:
         """Of the files that are gone those whose rows go too; the checks are told of the others."""

@@ -45,7 +45,6 @@ ATTEMPTS = 5
 DROP_TIMEOUT_MS = 60_000
 #: How long before a run's hours others are certified that had awaited its files.
 NEARBY = timedelta(days=7)
-MOMENT = timedelta(microseconds=1)
 
 
 class Scope(NamedTuple):
@@ -295,13 +294,12 @@ class PublishOperator(SparkifyOperator):
         layout = Layout("", self.key_template)
         start = datetime.fromisoformat(reach.start_sql) - NEARBY
         end = datetime.fromisoformat(reach.end_sql)
-        first = next(layout.partitions(start, start + MOMENT)).start
         return {
             "layout": layout,
             "silence": self.silence,
             "start": start,
             "end": end,
-            "partitions_start": first,
+            "partitions_start": layout.partition_at(start).start,
             "partitions_end": end + NEARBY,
         }
 

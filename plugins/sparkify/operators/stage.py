@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any, NoReturn, TypeVar
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -278,11 +279,11 @@ class StageToRedshiftOperator(SparkifyOperator):
         known: frozenset[str] | None = frozenset()
         began = time.monotonic()
         table = run.table(self.source)
-        copied, kept = self._kept(run, catalogue, files)
-        left = [file for file in files if (file.object_key, file.etag) not in kept]
-        size = size_left = sum(file.size_bytes for file in left)
-        is_begun = bool(kept)
-        parts = groups(left) or [("", [])]
+        parts = groups(files) or [("", [])]
+        copied, kept = self._kept(run, catalogue, files) if len(parts) > 1 else (0, set())
+        if is_begun := bool(kept):
+            parts = groups(file for file in files if (file.object_key, file.etag) not in kept)
+        size = size_left = sum(file.size_bytes for _, some in parts for file in some)
         for number, (kind, some) in enumerate(parts, 1):
             self._write_group(run, catalogue, kind, some)
             with self.warehouse.transaction() as transaction:
@@ -300,9 +301,7 @@ class StageToRedshiftOperator(SparkifyOperator):
                     self._store_drift(run, transaction, shapes, known)
                     rejected = Rejected.read(transaction, run.table(f"{self.source}_rejected"))
             size_left -= sum(file.size_bytes for file in some)
-            seconds = time.monotonic() - began
-            log.info("%d of %d byte(s) are staged after %.0f s, about %.0f s are left", size - size_left,
-                     size, seconds, seconds / max(1, size - size_left) * size_left)  # fmt: skip
+            log_progress("are staged", size, size_left, began)
         return copied, rejected, refused, known
 
     def _begin(self, run: Run, transaction: Transaction, catalogue: Catalogue) -> None:
@@ -321,8 +320,6 @@ class StageToRedshiftOperator(SparkifyOperator):
         None, where it saw another catalogue, or has staged other bytes, or rejected rows, or all: then the
         task begins anew.
         """
-        if len(groups(files)) < 2:
-            return 0, set()
         table = run.table(self.source)
         with self.warehouse.reading() as transaction:
             if table not in run.work_tables(transaction):
@@ -595,19 +592,44 @@ class Look:
 
 def groups(files: Iterable[SourceFile]) -> list[tuple[str, list[SourceFile]]]:
     """The files in bounded groups, each of one COPY, with COPY's option for their compression."""
-    found: list[tuple[str, list[SourceFile]]] = []
+
+    def kind(file: SourceFile) -> str:
+        return compression(file.object_key)
+
+    ordered = sorted(files, key=lambda file: (kind(file), file.object_key))
+    return [
+        (of_kind, some)
+        for of_kind, together in groupby(ordered, kind)
+        for some in bounded(together, lambda file: file.size_bytes)
+    ]
+
+
+def bounded(items: Iterable[Item], size_of: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """The items in their order, in groups for one transaction each.
+
+    :param size_of: an item's bytes.
+    """
+    group: list[Item] = []
     size = 0
-    for file in sorted(files, key=lambda file: (compression(file.object_key), file.object_key)):
-        kind = compression(file.object_key)
-        is_full = bool(found) and (
-            len(found[-1][1]) >= FILES_AT_ONCE or size + file.size_bytes > BYTES_AT_ONCE
-        )
-        if not found or found[-1][0] != kind or is_full:
-            found.append((kind, []))
-            size = 0
-        found[-1][1].append(file)
-        size += file.size_bytes
-    return found
+    for item in items:
+        if group and (len(group) >= FILES_AT_ONCE or size + size_of(item) > BYTES_AT_ONCE):
+            yield group
+            group, size = [], 0
+        group.append(item)
+        size += size_of(item)
+    if group:
+        yield group
+
+
+def log_progress(done: str, size: int, left: int, began: float) -> None:
+    """Log how much of so many bytes is done, and about how long the rest takes, where some are left.
+
+    :param began: when, by the monotonic clock.
+    """
+    if left:
+        seconds = time.monotonic() - began
+        log.info("%d of %d byte(s) %s after %.0f s, about %.0f s are left", size - left, size, done, seconds,
+                 seconds / max(1, size - left) * left)  # fmt: skip
 
 
 def manifest_name(name: str, kind: str) -> str:
