@@ -14,7 +14,7 @@ from local.seed import complete_sample
 from local.settings import UI_USER, Settings
 from local.stack import Stack
 from local.steps import Steps
-from local.warehouse import Summary
+from local.warehouse import Summary, claim_first_catalogue
 
 # Long enough for a task's first retries to succeed, short enough for a person who waits.
 RUN_DEADLINE = 300
@@ -71,7 +71,10 @@ class SampleMonth:
             while loaded < (until := self._until()):
                 if self.goes_on:
                     grow(self.settings, self.sample, utc_now(), since=self.sample.spec.end_time)
-                runs.append((run_pipeline(self.steps, api, loaded, until, deadline=RUN_DEADLINE), until))
+                run_id = run_pipeline(
+                    self.steps, api, loaded, until, deadline=RUN_DEADLINE, on_queued=self._leave_songs_to
+                )
+                runs.append((run_id, until))
                 loaded = until
             if self.goes_on:
                 grow(self.settings, self.sample, utc_now())
@@ -80,6 +83,10 @@ class SampleMonth:
         run_id, end = runs[0]
         with self.steps("Ask the warehouse"):
             return Summary.query(self.settings, run_id, start.replace(tzinfo=None), end.replace(tzinfo=None))
+
+    def _leave_songs_to(self, run_id: str) -> None:
+        """Of the runs that start together, the month's brings the songs that are shown, not the schedule's."""
+        claim_first_catalogue(self.settings, run_id)
 
     def _until(self) -> datetime:
         """The end of what there is to load."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from rich.markup import escape
@@ -67,10 +67,11 @@ def run_pipeline(
     end: datetime,
     mode: str = "append",
     deadline: float = RUN_DEADLINE,
+    on_queued: Callable[[str], None] | None = None,
 ) -> str:
-    """Load `[start, end)` by one run and return its id."""
+    """Load `[start, end)` by one run and return its id; `on_queued` as for `run_dag`."""
     title = f"Run {PIPELINE}: load {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} in one run"
-    return run_dag(steps, api, PIPELINE, window_conf(start, end, mode), title, deadline)
+    return run_dag(steps, api, PIPELINE, window_conf(start, end, mode), title, deadline, on_queued)
 
 
 def run_dag(
@@ -80,11 +81,17 @@ def run_dag(
     conf: Mapping[str, object],
     title: str,
     deadline: float = RUN_DEADLINE,
+    on_queued: Callable[[str], None] | None = None,
 ) -> str:
-    """Run a DAG once and follow it to its end; return the run id, or raise what says why it failed."""
+    """Run a DAG once and follow it to its end; return the run id, or raise what says why it failed.
+
+    `on_queued` gets the run id; if the DAG is paused still, before any run of it starts.
+    """
     with steps(title) as step:
-        api.unpause(dag_id)
         run_id = api.trigger(dag_id, conf)
+        if on_queued:
+            on_queued(run_id)
+        api.unpause(dag_id)
         seen: dict[str, tuple[str, int]] = {}
 
         def show(tasks: list[TaskState]) -> None:

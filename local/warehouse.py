@@ -50,6 +50,12 @@ WINDOW = """
     FROM sparkify.load_history
     WHERE window_start = %s AND window_end = %s
 """
+# As a run does that finds no songs published: until it ends, the others leave the song files to it.
+CLAIM_FIRST_CATALOGUE = """
+    INSERT INTO staging.catalogue_claims (run_id, claimed_at)
+    SELECT %s, GETDATE()
+    WHERE NOT EXISTS (SELECT 1 FROM staging.published_catalogue)
+"""
 
 
 @contextmanager
@@ -80,6 +86,13 @@ def ensure_page_login(settings: Settings) -> None:
             connection.cursor().execute(f"ALTER USER {PAGE_USER} PASSWORD '{password}'")
         else:
             connection.cursor().execute(f"CREATE USER {PAGE_USER} PASSWORD '{password}' IN GROUP {READERS}")
+
+
+def claim_first_catalogue(settings: Settings, run_id: str) -> None:
+    """Let the pipeline's run stage the song files, if no run has published any."""
+    with connect(settings) as connection:
+        connection.cursor().execute(CLAIM_FIRST_CATALOGUE, [run_id])
+        connection.commit()
 
 
 def rows(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> Rows:

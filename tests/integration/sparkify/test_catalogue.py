@@ -300,6 +300,23 @@ def test_a_first_catalogue_is_left_to_the_run_that_stages_it(loaded, caplog):
     assert loaded.query("SELECT 1 FROM staging.catalogue_claims") == []
 
 
+def test_plays_that_await_their_songs_from_another_run_are_not_told_to_find_none(pipeline):
+    pipeline.put_events(
+        *(
+            event(f"2018-11-01 11:{n // 60:02}:{n % 60:02}", itemInSession=n, song="Unknown")
+            for n in range(200)
+        )
+    )
+    put_song_file(pipeline, "one", OLD)
+    first = pipeline.new_run(*HOUR)
+    first.run_task("stage_songs")
+    beside(pipeline, first).run()
+    assert statuses(pipeline, "plays_find_their_song") == {"plays_find_their_song": "skipped"}
+    first.run()
+    pipeline.load(*NEXT)
+    assert statuses(pipeline, "plays_find_their_song") == {"plays_find_their_song": "warned"}
+
+
 @pytest.mark.parametrize("state", ["failed", "success"])
 def test_a_run_that_is_over_leaves_the_catalogue_to_the_next(loaded, state):
     loaded.put_songs(*SONGS)
