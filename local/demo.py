@@ -85,7 +85,7 @@ class SampleMonth:
             return Summary.query(self.settings, run_id, start.replace(tzinfo=None), end.replace(tzinfo=None))
 
     def _leave_songs_to(self, run_id: str) -> None:
-        """Of the runs that start together, the month's brings the songs that are shown, not the schedule's."""
+        """Of the runs that start together, let this one bring the songs that the summary shows."""
         claim_first_catalogue(self.settings, run_id)
 
     def _until(self) -> datetime:
