@@ -19,3 +19,10 @@
 {{ column }} >= TIMESTAMP '{{ window.start_sql }}'
     AND {{ column }} < TIMESTAMP '{{ window.end_sql }}'
 {%- endmacro %}
+
+{#- Whether an hour may be one of some hours, a table: from the first of them to the last, so that no other blocks are read
+    of a table with a row an hour. -#}
+{% macro among(column, hours) -%}
+{{ column }} >= (SELECT MIN(hour_start) FROM {{ hours }})
+    AND {{ column }} <= (SELECT MAX(hour_start) FROM {{ hours }})
+{%- endmacro %}

@@ -1,4 +1,4 @@
-{% from 'reach.sql' import in_reach -%}
+{% from 'reach.sql' import among, in_reach -%}
 {#- `hours`: how many of the run's hours were published before. `late`: how many of them are not of its window. `songs_staged`:
     whether the run has staged song files, and `songs_known`: whether some of these may be in the ledger. -#}
 {% if with_songs and whole -%}
@@ -110,7 +110,14 @@ SELECT
     hours.is_landed,
     NVL(published.is_certified, FALSE) AS is_certified
 FROM {{ work('events_hours') }} AS hours
-LEFT JOIN staging.published_hours AS published
+LEFT JOIN (
+    SELECT
+        hour_start,
+        is_certified
+    FROM staging.published_hours
+    WHERE
+        {{ among('hour_start', work('events_hours')) | indent }}
+) AS published
     ON hours.hour_start = published.hour_start
 LEFT JOIN (
     {{ count_by_hour('sparkify.songplays' if late else work('songplays_candidate'), 'start_time') }}
@@ -124,7 +131,9 @@ LEFT JOIN (
 {% if hours -%}
 DELETE FROM staging.published_hours
 USING {{ work('events_hours') }} AS hours
-WHERE published_hours.hour_start = hours.hour_start;
+WHERE
+    published_hours.hour_start = hours.hour_start
+    AND {{ among('published_hours.hour_start', work('events_hours')) }};
 
 {% endif -%}
 INSERT INTO staging.published_hours (

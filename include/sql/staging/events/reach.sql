@@ -1,3 +1,4 @@
+{% from 'reach.sql' import among -%}
 {#- `version`: the last batch that has landed. `keeps`: whether rows of an hour may have come in other files than those of its
     partition: then what is published stays of hours whose rows are not all kept. `most`: how many hours beside the window a run derives. -#}
 UPDATE {{ work('events_hours') }}
@@ -44,6 +45,7 @@ SET is_landed = published.is_landed
 FROM staging.published_hours AS published
 WHERE
     {{ work('events_hours') }}.hour_start = published.hour_start
+    AND {{ among('published.hour_start', work('events_hours')) }}
     {%- if not keeps %}
     AND NOT {{ work('events_hours') }}.is_whole
     {%- endif %};
@@ -60,6 +62,8 @@ FROM (
         SUM(plays) AS plays,
         SUM(rejected_rows) AS rejected_rows
     FROM staging.batch_hours
+    WHERE
+        {{ among('hour_start', work('events_hours')) | indent }}
     GROUP BY hour_start
 ) AS landed
 WHERE {{ work('events_hours') }}.hour_start = landed.hour_start;
