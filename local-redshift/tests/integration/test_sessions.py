@@ -324,3 +324,32 @@ def test_other_sessions_answer_while_a_copy_runs(in_background, run, table, endl
         assert threads.submit(run, "SELECT 1").result(5) == [(1,)]
     eventually(lambda: copied(table) > loaded, "the COPY goes on")
     assert not outcome.done()
+
+
+def test_of_two_clients_that_wait_for_each_other_one_is_told_soon(redshift, run, table):
+    run(f"CREATE TABLE {table} (a INT)")
+    run(f"INSERT INTO {table} VALUES (1), (2)")
+    with (
+        contextlib.closing(redshift.connect()) as one,
+        contextlib.closing(redshift.connect()) as other,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        update = f"UPDATE {table} SET a = a + 10 WHERE a = %s"
+        for row, connection in enumerate((one, other), start=1):
+            connection.cursor().execute("SET statement_timeout TO 20000")
+            connection.cursor().execute(update, [row])
+        waiting = thread.submit(one.cursor().execute, update, [2])
+        failures = []
+        for attempt in (lambda: other.cursor().execute(update, [1]), waiting.result):
+            try:
+                attempt()
+            except ProgrammingError as error:
+                failures.append(error.args[0])
+                other.rollback()
+    assert [failure["M"] for failure in failures] == ["1023"]
+    assert failures[0]["D"].endswith("deadlock detected")
+
+
+def test_processes_of_the_server_wait_for_each_other(backend):
+    """An autovacuum that cancelled another one could leave a placeholder in a BRIN index, for good."""
+    assert backend.execute("SHOW deadlock_timeout").fetchone() == ("1h",)

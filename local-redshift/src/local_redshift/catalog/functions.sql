@@ -457,6 +457,9 @@ END $$;
 
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA redshift TO PUBLIC;
 
+-- A session sets it when it begins; SET and SHOW do not know it, as on Redshift.
+GRANT SET ON PARAMETER deadlock_timeout TO PUBLIC;
+
 -- Tables ----------------------------------------------------------------------------------------------------
 
 -- Redshift skips blocks by its zone maps when a range of the sort key is asked for. A BRIN index is one: the

@@ -48,6 +48,10 @@ SETTINGS = {
     "jit": "off",
     # Tasks, and the questions of a page, already ask side by side.
     "max_parallel_workers_per_gather": "0",
+    # An autovacuum that summarises a block is not to cancel another one that it waits for: it may leave a
+    # placeholder in the BRIN index, and PostgreSQL 18 reads every block behind that (bt_placeholder,
+    # brin_tuple.c). Sessions of clients look for deadlocks after a second, as ever.
+    "deadlock_timeout": "1h",
     "log_checkpoints": "off",
 }
 #: For data that nobody wants after a crash of the machine; one of a process still loses nothing.

@@ -26,6 +26,8 @@ STARTUP_ADDED = {
     "escape_string_warning": "off",
     # Redshift joins by hash or merge wherever an equality lets it, whatever it knows of the tables.
     "enable_nestloop": "off",
+    # The server beneath may let its own processes wait for each other for much longer.
+    "deadlock_timeout": "1s",
     "DateStyle": "ISO, MDY",
     "extra_float_digits": "1",
 }
