@@ -120,9 +120,11 @@ class Check:
         for threshold, status in ((self.error_if, FAILED), (self.warn_if, WARNED)):
             if threshold and self._is_broken(threshold, observed, looked_at):
                 return result.turned(status)
+        if unseen := self._unseen():
+            return result.turned(SKIPPED, unseen)
         if looked_at < self.min_rows:
             return result.turned(SKIPPED, f"fewer than {self.min_rows} row(s)")
-        return result.turned(SKIPPED, self._unseen()) if self._unseen() else result
+        return result
 
     def _unseen(self) -> str:
         """Why what was observed may not be all; empty where it is.

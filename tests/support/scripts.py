@@ -96,11 +96,17 @@ def rendered_scripts() -> dict[str, str]:
         task, context = run.rendered("run_quality_checks")
         relations = {f"staging/{source}": f"staging.{source}__1" for source in task.sources}
         relations |= {one.table: one.work_table(Run.from_context(context)) for one in candidates}
-        names = {**task.sql_context(context), "reach": reach}
-        for checks in task._rendered(names, relations, staged):
+        names = {**task.sql_context(context), "reach": reach, "known_songs": 10**6}
+        both = [
+            ({**names, "compares_songs": compares}, "" if compares else " (counted)")
+            for compares in (False, True)
+        ]
+        for checks, how in (
+            (of, how) for names, how in both for of in task._rendered(names, relations, staged)
+        ):
             for one in checks:
                 check = one.check
-                name = f"{check.table}/checks.yaml {check.name}"
+                name = f"{check.table}/checks.yaml {check.name}{how}"
                 scripts |= {name: one.query, **({f"{name} (explain)": one.explain} if one.explain else {})}
                 for path, script in ((check.query, one.query), (check.explain, one.explain)):
                     if path and script and path.endswith(".sql"):

@@ -149,6 +149,15 @@ GROUP BY song_id
 HAVING SUM(side) <> 0
 {%- endmacro %}
 
+{#- How many rows a table with a row a song has beside those of the staged songs, a number. -#}
+{% macro songs_beside(staged, table) -%}
+SELECT COUNT(*) AS songs
+FROM {{ table }} AS known
+LEFT JOIN {{ staged }} AS staged_songs
+    ON known.song_id = staged_songs.song_id
+WHERE staged_songs.song_id IS NULL
+{%- endmacro %}
+
 {#- How many songs the files gave, a number. -#}
 {% macro published_songs() -%}
 SELECT NVL((SELECT MAX(songs) FROM staging.published_catalogue), (SELECT COUNT(*) FROM sparkify.songs))

@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 
 TOGETHER = "checks/together.sql"
 SENTENCES = 20
+KNOWN_SONGS = "SELECT NVL(MAX(songs), 0) FROM staging.published_catalogue"
+#: Up to so many songs, each run compares songs and artists with what they are derived from; of more it counts
+#: the rows, and sparkify_reconcile compares them once a day.
+MOST_SONGS_COMPARED = 100_000
 
 RESULT_COLUMNS = (
     *("run_id", "window_start", "window_end", "table_name", "check_name", "severity", "status"),
@@ -109,7 +113,7 @@ class DataQualityOperator(SparkifyOperator):
         if not needed <= set(there):
             make_again(self, context, run, needed)
         with self.warehouse.reading() as transaction:
-            names = {**self.sql_context(context), "reach": Reach.of_run(transaction, run)}
+            names = self._names(context, run, transaction)
             staged = self._staged(context, run, transaction)
         results = self._judge(self._rendered(names, relations, staged))
         self._store(run, results)
@@ -138,6 +142,17 @@ class DataQualityOperator(SparkifyOperator):
 
     def sql_context(self, context: Mapping[str, Any]) -> dict[str, Any]:
         return {**super().sql_context(context), "max_removed_percent": self.max_removed_percent}
+
+    def _names(self, context: Mapping[str, Any], run: Run, transaction: Transaction) -> dict[str, Any]:
+        """What the checks' templates are told: also how many songs are published, and whether they and the
+        artists are compared with what they are derived from."""
+        [(songs,)] = transaction.execute(KNOWN_SONGS, name="count the published songs")
+        return {
+            **self.sql_context(context),
+            "reach": Reach.of_run(transaction, run),
+            "known_songs": max(songs, 1),
+            "compares_songs": songs <= MOST_SONGS_COMPARED,
+        }
 
     def _candidates(self, context: Mapping[str, Any]) -> list[Candidate]:
         return [

@@ -152,6 +152,61 @@ def test_a_run_does_not_publish_beside_lost_rows(loaded):
     loaded.load(*NEXT_DAY)
 
 
+#: What is noticed of a catalogue whose songs are counted and not compared, and by which check.
+COUNTED = {
+    "DELETE FROM sparkify.songs WHERE song_id = 'SO2'": "songs.published_songs_are_those_observed",
+    "INSERT INTO sparkify.songs SELECT * FROM sparkify.songs": "songs.published_songs_are_those_observed",
+    "DELETE FROM sparkify.artists": "artists.published_artists_are_those_observed",
+    "DELETE FROM staging.song_observations WHERE song_id = 'SO2'": "songs.observations_of_songs_are_kept",
+    "DELETE FROM staging.artist_observations WHERE song_id = 'SO2'": "songs.observations_of_songs_are_kept",
+}
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Three songs are too many to be compared by each run."""
+    monkeypatch.setattr("sparkify.operators.quality.MOST_SONGS_COMPARED", 2)
+
+
+@pytest.mark.parametrize(("damage", "check"), COUNTED.items())
+def test_a_run_counts_songs_that_are_too_many_to_compare(counted, loaded, damage, check):
+    loaded.execute(damage)
+    with pytest.raises(AirflowFailException, match=f"{check} observed"):
+        loaded.load(*NEXT_DAY)
+    reconcile(loaded)
+    assert not found(loaded), str(found(loaded))
+    loaded.load(*NEXT_DAY)
+
+
+def test_songs_that_are_not_compared_are_skipped_and_reconciled(counted, loaded):
+    loaded.execute("UPDATE sparkify.songs SET title = 'Changed' WHERE song_id = 'SO2'")
+    loaded.load(*NEXT_DAY)
+    results = loaded.query(
+        "SELECT check_name, status, detail FROM sparkify.quality_results "
+        f"WHERE window_start = '{NEXT_DAY[0]}' AND detail LIKE '%songs (%'"
+    )
+    unseen = "only 0 of 3 songs (0 %) were looked at"
+    assert {name: (status, detail) for name, status, detail in results} == dict.fromkeys(
+        (
+            "published_songs_are_those_observed",
+            "published_artists_are_those_observed",
+            "observations_of_songs_are_kept",
+        ),
+        ("skipped", unseen),
+    )
+    assert "songs" in str(found(loaded))
+    reconcile(loaded)
+    assert not found(loaded), str(found(loaded))
+    assert loaded.query("SELECT title FROM sparkify.songs WHERE song_id = 'SO2'") == [("Other",)]
+
+
+def test_a_counted_song_that_the_run_loads_is_brought_back(counted, loaded):
+    loaded.execute("DELETE FROM sparkify.songs WHERE song_id = 'SO2'")
+    loaded.put_songs(song("SO2", "AR2", title="Other", artist_name="Nobody", year=1999))
+    loaded.load(*NEXT_DAY)
+    assert not found(loaded), str(found(loaded))
+
+
 def test_a_run_over_lost_hours_is_not_stopped_by_others_that_are_lost_too(loaded):
     before = fingerprint(Warehouse())
     loaded.execute("DELETE FROM sparkify.songplays", "DELETE FROM sparkify.time")

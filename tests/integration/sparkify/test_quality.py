@@ -11,7 +11,6 @@ from airflow.sdk.exceptions import AirflowFailException
 from sparkify.checks import CONDITIONS, COUNT_ROWS, Check, read_checks
 from sparkify.operators import quality
 from sparkify.paths import SQL
-from sparkify.reach import Reach
 from sparkify.window import HOUR
 from sparkify.work import Run
 from tests.support.months import NOVEMBER, sample_month
@@ -82,12 +81,13 @@ def asked_both_ways(run) -> int:
     relations = {f"staging/{source}": work.table(source) for source in task.sources}
     relations |= {candidate.table: candidate.work_table(work) for candidate in candidates}
     with task.warehouse.reading() as transaction:
-        names = {**task.sql_context(context), "reach": Reach.of_run(transaction, work)}
+        names = task._names(context, work, transaction)
         staged = task._staged(context, work, transaction)
-    folders = list(task._rendered(names, relations, staged))
-    together = task._judge(folders)
-    assert together == task._judge([[one] for checks in folders for one in checks])
-    assert not [result for result in together if "the query" in result.detail]
+    for compares in (False, True):
+        folders = list(task._rendered({**names, "compares_songs": compares}, relations, staged))
+        together = task._judge(folders)
+        assert together == task._judge([[one] for checks in folders for one in checks])
+        assert not [result for result in together if "the query" in result.detail]
     return len(together)
 
 

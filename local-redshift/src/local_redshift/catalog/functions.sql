@@ -458,7 +458,12 @@ END $$;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA redshift TO PUBLIC;
 
 -- A session sets it when it begins; SET and SHOW do not know it, as on Redshift.
-GRANT SET ON PARAMETER deadlock_timeout TO PUBLIC;
+DO $$
+BEGIN
+    IF NOT has_parameter_privilege('public', 'deadlock_timeout', 'SET') THEN
+        EXECUTE 'GRANT SET ON PARAMETER deadlock_timeout TO PUBLIC';
+    END IF;
+END $$;
 
 -- Tables ----------------------------------------------------------------------------------------------------
 
