@@ -26,6 +26,9 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._sockets: set[socket.socket] = set()
+        #: Connections of which one direction has ended.
+        self._half_ended: set[frozenset[socket.socket]] = set()
+        self._ending = threading.Lock()
         self._closed = False
 
     def __enter__(self):
@@ -46,7 +49,9 @@ class Relay:
 
     def cut(self) -> None:
         """Close every connection, without a word to either side."""
-        for one in list(self._sockets):
+        with self._ending:
+            there = list(self._sockets)
+        for one in there:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
@@ -55,6 +60,8 @@ class Relay:
             try:
                 client, _ = self._listener.accept()
             except OSError:
+                # Refuse whoever comes: nobody would answer.
+                self._listener.close()
                 return
             try:
                 server = socket.create_connection(("127.0.0.1", self.target_port), timeout=10)
@@ -64,7 +71,8 @@ class Relay:
             server.settimeout(None)
             for one in (client, server):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._sockets |= {client, server}
+            with self._ending:
+                self._sockets.update((client, server))
             state = self.new_connection()
             for pump, source, target in ((self.upstream, client, server), (self.downstream, server, client)):
                 threading.Thread(target=self._pump, args=(pump, state, source, target), daemon=True).start()
@@ -75,9 +83,19 @@ class Relay:
         except OSError:
             pass
         finally:
-            for one in (source, target):
-                with suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
+            self._end_of_direction(source, target)
+
+    def _end_of_direction(self, *connection: socket.socket) -> None:
+        """Tell both sides; the direction that ends last closes the sockets: a process has only so many."""
+        for one in connection:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        with self._ending:
+            self._half_ended.symmetric_difference_update((frozenset(connection),))
+            if frozenset(connection) not in self._half_ended:
+                self._sockets.difference_update(connection)
+                for one in connection:
+                    one.close()
 
     def new_connection(self) -> object:
         """What both directions of one connection know together."""
