@@ -52,7 +52,7 @@ SETTINGS = {
     # placeholder in the BRIN index, and PostgreSQL 18 reads every block behind that (bt_placeholder,
     # brin_tuple.c). Sessions of clients look for deadlocks after a second, as ever.
     "deadlock_timeout": "1h",
-    # It waits for a whole table, then, and so does a client's VACUUM: that is not to take longer than it must.
+    # Then it waits for a whole table, as a client's VACUUM does: that is not to take longer than it must.
     "autovacuum_vacuum_cost_delay": "0",
     "log_checkpoints": "off",
 }
