@@ -295,9 +295,6 @@ class History:
         names = {**vars(service), "bucket": self.pipeline.bucket}
         step = max(24, PLAYS_A_CHUNK // service.plays_an_hour // 24 * 24)
         with psycopg.connect(self.dsn, autocommit=True) as connection:
-            # Autovacuum is waited for, not cancelled: it may leave a placeholder in a BRIN index, which no
-            # later VACUUM mends, and PostgreSQL 18 then reads all behind it (bt_placeholder, brin_tuple.c).
-            connection.execute("SET deadlock_timeout = '1d'")
             for first in range(self.hours, end, step):
                 last = min(first + step, end) - 1
                 for statements in (PLAYS, MOMENTS, OBSERVATIONS, HOURS):
