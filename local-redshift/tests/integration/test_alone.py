@@ -66,12 +66,14 @@ def test_the_fixtures_serve_a_project_that_has_nothing_else(alone, tmp_path):
     result = alone("-m", "pytest", "-q", EXAMPLE.name)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "2 passed" in result.stdout
+    # What ends meanwhile, as those of tests beside this one may, has neither name nor command.
+    described = ("pid", "name", "cmdline")
     left = [
-        process.name()
-        for process in psutil.process_iter()
-        if process.pid not in before
-        and process.name() in ("postgres", "rclone")
-        and str(tmp_path) in " ".join(process.cmdline())
+        process.info["name"]
+        for process in psutil.process_iter(described, ad_value="")
+        if process.info["pid"] not in before
+        and process.info["name"] in ("postgres", "rclone")
+        and str(tmp_path) in " ".join(process.info["cmdline"] or ())
     ]
     assert left == []
 

@@ -311,13 +311,19 @@ class VerifyStatementsOperator(SparkifyOperator):
         relations = {f"staging/{source}": run.table(source) for source in sources}
         relations |= {one.table: one.work_table(run) for one in candidates}
         staged = {f"staging/{source}": dict.fromkeys(STAGED, 1) for source in sources}
-        names = {**quality.sql_context(context), "reach": reach}
-        for checks in quality._rendered(names, relations, staged):
-            yield f"checks of {checks[0].check.table}", quality._together(checks)
-            for one in checks:
-                yield f"check {one.check.table}.{one.check.name}", one.query
-                if one.explain:
-                    yield f"explain {one.check.table}.{one.check.name}", one.explain
+        names = {**quality.sql_context(context), "reach": reach, "known_songs": 1}
+        # Few songs are compared, many are counted; most checks are the same.
+        planned: set[str] = set()
+        for compares, how in ((True, ""), (False, " (counted)")):
+            for checks in quality._rendered({**names, "compares_songs": compares}, relations, staged):
+                table = checks[0].check.table
+                statements = {f"checks of {table}{how}": quality._together(checks)}
+                for one in checks:
+                    statements[f"check {table}.{one.check.name}{how}"] = one.query
+                    if one.explain:
+                        statements[f"explain {table}.{one.check.name}{how}"] = one.explain
+                yield from ((name, sql) for name, sql in statements.items() if sql not in planned)
+                planned.update(statements.values())
 
     def _others(self) -> Iterator[tuple[str, str]]:
         """What reconciling and `sparkify.fingerprint` ask."""
