@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import select
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
 import botocore.session
 import jinja2
 import pytest
+import redshift_connector
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
 
@@ -47,6 +51,72 @@ def made_once() -> Iterator[None]:
         patch.setattr(S3Hook, "get_client_type", client)
         patch.setattr(jinja2.Environment, "compile", compile_once)
         yield
+
+
+#: What stays in a session and no RESET takes out of it.
+STAYS = re.compile(r"(?i)\b(TEMP|TEMPORARY|PREPARE|DECLARE)\b|CREATE\s+TABLE\s+#|SESSION\s+AUTHORIZATION")
+
+
+@contextmanager
+def connected_once(port: int) -> Iterator[None]:
+    """One connection to the Local Redshift at that port for one session after another: a third of what a run costs
+    in a test is what PostgreSQL and the driver do for each of sixteen connections.
+
+    A session ends with ROLLBACK and RESET ALL. One that something else may be left of is closed, and so is one that
+    was broken, or shut out, by anybody.
+    """
+    connect = redshift_connector.connect
+    free: dict[tuple, list[redshift_connector.Connection]] = defaultdict(list)
+
+    def connect_once(**options: Any) -> redshift_connector.Connection:
+        if options.get("port") != port:
+            return connect(**options)
+        kept = free[tuple(sorted((name, repr(value)) for name, value in options.items()))]
+        while kept:
+            connection = kept.pop()
+            if is_quiet(connection):
+                return connection
+            connection.close()
+        return lasting(connect(**options), kept)
+
+    def lasting(connection: Any, kept: list[Any]) -> Any:
+        execute, close = connection.execute, connection.close
+        is_left = False
+
+        def watched(cursor: Any, statement: str, values: Any) -> None:
+            nonlocal is_left
+            is_left = is_left or bool(STAYS.search(statement))
+            execute(cursor, statement, values)
+
+        def give_back() -> None:
+            try:
+                if is_left or not is_quiet(connection):
+                    raise redshift_connector.InterfaceError("not to be used again")
+                connection.rollback()
+                connection.autocommit = True
+                connection.cursor().execute("RESET ALL")
+                connection.autocommit = False
+                kept.append(connection)
+            except (redshift_connector.Error, OSError):
+                connection.execute, connection.close = execute, close
+                close()
+
+        connection.execute, connection.close = watched, give_back
+        return connection
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redshift_connector, "connect", connect_once)
+        yield
+    for connection in (one for kept in free.values() for one in kept):
+        del connection.execute, connection.close
+        with suppress(redshift_connector.Error):
+            connection.close()
+
+
+def is_quiet(connection: Any) -> bool:
+    """Whether the server has said nothing that nobody asked for, as that it hangs up."""
+    one = connection._usock
+    return one.fileno() >= 0 and not select.select([one], [], [], 0)[0]
 
 
 @contextmanager

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.fresh_schema import FreshSchema
-from tests.support.once import made_once, read_once, said_once
+from tests.support.once import connected_once, made_once, read_once, said_once
 from tests.support.warehouse import Pipeline, new_buckets
 
 
 @pytest.fixture(scope="package", autouse=True)
-def _once() -> Iterator[None]:
-    with read_once(), made_once(), said_once():
+def _once(redshift) -> Iterator[None]:
+    with read_once(), made_once(), said_once(), connected_once(redshift.port):
         yield
 
 
