@@ -12,7 +12,7 @@ settings.register_profile("without deadline", deadline=None)
 settings.load_profile("without deadline")
 
 #: The files in tests/e2e that one process runs, while another runs the others.
-FIRST_STACKS = ("test_backfill.py", "test_first_day.py")
+FIRST_STACKS = ("test_scheduler.py",)
 
 pytest_plugins = ["local_redshift.pytest_plugin"]
 

@@ -14,5 +14,5 @@ def wait_for_all_runs(api: Api, dag_id: str, timeout_s: float = 400) -> dict[str
     end = time.monotonic() + timeout_s
     while api.has_active_backfill(dag_id) or not ENDED.issuperset(api.run_states(dag_id).values()):
         assert time.monotonic() < end, f"not ended in {timeout_s:g} s: {api.run_states(dag_id)}"
-        time.sleep(0.2)
+        time.sleep(0.5)
     return api.run_states(dag_id)
