@@ -12,6 +12,9 @@ It also compares the tables with what was published, and restores what was lost 
 differ from those that were published are reloaded from their files; `report_changes` fails if anything still
 differs.
 
+Where a file that is gone held late events of another day, that day's hours may have been loaded again too early:
+`find_hours_left` finds them, and `reload_hours_left` loads them once more.
+
 Today's file is still growing and is left alone until tomorrow. `lookback_days` says how far back the run
 looks; to look at older days once, trigger the DAG with a larger number.
 
@@ -24,10 +27,27 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TriggerRule
 
-from sparkify.operators import FindChangedDaysOperator, RebuildOperator, ReportChangesOperator
+from sparkify.operators import (
+    FindChangedDaysOperator,
+    FindHoursLeftOperator,
+    RebuildOperator,
+    ReportChangesOperator,
+)
 from sparkify.operators.reload import ReloadOperator
 from sparkify.paths import CREATE_SQL, SQL
 from sparkify.settings import FILTERS, LOGS, MOST_DAYS, task_defaults, variable
+
+RELOAD = {
+    "map_index_template": "{{ task.reload.conf.window_start }}",
+    "trigger_dag_id": "sparkify",
+    "logical_date": None,
+    "reset_dag_run": True,
+    "fail_when_dag_is_paused": True,
+    "wait_for_completion": True,
+    "deferrable": True,
+    "poke_interval": 5,
+    "max_active_tis_per_dagrun": 4,
+}
 
 with DAG(
     dag_id="sparkify_reconcile",
@@ -60,24 +80,22 @@ with DAG(
         **LOGS,
     )
     reload_days = ReloadOperator.partial(
-        task_id="reload_days",
-        map_index_template="{{ task.reload.conf.window_start }}",
-        find_task_id="find_changed_days",
-        trigger_dag_id="sparkify",
-        logical_date=None,
-        reset_dag_run=True,
-        fail_when_dag_is_paused=True,
-        wait_for_completion=True,
-        deferrable=True,
-        poke_interval=5,
-        max_active_tis_per_dagrun=4,
+        task_id="reload_days", find_task_id="find_changed_days", **RELOAD
     ).expand(reload=find_changed_days.output)
+    # Also where no day has changed, and there was nothing to load again.
+    find_hours_left = FindHoursLeftOperator(
+        task_id="find_hours_left",
+        lookback_days="{{ params.lookback_days }}",
+        trigger_rule=TriggerRule.NONE_FAILED,
+    )
+    reload_hours_left = ReloadOperator.partial(
+        task_id="reload_hours_left", find_task_id="find_hours_left", **RELOAD
+    ).expand(reload=find_hours_left.output)
     report_changes = ReportChangesOperator(
         task_id="report_changes",
-        find_task_id="find_changed_days",
-        # Also where no day has changed, and there was nothing to load again.
+        find_task_ids=["find_changed_days", "find_hours_left"],
         trigger_rule=TriggerRule.NONE_FAILED,
     )
 
-    rebuild_tables >> find_changed_days
-    [find_changed_days, reload_days] >> report_changes
+    rebuild_tables >> find_changed_days >> reload_days >> find_hours_left
+    [find_hours_left, reload_hours_left] >> report_changes

@@ -26,7 +26,7 @@ STAGED = (
 #: As much as a column of counts holds.
 MOST = 2**63 - 1
 HOUR = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:00:00Z")
-#: Of FindChangedDaysOperator's runs: no other run is cleared and run again.
+#: Of the runs of sparkify_reconcile: no other run is cleared and run again.
 RELOAD_ID = re.compile(
     r"reconcile__[0-9]{4}-[0-9]{2}-[0-9]{2}(__[0-9a-f]{12}|T[0-9]{2}__[0-9]{1,4}h__[0-9]{1,5})"
 )
@@ -103,7 +103,7 @@ def read_reload(found: Any, task_id: str) -> tuple[str, dict[str, Any]]:
 
 
 def read_changes(found: Any, task_id: str) -> list[dict[str, Any]]:
-    """What FindChangedDaysOperator found, by day. `files` is text for the log.
+    """What a task of sparkify_reconcile found, by day. `files` is text for the log.
 
     :raises XComError: where it is no such list.
     """

@@ -1,4 +1,4 @@
-"""One stack: a day of the sample hour by hour with tasks killed, cleared and healed; then the public dataset."""
+"""One stack: a day of the sample, with tasks killed, cleared and healed; then the public dataset."""
 
 from __future__ import annotations
 
@@ -230,6 +230,8 @@ def test_reconciling_loads_a_day_again_whose_file_was_rewritten(stack):
         "rebuild_tables": "success",
         "find_changed_days": "success",
         "reload_days": "skipped",
+        "find_hours_left": "success",
+        "reload_hours_left": "skipped",
         "report_changes": "success",
     }
 
@@ -253,7 +255,7 @@ def test_the_documented_commands_work_as_written(stack):
     with stack.api() as api:
         for dag_id in (PIPELINE, "sparkify_reconcile"):
             api.unpause(dag_id)
-        wait_for_all_runs(api, PIPELINE)
+        before = wait_for_all_runs(api, PIPELINE)
     script = ["set -euo pipefail", f'eval "$({sys.executable} -m local env)"']
     for command in commands_of("docs/loading.md"):
         done = subprocess.run(
@@ -267,7 +269,8 @@ def test_the_documented_commands_work_as_written(stack):
             with stack.api() as api:
                 wait_for_all_runs(api, PIPELINE)
     with stack.api() as api:
-        assert set(api.run_states(PIPELINE).values()) == {"success"}
+        states = api.run_states(PIPELINE)
+    assert {states[run_id] for run_id in states.keys() - before.keys()} == {"success"}
 
 
 #: Of the public dataset, counted independently.

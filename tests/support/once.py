@@ -54,7 +54,9 @@ def made_once() -> Iterator[None]:
 
 
 #: What stays in a session and no RESET takes out of it.
-STAYS = re.compile(r"(?i)\b(TEMP|TEMPORARY|PREPARE|DECLARE)\b|CREATE\s+TABLE\s+#|SESSION\s+AUTHORIZATION")
+STAYS = re.compile(
+    r"(?i)\b(TEMP|TEMPORARY|PREPARE|DECLARE|COPY)\b|CREATE\s+TABLE\s+#|SESSION\s+AUTHORIZATION"
+)
 
 
 @contextmanager

@@ -294,11 +294,8 @@ class Player:
             run_id="r",
             run_after=after,
         )
-        for reload in finder.run_task("find_changed_days"):
-            conf = reload["conf"]
-            self.pipeline.load(
-                conf["window_start"], conf["window_end"], max_rejected_rows=BUDGET, sweep=False
-            )
+        for task_id in ("find_changed_days", "find_hours_left"):
+            self.pipeline.reload(finder.run_task(task_id), max_rejected_rows=BUDGET)
 
     def _new_run(self, window: str, mode: str) -> PipelineRun:
         first, end = map(int, window.split("-"))

@@ -114,6 +114,16 @@ class Pipeline:
         run.run()
         return run
 
+    def reload(self, asked: list[Mapping[str, Any]], **options: Any) -> None:
+        """The runs that a task of sparkify_reconcile asks for."""
+        for one in asked:
+            PipelineRun(
+                dag_read_once("sparkify"),
+                {**one["conf"], **options},
+                variables=self.variables,
+                run_id=one["trigger_run_id"],
+            ).run()
+
     def query(self, sql: str) -> list[tuple]:
         connection = self.redshift.connect()
         try:

@@ -5,7 +5,11 @@ from sparkify.operators.load import LoadDimensionOperator, LoadFactOperator
 from sparkify.operators.maintenance import DropOldWorkOperator, PurgeLandedEventsOperator
 from sparkify.operators.publish import PublishOperator
 from sparkify.operators.quality import DataQualityOperator
-from sparkify.operators.reconcile import FindChangedDaysOperator, ReportChangesOperator
+from sparkify.operators.reconcile import (
+    FindChangedDaysOperator,
+    FindHoursLeftOperator,
+    ReportChangesOperator,
+)
 from sparkify.operators.report import ReportOperator
 from sparkify.operators.schema import RebuildOperator, SchemaOperator
 from sparkify.operators.stage import StageToRedshiftOperator
@@ -15,6 +19,7 @@ __all__ = [
     "DataQualityOperator",
     "DropOldWorkOperator",
     "FindChangedDaysOperator",
+    "FindHoursLeftOperator",
     "LoadDimensionOperator",
     "LoadFactOperator",
     "PublishOperator",

@@ -1,10 +1,11 @@
-"""FindChangedDaysOperator and ReportChangesOperator: days to load again, and what loading them changed."""
+"""What sparkify_reconcile does around the runs that it asks for: it finds days to load again, then hours that
+are left, and says what loading them has changed."""
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -92,7 +93,7 @@ class FindChangedDaysOperator(BaseOperator):
         listed = self._list(days)
         with warehouse.reading() as transaction:
             known = self._known(transaction, days)
-            pending = self._pending(transaction, first, today)
+            pending = pending_hours(transaction, first, today)
             found = differences(transaction)
             missing = defaultdict(list)
             for hour in found.never_loaded(today):
@@ -145,17 +146,7 @@ class FindChangedDaysOperator(BaseOperator):
                 },
             }
             for day in changed
-        ] + [
-            {
-                "trigger_run_id": f"reconcile__{start:%Y-%m-%dT%H}__{(end - start) // HOUR}h__{rejected}",
-                "conf": {
-                    "window_start": f"{start:%Y-%m-%dT%H}:00:00Z",
-                    "window_end": f"{end:%Y-%m-%dT%H}:00:00Z",
-                    "max_rejected_rows": rejected,
-                },
-            }
-            for start, end, _, rejected in damaged
-        ]
+        ] + [_reload(start, end, rejected) for start, end, _, rejected in damaged]
 
     def _published_days(self, transaction: Transaction, first: date, end: date) -> list[date]:
         rows = transaction.execute(
@@ -212,16 +203,46 @@ class FindChangedDaysOperator(BaseOperator):
                     known[day][key] = etag
         return known
 
-    def _pending(self, transaction: Transaction, first: date, end: date) -> dict[date, list[datetime]]:
-        """By day, its published hours of which rows came or went since."""
-        pending = defaultdict(list)
-        for (hour,) in transaction.execute(
-            without_semicolon(comparison("pending")),
-            [f"{first} 00:00:00", f"{end} 00:00:00"],
-            name="bookkeeping/pending.sql",
-        ):
-            pending[hour.date()].append(hour)
-        return pending
+
+class FindHoursLeftOperator(BaseOperator):
+    """Find the published hours of which rows came or went while changed days were loaded again.
+
+    A file may hold late events of another day. Where it is gone, the run of its own day takes its rows back,
+    but leaves the other day's hours to a run of theirs, which may be over by then. No file is looked at: what
+    has landed tells of these hours.
+
+    :param lookback_days: how many days before the run's are looked at.
+    :param redshift_conn_id: an Airflow connection of type `redshift`.
+    :returns: (XCom) as FindChangedDaysOperator, for hours that follow each other.
+    """
+
+    template_fields: Sequence[str] = ("redshift_conn_id", "lookback_days")
+    ui_color = "#e6e0f5"
+
+    def __init__(
+        self, *, lookback_days: int | str, redshift_conn_id: str = "redshift_default", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.lookback_days = lookback_days
+        self.redshift_conn_id = redshift_conn_id
+
+    def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
+        today = context["dag_run"].run_after.astimezone(UTC).date()
+        with Warehouse(self.redshift_conn_id).reading() as transaction:
+            pending = pending_hours(transaction, today - timedelta(days=int(self.lookback_days)), today)
+            spans = _spans(hour for hours in pending.values() for hour in hours)
+            changes = [
+                {
+                    "day": str(span[0].date()),
+                    "files": f"{span[0]:%H:%M} to {span[-1] + HOUR:%H:%M}: rows came or went with another day",
+                    "songplays_before": songplays(transaction, span[0].date()),
+                }
+                for span in spans
+            ]
+        for change in changes:
+            log.info("%s: %s", change["day"], change["files"])
+        context["ti"].xcom_push(key=CHANGES, value=changes)
+        return [_reload(span[0], span[-1] + HOUR) for span in spans]
 
 
 def _file_changes(known: Mapping[str, str], listed: Mapping[str, str]) -> list[str]:
@@ -241,26 +262,29 @@ def _file_changes(known: Mapping[str, str], listed: Mapping[str, str]) -> list[s
 class ReportChangesOperator(BaseOperator):
     """Say what loading the changed days again has changed.
 
-    :param find_task_id: the task of FindChangedDaysOperator.
+    :param find_task_ids: the tasks that have found what was loaded again.
     :param redshift_conn_id: an Airflow connection of type `redshift`.
     :returns: (XCom) for each day: day, files, songplays_before, songplays_after.
     :raises AirflowFailException: where tables still differ from what they were published with.
-    :raises XComError: where the task left anything else than it leaves.
+    :raises XComError: where a task left anything else than it leaves.
     """
 
-    template_fields: Sequence[str] = ("redshift_conn_id", "find_task_id")
+    template_fields: Sequence[str] = ("redshift_conn_id",)
     ui_color = "#e6e0f5"
 
     def __init__(
-        self, *, find_task_id: str, redshift_conn_id: str = "redshift_default", **kwargs: Any
+        self, *, find_task_ids: Sequence[str], redshift_conn_id: str = "redshift_default", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.find_task_id = find_task_id
+        self.find_task_ids = find_task_ids
         self.redshift_conn_id = redshift_conn_id
 
     def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
-        found = context["ti"].xcom_pull(task_ids=self.find_task_id, key=CHANGES)
-        changes = read_changes(found, self.find_task_id)
+        changes = [
+            change
+            for task_id in self.find_task_ids
+            for change in read_changes(context["ti"].xcom_pull(task_ids=task_id, key=CHANGES), task_id)
+        ]
         with Warehouse(self.redshift_conn_id).reading() as transaction:
             report = [
                 {**change, "songplays_after": songplays(transaction, date.fromisoformat(change["day"]))}
@@ -288,12 +312,7 @@ def _damaged(found: Differences, changed: set[date]) -> list[tuple[datetime, dat
     :param changed: days that are loaded whole anyway.
     :returns: start, end, what is wrong, how many rows they were published without.
     """
-    spans: list[list[datetime]] = []
-    for hour in sorted(found.published | found.hours.keys()):
-        if spans and hour - spans[-1][-1] == HOUR and hour.date() == spans[-1][-1].date():
-            spans[-1].append(hour)
-        else:
-            spans.append([hour])
+    spans = _spans(found.published | found.hours.keys())
     if found.songs_lost and spans and not found.hours and not changed:
         last = spans[-1][-1]
         return [(last, last + HOUR, "all song files are staged again", found.rejected.get(last, 0))]
@@ -307,6 +326,43 @@ def _damaged(found: Differences, changed: set[date]) -> list[tuple[datetime, dat
         for span in spans
         if span[0].date() not in changed and any(hour in found.hours for hour in span)
     ]
+
+
+def _spans(hours: Iterable[datetime]) -> list[list[datetime]]:
+    """Hours, in order, by those of one day that follow each other."""
+    spans: list[list[datetime]] = []
+    for hour in sorted(hours):
+        if spans and hour - spans[-1][-1] == HOUR and hour.date() == spans[-1][-1].date():
+            spans[-1].append(hour)
+        else:
+            spans.append([hour])
+    return spans
+
+
+def _reload(start: datetime, end: datetime, rejected: int | None = None) -> dict[str, Any]:
+    """The run of `[start, end)`; without a number of rows that may be rejected, as many as in any run."""
+    conf: dict[str, Any] = {
+        "window_start": f"{start:%Y-%m-%dT%H}:00:00Z",
+        "window_end": f"{end:%Y-%m-%dT%H}:00:00Z",
+    }
+    if rejected is not None:
+        conf["max_rejected_rows"] = rejected
+    return {
+        "trigger_run_id": f"reconcile__{start:%Y-%m-%dT%H}__{(end - start) // HOUR}h__{rejected or 0}",
+        "conf": conf,
+    }
+
+
+def pending_hours(transaction: Transaction, first: date, end: date) -> dict[date, list[datetime]]:
+    """By day, its published hours of which rows came or went since."""
+    pending = defaultdict(list)
+    for (hour,) in transaction.execute(
+        without_semicolon(comparison("pending")),
+        [f"{first} 00:00:00", f"{end} 00:00:00"],
+        name="bookkeeping/pending.sql",
+    ):
+        pending[hour.date()].append(hour)
+    return pending
 
 
 def songplays(transaction: Transaction, day: date) -> int:

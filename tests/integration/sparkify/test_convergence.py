@@ -176,6 +176,15 @@ def test_every_schedule_ends_in_the_tables_of_one_bulk_load(
     load 0-1 append
     """)
 )
+@example(
+    # A late event of the first day goes with a file of the second, which is loaded again after the first.
+    Schedule.parse("""
+    layout parts
+    write 0
+    load 0-5 append
+    write 14
+    """)
+)
 @pytest.mark.skipif(SCHEDULE is not None, reason="one schedule is played instead (SPARKIFY_SCHEDULE)")
 def test_every_layout_ends_in_the_tables_of_one_bulk_load(
     airflow_connections, redshift, s3_client, relay, schedule

@@ -300,6 +300,7 @@ def test_a_schema_whose_commit_got_no_answer_says_so_and_is_made_good_by_a_retry
         ("sparkify", "run_quality_checks", 1),
         ("sparkify_sweep", "sweep_songs", 4),
         ("sparkify_reconcile", "find_changed_days", 0),
+        ("sparkify_reconcile", "find_hours_left", 0),
         ("sparkify_reconcile", "report_changes", 0),
         ("sparkify_maintenance", "drop_old_work", 0),
         ("sparkify_verify", "connections", 0),
@@ -316,7 +317,8 @@ def test_only_what_writes_waits_for_an_answer_to_commit(place, relay, dag_id, ta
         place.pipeline.load(*FIRST_DAY)
         now = datetime(2018, 11, 3, 2, 30, tzinfo=UTC)
         run = PipelineRun(load_dag(dag_id), variables=place.pipeline.variables, run_after=now)
-        run.xcoms["find_changed_days", "changes"] = []
+        for found in ("find_changed_days", "find_hours_left"):
+            run.xcoms[found, "changes"] = []
     relay.faults.clear()
     lost = relay.fault("^commit$", "after", relay.cut, nth=commits + 1)
     run.run_task(task_id)

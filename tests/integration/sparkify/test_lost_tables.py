@@ -102,13 +102,8 @@ def reconcile(pipeline) -> PipelineRun:
         dag_read_once("sparkify_reconcile"), variables=pipeline.variables, run_id="reconcile", run_after=NOW
     )
     run.run_task("rebuild_tables")
-    for reload in run.run_task("find_changed_days"):
-        PipelineRun(
-            dag_read_once("sparkify"),
-            reload["conf"],
-            variables=pipeline.variables,
-            run_id=reload["trigger_run_id"],
-        ).run()
+    for task_id in ("find_changed_days", "find_hours_left"):
+        pipeline.reload(run.run_task(task_id))
     run.run_task("report_changes")
     return run
 

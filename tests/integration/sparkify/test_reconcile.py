@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -44,16 +45,44 @@ def task(
 
 
 def reconcile(pipeline, **when) -> list[dict]:
-    """The DAG sparkify_reconcile: find the changed days, load them again, report."""
+    """The DAG sparkify_reconcile: find the changed days, load them again, then the hours left, report."""
     run, found = task(pipeline, "sparkify_reconcile", "find_changed_days", **when)
-    for reload in found:
-        PipelineRun(
-            dag_read_once("sparkify"),
-            reload["conf"],
-            variables=pipeline.variables,
-            run_id=reload["trigger_run_id"],
-        ).run()
+    pipeline.reload(found)
+    pipeline.reload(run.run_task("find_hours_left"))
     return run.run_task("report_changes")
+
+
+def test_a_late_event_that_goes_with_the_file_of_another_day_goes_at_once(pipeline):
+    """The first day is loaded again before the second, whose run takes the event back."""
+    pipeline.variables |= {
+        "sparkify_log_keys": "{year}/{month}/{day}/{hour}/*",
+        "sparkify_log_deletions": "take back",
+    }
+    late, second = event("2018-11-01 23:30", itemInSession=5), event("2018-11-02 00:10", itemInSession=6)
+    files = {
+        "01/03/own.json": [FIRST],
+        "01/23/own.json": [event("2018-11-01 23:10", itemInSession=4)],
+        "02/00/late.json": [late],
+        "02/00/own.json": [second],
+    }
+
+    def put(name):
+        body = "\n".join(map(json.dumps, files[name])).encode()
+        pipeline.put({f"log_data/2018/11/{name}": body})
+
+    for name in files:
+        put(name)
+    pipeline.load("2018-11-01 00:00", "2018-11-03 00:00")
+    del files["02/00/late.json"]
+    pipeline.s3.delete_object(Bucket=pipeline.bucket, Key="log_data/2018/11/02/00/late.json")
+    files["01/03/own.json"].append(LATE)
+    put("01/03/own.json")
+
+    changes = reconcile(pipeline, now=datetime(2018, 11, 4, 2, 30, tzinfo=UTC))
+    assert pipeline.tables() == reference.tables([one for rows in files.values() for one in rows], [])
+    assert [change["day"] for change in changes] == ["2018-11-01", "2018-11-02", "2018-11-01"]
+    assert changes[2]["files"] == "23:00 to 00:00: rows came or went with another day"
+    assert reconcile(pipeline, now=datetime(2018, 11, 4, 2, 30, tzinfo=UTC)) == []
 
 
 def test_an_event_that_came_after_its_hour_is_healed_once(pipeline):

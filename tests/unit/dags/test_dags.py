@@ -69,11 +69,14 @@ def test_reconciling_loads_the_changed_days_by_the_pipeline_and_then_reports():
     dag = load_dag("sparkify_reconcile")
     assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
         "rebuild_tables": {"find_changed_days"},
-        "find_changed_days": {"reload_days", "report_changes"},
-        "reload_days": {"report_changes"},
+        "find_changed_days": {"reload_days"},
+        "reload_days": {"find_hours_left"},
+        "find_hours_left": {"reload_hours_left", "report_changes"},
+        "reload_hours_left": {"report_changes"},
         "report_changes": set(),
     }
-    assert dag.get_task("reload_days").partial_kwargs["trigger_dag_id"] == "sparkify"
+    for task_id in ("reload_days", "reload_hours_left"):
+        assert dag.get_task(task_id).partial_kwargs["trigger_dag_id"] == "sparkify"
     assert dag.timetable.expression == "30 2 * * *"
 
 

@@ -122,9 +122,9 @@ ENTRY = {
 }
 
 
-def test_the_only_mapped_task_is_the_one_that_reloads_days():
+def test_the_only_mapped_tasks_are_those_that_reload_days_and_hours():
     mapped = [(dag_id, t.task_id) for dag_id in DAG_IDS for t in load_dag(dag_id).tasks if t.is_mapped]
-    assert mapped == [("sparkify_reconcile", "reload_days")]
+    assert mapped == [("sparkify_reconcile", "reload_days"), ("sparkify_reconcile", "reload_hours_left")]
 
 
 @pytest.mark.parametrize(
