@@ -12,8 +12,8 @@ It also compares the tables with what was published, and restores what was lost 
 differ from those that were published are reloaded from their files; `report_changes` fails if anything still
 differs.
 
-Where a file that is gone held late events of another day, that day's hours may have been loaded again too early:
-`find_hours_left` finds them, and `reload_hours_left` loads them once more.
+Where a file that is gone held late events of another day, that day may have been loaded again too early:
+`find_hours_left` finds its hours, and `reload_hours_left` loads them once more.
 
 Today's file is still growing and is left alone until tomorrow. `lookback_days` says how far back the run
 looks; to look at older days once, trigger the DAG with a larger number.

@@ -61,11 +61,11 @@ STAYS = re.compile(
 
 @contextmanager
 def connected_once(port: int) -> Iterator[None]:
-    """One connection to the Local Redshift at that port for one session after another: a third of what a run costs
-    in a test is what PostgreSQL and the driver do for each of sixteen connections.
+    """One connection to the Local Redshift at that port for one session after another.
 
-    A session ends with ROLLBACK and RESET ALL. One that something else may be left of is closed, and so is one that
-    was broken, or shut out, by anybody.
+    A third of what a run costs in a test is what PostgreSQL and the driver do for each of its sixteen
+    connections. A session ends with ROLLBACK and RESET ALL. One that something else may be left of is closed,
+    and so is one that is broken.
     """
     connect = redshift_connector.connect
     free: dict[tuple, list[redshift_connector.Connection]] = defaultdict(list)

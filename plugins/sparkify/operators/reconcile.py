@@ -234,10 +234,11 @@ class FindHoursLeftOperator(BaseOperator):
             changes = [
                 {
                     "day": str(span[0].date()),
-                    "files": f"{span[0]:%H:%M} to {span[-1] + HOUR:%H:%M}: rows came or went with another day",
+                    "files": f"{span[0]:%H:%M} to {end:%H:%M}: rows came or went with another day",
                     "songplays_before": songplays(transaction, span[0].date()),
                 }
                 for span in spans
+                for end in [span[-1] + HOUR]
             ]
         for change in changes:
             log.info("%s: %s", change["day"], change["files"])
