@@ -25,7 +25,7 @@ from tests.support.warehouse import Pipeline, new_buckets
 
 pytestmark = pytest.mark.integration
 
-EXAMPLES = int(os.environ.get("SPARKIFY_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("SPARKIFY_EXAMPLES", "4"))
 SCHEDULE = os.environ.get("SPARKIFY_SCHEDULE")
 
 versions = st.integers(0, 40)
