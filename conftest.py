@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -15,6 +16,11 @@ settings.load_profile("without deadline")
 FIRST_STACKS = ("test_scheduler.py",)
 
 pytest_plugins = ["local_redshift.pytest_plugin"]
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now, Airflow above all, stays: it is not to be searched for garbage again and again."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
