@@ -19,7 +19,7 @@ pytest_plugins = ["local_redshift.pytest_plugin"]
 
 
 def pytest_collection_finish() -> None:
-    """What is there by now, Airflow above all, stays: it is not to be searched for garbage again and again."""
+    """What is there by now, Airflow above all, stays: no need to search it for garbage again and again."""
     gc.freeze()
 
 

@@ -242,19 +242,25 @@ class Api:
         run_id: str,
         *,
         deadline: float,
-        on_change: Callable[[list[TaskState]], None] = lambda states: None,
+        on_change: Callable[[list[TaskState]], None] | None = None,
     ) -> list[TaskState]:
-        """Follow a run to its end; raise `RunFailedError` when it fails or takes longer than `deadline` s."""
+        """Follow a run to its end; raise `RunFailedError` when it fails or takes longer than `deadline` s.
+
+        :param on_change: shown the tasks whenever Airflow is asked; without it, they are asked for last.
+        """
         end = time.monotonic() + deadline
         while True:
             state = self.run_state(dag_id, run_id)
-            tasks = self.task_states(dag_id, run_id)
-            on_change(tasks)
+            is_late = time.monotonic() > end
+            if on_change or is_late or state in ("success", "failed"):
+                tasks = self.task_states(dag_id, run_id)
+            if on_change:
+                on_change(tasks)
             if state == "success":
                 return tasks
             if state == "failed":
                 raise RunFailedError(self._failure(dag_id, run_id, tasks))
-            if time.monotonic() > end:
+            if is_late:
                 states = ", ".join(f"{task.task_id} {task.state}" for task in tasks)
                 raise RunFailedError(
                     "\n".join(
