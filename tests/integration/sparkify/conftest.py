@@ -11,8 +11,9 @@ from tests.support.once import connected_once, made_once, read_once, said_once
 from tests.support.warehouse import Pipeline, new_buckets
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _once(redshift) -> Iterator[None]:
+    """A file whose tests are about sessions has a fixture of this name that does nothing."""
     with read_once(), made_once(), said_once(), connected_once(redshift.port):
         yield
 

@@ -54,6 +54,11 @@ class Task(threading.Thread):
         return self.error
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _once() -> None:
+    """Each session has a connection of its own."""
+
+
 @pytest.fixture
 def holder(pipeline) -> Iterator:
     """The session of a worker that vanished while it held the lock."""

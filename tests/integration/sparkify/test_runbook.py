@@ -26,6 +26,11 @@ DAY = ("2018-11-01 00:00", "2018-11-02 00:00")
 DEADLINE = 30
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _once() -> None:
+    """Each session has a connection of its own."""
+
+
 @pytest.mark.parametrize(("title", "sql"), QUERIES, ids=[title for title, _ in QUERIES])
 def test_every_query_runs(pipeline, title, sql):
     if "PG_TERMINATE_BACKEND" in sql:
