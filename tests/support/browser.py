@@ -8,7 +8,7 @@ import json
 import shutil
 import subprocess
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,13 @@ QUIET = (
     "--no-first-run",
     "--no-proxy-server",
 )
+
+
+NAVIGATED = "Inspected target navigated or closed"
+
+
+class NavigatedError(Exception):
+    """The page that was asked gave way to another one."""
 
 
 def find_chromium() -> str | None:
@@ -93,7 +100,11 @@ class Browser:
     def wait_for(self, expression: str) -> None:
         """Return as soon as a JavaScript expression holds in the page."""
         end = time.monotonic() + DEADLINE_S
-        while not self.evaluate(expression):
+        while True:
+            # It may be about to go to another page, which is asked next.
+            with suppress(NavigatedError):
+                if self.evaluate(expression):
+                    return
             assert time.monotonic() < end, f"{expression} does not hold after {DEADLINE_S} s"
             time.sleep(0.05)
 
@@ -108,6 +119,8 @@ class Browser:
         while True:
             message = self._receive()
             if message.get("id") == number:
+                if message.get("error", {}).get("message") == NAVIGATED:
+                    raise NavigatedError(message)
                 assert "error" not in message, message
                 return message["result"]
 

@@ -29,6 +29,20 @@ class Pipeline:
         self._swept: tuple[dict[str, str], dict[str, str]] | None = None
         self.variables = {"sparkify_bucket": self.bucket, "sparkify_work_bucket": self.work_bucket}
 
+    def again(self) -> Pipeline:
+        """The same lake and warehouse, without what was set since."""
+        other = type(self)(self.redshift, self.s3, (self.bucket, self.work_bucket))
+        other._swept = self._swept
+        return other
+
+    def files(self) -> dict[str, bytes]:
+        """Key to object of the lake."""
+        listed = self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", ())
+        return {
+            one["Key"]: self.s3.get_object(Bucket=self.bucket, Key=one["Key"])["Body"].read()
+            for one in listed
+        }
+
     def put(self, files: Mapping[str, bytes]) -> None:
         for key, body in files.items():
             self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.fresh_schema import FreshSchema
+from tests.support.fresh_schema import FreshSchema, Kept
 from tests.support.once import connected_once, made_once, read_once, said_once
 from tests.support.warehouse import Pipeline, new_buckets
 
@@ -42,3 +42,19 @@ def pipeline(redshift, s3_client, airflow_connections, buckets, fresh_schema) ->
     pipeline = Pipeline(redshift, s3_client, buckets)
     fresh_schema.give(pipeline)
     return pipeline
+
+
+@pytest.fixture(scope="module")
+def made_by(fresh_schema, redshift, s3_client, airflow_connections) -> Callable:
+    """What a function makes of an empty pipeline: made once a module, and brought back for each test."""
+    made: dict[Callable, Kept] = {}
+
+    def bring_back(make: Callable[[Pipeline], object]) -> Pipeline:
+        if make not in made:
+            pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
+            fresh_schema.give(pipeline)
+            make(pipeline)
+            made[make] = fresh_schema.keep(pipeline)
+        return fresh_schema.bring_back(made[make])
+
+    return bring_back

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sparkify.bookkeeping import differences
 from sparkify.fingerprint import fingerprint
 from sparkify.warehouse import Warehouse
+from tests.support.once import connected_once
 from tests.support.relay import RedshiftRelay
 from tests.support.schedule import HOURS, LAYOUTS, LOG_WRITES, TASKS, WRITES, Player, Schedule
 from tests.support.servers import redshift_connection
@@ -85,7 +86,11 @@ schedules_of_layouts = st.builds(
 
 @pytest.fixture(scope="module")
 def relay(redshift) -> Iterator[RedshiftRelay]:
-    with RedshiftRelay(redshift.port) as relay, pytest.MonkeyPatch.context() as patch:
+    with (
+        RedshiftRelay(redshift.port) as relay,
+        connected_once(relay.port),
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps(redshift_connection(redshift, relay.port)))
         yield relay
 

@@ -29,14 +29,17 @@ CHANGES = {
 }
 
 
-@pytest.fixture
-def loaded(pipeline):
+def load(pipeline):
     # Reconciling loads whole days: no event is of an hour that is left out.
     pipeline.put_events(*EVENTS[:-1])
     pipeline.put_songs(*SONGS)
     for window in HOURS:
         pipeline.load(*window)
-    return pipeline
+
+
+@pytest.fixture
+def loaded(made_by):
+    return made_by(load)
 
 
 def verify(pipeline) -> None:

@@ -62,8 +62,8 @@ def load(pipeline):
 
 
 @pytest.fixture
-def loaded(pipeline):
-    return load(pipeline)
+def loaded(made_by):
+    return made_by(load)
 
 
 @pytest.fixture(scope="module")

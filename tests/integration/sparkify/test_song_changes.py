@@ -25,13 +25,16 @@ PLAYS = [event("2018-11-01 10:10"), event("2018-11-01 10:20", itemInSession=1, s
 FIRST, OTHER, THIRD = song(), song("SO2", "AR2", title="Other"), song("SO3", "AR3", title="Third")
 
 
-@pytest.fixture
-def loaded(pipeline):
+def load(pipeline):
     """One song published; nothing is swept by itself."""
     pipeline.put_events(*PLAYS)
     pipeline.put_songs(FIRST)
     pipeline.load(*HOUR, sweep=False)
-    return pipeline
+
+
+@pytest.fixture
+def loaded(made_by):
+    return made_by(load)
 
 
 def key(of):
