@@ -24,7 +24,8 @@ SEQUENCES = """
 #: What the catalog knows of the schemas: columns, defaults, views, indexes, rights, comments.
 DEFINITION = """
     WITH ours AS (SELECT * FROM pg_namespace WHERE nspname IN ('sparkify', 'staging')),
-    relations AS (SELECT c.*, c.oid AS id, n.nspname FROM pg_class AS c JOIN ours AS n ON c.relnamespace = n.oid)
+    relations AS (
+        SELECT c.*, c.oid AS id, n.nspname FROM pg_class AS c JOIN ours AS n ON c.relnamespace = n.oid)
     SELECT md5(string_agg(about, E'\\n' ORDER BY about)) FROM (
         SELECT concat_ws('|', nspname, nspowner, nspacl) AS about FROM ours
         UNION ALL
