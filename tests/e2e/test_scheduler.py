@@ -21,8 +21,9 @@ from local.runs import PIPELINE, SCHEMA, window_conf
 from local.runs import parse_hour as hour
 from local.seed import JSONPATHS_FILE
 from local.settings import BUCKET, ROOT, UI_USER
-from tests.support.runs import wait_for_all_runs
+from tests.support.runs import PAUSE_S, wait_for_all_runs
 from tests.support.schedule import TASKS
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -34,8 +35,6 @@ BACKFILL = (
     f"backfill create --dag-id {PIPELINE} --from-date {DAY}T{FIRST:02}:00:00 --to-date {DAY}T{LAST:02}:00:00 "
     "--max-active-runs 4"
 )
-#: How long to wait before Airflow is asked again: its answers cost as much as its work.
-PAUSE_S = 0.5
 #: The title that Airflow gives the process of a task: the task instance's id.
 TASK_TITLE = re.compile(r"airflow worker -- ([0-9a-f]{8}-[0-9a-f-]{27})")
 
@@ -87,10 +86,13 @@ def kill_task(commands, api, deadline: float = 60) -> None:
         assert time.monotonic() < end, "no task was killed before its success"
         for instance, process in list(task_processes(commands))[:1]:
             process.kill()
-            while (state := state_of(api, instance)) in ("queued", "running"):
-                assert time.monotonic() < end, "Airflow did not notice that a task was killed"
-                time.sleep(PAUSE_S)
-            if state != "success":
+            eventually(
+                lambda instance=instance: state_of(api, instance) not in ("queued", "running"),
+                "Airflow did not notice that a task was killed",
+                end - time.monotonic(),
+                PAUSE_S,
+            )
+            if state_of(api, instance) != "success":
                 return
 
 
@@ -189,18 +191,23 @@ def test_every_task_of_an_old_run_may_be_cleared(stack):
 
 def wait_for_backfill(api, count: int, deadline: float = 400) -> dict[str, str]:
     """The states of the backfill's runs, once so many have succeeded."""
-    end = time.monotonic() + deadline
-    while True:
-        states = {
+
+    def states() -> dict[str, str]:
+        found = {
             run_id: state
             for run_id, state in api.run_states(PIPELINE).items()
             if run_id.startswith("backfill__")
         }
-        assert "failed" not in states.values(), states
-        if sum(state == "success" for state in states.values()) >= count:
-            return states
-        assert time.monotonic() < end, states
-        time.sleep(PAUSE_S)
+        assert "failed" not in found.values(), found
+        return found
+
+    eventually(
+        lambda: list(states().values()).count("success") >= count,
+        lambda: f"{count} successful of {states()}",
+        deadline,
+        PAUSE_S,
+    )
+    return states()
 
 
 def lake(stack):

@@ -91,17 +91,22 @@ def connected_once(port: int) -> Iterator[None]:
             execute(cursor, statement, values)
 
         def give_back() -> None:
+            if connection in kept:
+                raise redshift_connector.InterfaceError("connection is closed")
+            if not is_left and is_quiet(connection) and is_reset():
+                kept.append(connection)
+            else:
+                close()
+
+        def is_reset() -> bool:
             try:
-                if is_left or not is_quiet(connection):
-                    raise redshift_connector.InterfaceError("not to be used again")
                 connection.rollback()
                 connection.autocommit = True
                 connection.cursor().execute("RESET ALL")
                 connection.autocommit = False
-                kept.append(connection)
             except (redshift_connector.Error, OSError):
-                connection.execute, connection.close = execute, close
-                close()
+                return False
+            return True
 
         connection.execute, connection.close = watched, give_back
         return connection

@@ -83,8 +83,7 @@ class FindChangedDaysOperator(BaseOperator):
         return Layout(self.s3_prefix, self.key_template, tuple(self.suffixes.split()))
 
     def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
-        today = context["dag_run"].run_after.astimezone(UTC).date()
-        first = today - timedelta(days=int(self.lookback_days))
+        first, today = _looked_at(context, self.lookback_days)
         log.info("Comparing published days from %s to %s, without today (%s)", first, today - DAY, today)
         warehouse = Warehouse(self.redshift_conn_id)
         with warehouse.reading() as transaction:
@@ -93,7 +92,9 @@ class FindChangedDaysOperator(BaseOperator):
         listed = self._list(days)
         with warehouse.reading() as transaction:
             known = self._known(transaction, days)
-            pending = pending_hours(transaction, first, today)
+            pending = defaultdict(list)
+            for hour in pending_hours(transaction, first, today):
+                pending[hour.date()].append(hour)
             found = differences(transaction)
             missing = defaultdict(list)
             for hour in found.never_loaded(today):
@@ -227,10 +228,9 @@ class FindHoursLeftOperator(BaseOperator):
         self.redshift_conn_id = redshift_conn_id
 
     def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
-        today = context["dag_run"].run_after.astimezone(UTC).date()
+        first, today = _looked_at(context, self.lookback_days)
         with Warehouse(self.redshift_conn_id).reading() as transaction:
-            pending = pending_hours(transaction, today - timedelta(days=int(self.lookback_days)), today)
-            spans = _spans(hour for hours in pending.values() for hour in hours)
+            spans = _spans(pending_hours(transaction, first, today))
             changes = [
                 {
                     "day": str(span[0].date()),
@@ -354,16 +354,20 @@ def _reload(start: datetime, end: datetime, rejected: int | None = None) -> dict
     }
 
 
-def pending_hours(transaction: Transaction, first: date, end: date) -> dict[date, list[datetime]]:
-    """By day, its published hours of which rows came or went since."""
-    pending = defaultdict(list)
-    for (hour,) in transaction.execute(
+def _looked_at(context: Mapping[str, Any], lookback_days: int | str) -> tuple[date, date]:
+    """The first day that is looked at, and the run's own, which is not."""
+    today = context["dag_run"].run_after.astimezone(UTC).date()
+    return today - timedelta(days=int(lookback_days)), today
+
+
+def pending_hours(transaction: Transaction, first: date, end: date) -> list[datetime]:
+    """The published hours of which rows came or went since, in order."""
+    rows = transaction.execute(
         without_semicolon(comparison("pending")),
         [f"{first} 00:00:00", f"{end} 00:00:00"],
         name="bookkeeping/pending.sql",
-    ):
-        pending[hour.date()].append(hour)
-    return pending
+    )
+    return [hour for (hour,) in rows]
 
 
 def songplays(transaction: Transaction, day: date) -> int:
