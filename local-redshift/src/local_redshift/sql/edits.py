@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from local_redshift.sql.lexer import Token
 
@@ -16,28 +16,37 @@ class Edits:
         self.sql = sql
         self.tokens = tokens
         self.texts = [token.text for token in tokens]
-        self.partner = _partners(tokens)
+        self._keys = [token.key for token in tokens]
+        self.partner = _partners(self._keys)
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def key(self, index: int) -> str:
         """The token's key, or '' beyond the ends."""
-        return self.tokens[index].key if 0 <= index < len(self.tokens) else ""
+        return self._keys[index] if 0 <= index < len(self._keys) else ""
 
     def keys(self, start: int, *expected: str) -> bool:
         return all(self.key(start + offset) == key for offset, key in enumerate(expected))
 
+    def places(self, keys: Container[str]) -> list[int]:
+        """The indexes of the tokens with one of these keys."""
+        return [index for index, key in enumerate(self._keys) if key in keys]
+
     def render(self, start: int = 0, end: int | None = None) -> str:
         """The edited text of the tokens from `start` to before `end`."""
-        end = len(self.tokens) if end is None else end
-        parts = []
+        tokens, texts = self.tokens, self.texts
+        end = len(tokens) if end is None else end
+        if start >= end:
+            return ""
+        parts: list[str] = []
+        done = tokens[start].start
         for index in range(start, end):
-            if index > start:
-                gap = self.sql[self.tokens[index - 1].end : self.tokens[index].start]
-                parts.append(gap)
-            parts.append(self.texts[index])
-        return "".join(parts)
+            token = tokens[index]
+            if texts[index] is not token.text:
+                parts += self.sql[done : token.start], texts[index]
+                done = token.end
+        return "".join([*parts, self.sql[done : tokens[end - 1].end]])
 
     def remove(self, start: int, end: int) -> None:
         for index in range(start, end):
@@ -65,6 +74,8 @@ class Edits:
             index = self.partner.get(index, index) + 1
 
     def fold_quoted_identifiers(self) -> None:
+        if '"' not in self.sql:
+            return
         for index, token in enumerate(self.tokens):
             if token.kind == "quoted":
                 self.texts[index] = token.text.lower()
@@ -75,15 +86,15 @@ class Edits:
         return text[1:-1].replace('""', '"') if text.startswith('"') else text.lower()
 
 
-def _partners(tokens: list[Token]) -> dict[int, int]:
+def _partners(keys: list[str]) -> dict[int, int]:
     """For each opening bracket the index of its closing one."""
     partners = {}
     stack: list[int] = []
-    for index, token in enumerate(tokens):
-        if token.key in OPENING:
+    for index, key in enumerate(keys):
+        if key in OPENING:
             stack.append(index)
-        elif token.key in (")", "]") and stack:
+        elif key in (")", "]") and stack:
             partners[stack.pop()] = index
     for index in stack:
-        partners[index] = len(tokens)
+        partners[index] = len(keys)
     return partners

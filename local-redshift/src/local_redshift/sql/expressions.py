@@ -92,16 +92,19 @@ EXTRACT_TO_BIGINT = frozenset(["EPOCH"])
 
 def rewrite_expressions(edits: Edits) -> None:
     """Rewrite from right to left, so that an inner call is done when the outer one is."""
-    for index in range(len(edits) - 1, -1, -1):
-        token = edits.tokens[index]
-        if token.kind == "hash":
-            edits.texts[index] = f'"{token.text.lower()}"'
-        if token.kind != "word" or edits.key(index - 1) == ".":
+    if "#" in edits.sql:
+        for index, token in enumerate(edits.tokens):
+            if token.kind == "hash":
+                edits.texts[index] = f'"{token.text.lower()}"'
+    for index in reversed(edits.places(REWRITTEN)):
+        if edits.key(index - 1) == ".":
             continue
-        key = token.key
+        key = edits.key(index)
         if edits.key(index + 1) == "(":
             if key in POSTGRES_FUNCTIONS:
-                raise unsupported(f"function {token.text.lower()}()", "this function is PostgreSQL's.")
+                raise unsupported(
+                    f"function {edits.tokens[index].text.lower()}()", "this function is PostgreSQL's."
+                )
             rewrite = FUNCTIONS.get(key)
             if rewrite is not None:
                 rewrite(edits, index)
@@ -353,3 +356,8 @@ FUNCTIONS: dict[str, Callable[[Edits, int], None]] = {
     "REGEXP_REPLACE": _rename("redshift.regexp_replace"),
     "REGEXP_SUBSTR": _rename("redshift.regexp_substr"),
 }
+
+#: The words that may stand for something else.
+REWRITTEN = frozenset(
+    [*FUNCTIONS, *POSTGRES_FUNCTIONS, *TYPES, "OVER", "APPROXIMATE", "SYSDATE", "MINUS", "TOP"]
+)

@@ -70,7 +70,8 @@ def tokenize(sql: str) -> list[Token]:
         if kind is None:
             break
         text = match[kind]
-        start, end = match.span(kind)
+        end = match.end()
+        start = end - len(text)
         if kind == "word":
             key = text.upper()
         elif kind in ("symbol", "operator"):

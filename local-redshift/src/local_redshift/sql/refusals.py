@@ -78,12 +78,9 @@ def check(edits: Edits) -> None:
                 sqlstate="0A000",
                 hint="Redshift has Spectrum, but Local Redshift does not imitate it.",
             )
-    for index, token in enumerate(edits.tokens):
-        if token.kind not in ("word", "operator", "symbol"):
-            continue
-        refuse = REFUSED_WORDS.get(token.key)
-        if refuse is not None and edits.key(index - 1) != ".":
-            refuse(edits, index)
+    for index in edits.places(REFUSED_WORDS):
+        if edits.key(index - 1) != ".":
+            REFUSED_WORDS[edits.key(index)](edits, index)
 
 
 def _on_conflict(edits: Edits, index: int) -> None:
