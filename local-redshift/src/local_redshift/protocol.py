@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 SSL_REQUEST = 80877103
 GSSENC_REQUEST = 80877104
@@ -19,6 +19,9 @@ AUTH_CLEARTEXT = 3
 AUTH_SASL = 10
 AUTH_SASL_CONTINUE = 11
 AUTH_SASL_FINAL = 12
+
+#: A message's type and length.
+HEADER = 5
 
 MAX_STARTUP = 10_000
 MAX_MESSAGE = 1 << 30
@@ -146,11 +149,9 @@ async def read_startup_packet(reader: asyncio.StreamReader) -> tuple[int, bytes]
 
 async def read_message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     """One typed message: its type and its body."""
-    header = await reader.readexactly(5)
+    header = await reader.readexactly(HEADER)
     (length,) = struct.unpack_from("!I", header, 1)
-    if not 4 <= length <= MAX_MESSAGE:
-        raise ProtocolError(f"invalid message length: {length}")
-    return header[:1], await reader.readexactly(length - 4)
+    return header[:1], await reader.readexactly(_checked(length) - 4)
 
 
 class FrameBuffer:
@@ -159,21 +160,30 @@ class FrameBuffer:
     def __init__(self) -> None:
         self._data = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """The complete messages that are there now, as (type, whole message with its header)."""
+    def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        """The complete messages that are there now, as (type, whole message with its header).
+
+        :raises ProtocolError: where a message begins with a length that none has.
+        """
         buffer = self._data
         buffer += data
         start, end = 0, len(buffer)
         frames = []
-        while end - start >= 5:
-            length = int.from_bytes(buffer[start + 1 : start + 5], "big") + 1
+        while end - start >= HEADER:
+            length = _checked(int.from_bytes(buffer[start + 1 : start + HEADER], "big")) + 1
             if end - start < length:
                 break
             frames.append((bytes(buffer[start : start + 1]), bytes(buffer[start : start + length])))
             start += length
         if start:
             del buffer[:start]
-        yield from frames
+        return frames
+
+
+def _checked(length: int) -> int:
+    if not 4 <= length <= MAX_MESSAGE:
+        raise ProtocolError(f"invalid message length: {length}")
+    return length
 
 
 def joined(messages: Iterable[bytes]) -> bytes:

@@ -64,11 +64,6 @@ ANSWERS = frozenset(
 )
 
 
-#: Parse, Bind, Describe, Execute and Close: their answers are due at the next Sync or Flush, so they may wait
-#: for it ("Extended Query" of PostgreSQL's message flow), but not more of them than so many.
-HELD, MOST_HELD = (b"P", b"B", b"D", b"E", b"C"), 64
-
-
 class Backend:
     """Relays the client's messages; between them, taken over, it runs statements of the session's own."""
 
@@ -80,7 +75,8 @@ class Backend:
         #: The transaction's status, as in ReadyForQuery.
         self.status = b"I"
         self.expected = Expected()
-        #: What was relayed and not sent yet: one system call, and one awakening of the backend, is enough.
+        #: What was relayed and not sent yet. Drivers ask for a flush after each message of a statement: one
+        #: system call, and one awakening of the backend, is enough for all that came together.
         self.held: list[bytes] = []
         #: The backend owes nothing for what was relayed.
         self.dry = asyncio.Event()
@@ -100,18 +96,21 @@ class Backend:
 
     # Relaying -------------------------------------------------------------------------------
 
-    def forward(self, kind: bytes, body: bytes) -> None:
+    def forward(self, frame: bytes) -> None:
+        """Relay one message; `let_go` sends it."""
+        kind = frame[:1]
         if kind != b"H":
             self.expected.sent(kind)
             if self.expected.kinds:
                 self.dry.clear()
-        self.held.append(protocol.message(kind, body))
-        if kind not in HELD or len(self.held) >= MOST_HELD:
-            self._let_go()
+        self.held.append(frame)
 
-    def _let_go(self, more: bytes = b"") -> None:
-        self.writer.write(protocol.joined([*self.held, more]))
-        self.held.clear()
+    async def let_go(self) -> None:
+        """Send what was relayed."""
+        if self.held:
+            self.writer.write(protocol.joined(self.held))
+            self.held.clear()
+            await self.writer.drain()
 
     def received(self, kind: bytes) -> None:
         """Of what was relayed, an answer."""
@@ -122,9 +121,9 @@ class Backend:
     async def run_dry(self) -> None:
         """Wait until the backend owes nothing for what was relayed, or skips to the next Sync."""
         if self.expected.kinds:
-            self._let_go(protocol.FLUSH)
-            await self.writer.drain()
-            await self.dry.wait()
+            self.held.append(protocol.FLUSH)
+        await self.let_go()
+        await self.dry.wait()
 
     # In the session's own hands -------------------------------------------------------------
 

@@ -74,16 +74,16 @@ class Session:
             out: list[bytes] = []
             for kind, frame in frames.feed(data):
                 if kind == b"Z":
-                    backend.status = frame[5:6]
+                    backend.status = frame[protocol.HEADER : protocol.HEADER + 1]
                 if backend.is_taken_over and kind not in (b"N", b"S", b"A"):
                     if out:
                         self.client_writer.write(protocol.joined(out))
                         out = []
-                    backend.captured.put_nowait((kind, frame[5:]))
+                    backend.captured.put_nowait((kind, frame[protocol.HEADER :]))
                     continue
                 if kind == b"E":
-                    frame = protocol.report(b"E", self._client_error(frame[5:]))
-                elif kind == b"S" and frame[5:].startswith(b"server_version\x00"):
+                    frame = protocol.report(b"E", self._client_error(frame[protocol.HEADER :]))
+                elif kind == b"S" and frame[protocol.HEADER :].startswith(b"server_version\x00"):
                     continue
                 out.append(frame)
                 if kind != b"D":
@@ -102,69 +102,71 @@ class Session:
 
     # The client's messages ------------------------------------------------------------------
 
-    async def _messages(self) -> AsyncIterator[tuple[bytes, bytes]]:
-        """The client's messages; notices that the client is gone even while one of them is served."""
-        queue: asyncio.Queue[tuple[bytes, bytes] | None] = asyncio.Queue(maxsize=64)
+    async def _bursts(self) -> AsyncIterator[list[tuple[bytes, bytes]]]:
+        """The client's messages, as many as came together; notices that it is gone while one is served."""
+        queue: asyncio.Queue[list[tuple[bytes, bytes]] | None] = asyncio.Queue(maxsize=8)
         me = asyncio.current_task()
 
         async def read() -> None:
-            try:
-                while True:
-                    kind, body = await protocol.read_message(self.client_reader)
-                    if kind == b"X":
-                        break
-                    await queue.put((kind, body))
-            except (asyncio.IncompleteReadError, ConnectionError):
-                if me is not None:
-                    me.cancel()
-            finally:
-                with contextlib.suppress(asyncio.QueueFull):
-                    queue.put_nowait(None)
+            frames = protocol.FrameBuffer()
+            with contextlib.suppress(ConnectionError, protocol.ProtocolError):
+                while data := await self.client_reader.read(1 << 16):
+                    burst = frames.feed(data)
+                    kinds = [kind for kind, _ in burst]
+                    if b"X" in kinds:
+                        await queue.put(burst[: kinds.index(b"X")])
+                        await queue.put(None)
+                        return
+                    if burst:
+                        await queue.put(burst)
+            if me is not None:
+                me.cancel()
 
         reader = asyncio.create_task(read())
         try:
-            while (item := await queue.get()) is not None:
-                yield item
+            while (burst := await queue.get()) is not None:
+                yield burst
         finally:
             reader.cancel()
 
     async def _serve(self) -> None:
-        async for kind, body in self._messages():
-            if kind == b"Q":
-                await self._simple_query(body)
-            elif kind == b"P":
-                await self._parse(body)
-            elif kind == b"B":
-                portal, after = protocol.read_cstring(body)
-                statement, _ = protocol.read_cstring(body, after)
+        async for burst in self._bursts():
+            for kind, frame in burst:
+                await self._serve_message(kind, frame)
+            await self.backend.let_go()
+
+    async def _serve_message(self, kind: bytes, frame: bytes) -> None:
+        if kind == b"Q":
+            await self._simple_query(frame)
+        elif kind == b"P":
+            await self._parse(frame)
+        elif kind == b"E":
+            portal, _ = protocol.read_cstring(frame, protocol.HEADER)
+            plan = self.portals.get(portal)
+            if plan is None or plan.plain:
+                self.backend.forward(frame)
+            else:
+                await self._execute(plan, frame)
+        elif kind in (b"d", b"c", b"f"):
+            pass  # COPY FROM STDIN is refused; what the client had sent already is dropped
+        else:
+            if kind == b"B":
+                portal, after = protocol.read_cstring(frame, protocol.HEADER)
+                statement, _ = protocol.read_cstring(frame, after)
                 self.portals.pop(portal, None)
                 if statement in self.statements:
                     self.portals[portal] = self.statements[statement]
-                self.backend.forward(kind, body)
-            elif kind == b"E":
-                portal, _ = protocol.read_cstring(body)
-                plan = self.portals.get(portal)
-                if plan is None or plan.plain:
-                    self.backend.forward(kind, body)
-                else:
-                    await self._execute(plan, body)
             elif kind == b"C":
-                (self.statements if body[:1] == b"S" else self.portals).pop(body[1:-1], None)
-                self.backend.forward(kind, body)
-            elif kind in (b"H", b"S", b"D"):
-                self.backend.forward(kind, body)
-            elif kind in (b"d", b"c", b"f"):
-                pass  # COPY FROM STDIN is refused; what the client had sent already is dropped
-            else:
-                self.backend.forward(kind, body)
-            await self.backend.writer.drain()
+                what, name = frame[protocol.HEADER : protocol.HEADER + 1], frame[protocol.HEADER + 1 : -1]
+                (self.statements if what == b"S" else self.portals).pop(name, None)
+            self.backend.forward(frame)
 
-    async def _parse(self, body: bytes) -> None:
-        name, after = protocol.read_cstring(body)
-        text, rest = protocol.read_cstring(body, after)
+    async def _parse(self, frame: bytes) -> None:
+        name, after = protocol.read_cstring(frame, protocol.HEADER)
+        text, rest = protocol.read_cstring(frame, after)
         await self.backend.run_dry()
         if self.backend.expected.skipping:
-            self.backend.forward(b"P", body)
+            self.backend.forward(frame)
             return
         await self.backend.apply_deferred_settings()
         self.statements.pop(name, None)
@@ -182,24 +184,24 @@ class Session:
             return
         if plans:
             self.statements[name] = plans[0]
-            self.backend.forward(b"P", name + b"\x00" + protocol.cstring(plans[0].sql) + body[rest:])
+            self.backend.forward(protocol.parse(name, plans[0].sql, frame[rest:]))
         else:
-            self.backend.forward(b"P", body)
+            self.backend.forward(frame)
 
     def _refuse(self, error: RedshiftError) -> None:
         """Answer with this error, and let the backend fail too: it aborts the transaction, skips to Sync."""
         self.stand_in_errors.append(error.fields())
-        self.backend.forward(b"P", b"\x00" + protocol.cstring("REFUSED") + b"\x00\x00")
+        self.backend.forward(protocol.parse(b"", "REFUSED"))
 
-    async def _execute(self, plan: Plan, body: bytes) -> None:
+    async def _execute(self, plan: Plan, frame: bytes) -> None:
         """Execute of a plan that has more to it than its text."""
         await self.backend.run_dry()
         if self.backend.expected.skipping:
-            self.backend.forward(b"E", body)
+            self.backend.forward(frame)
             return
         try:
             async with self.backend.taken_over():
-                await self._carry_out(plan, protocol.message(b"E", body))
+                await self._carry_out(plan, frame)
         except BackendError as error:
             self._tell_error(translate(error.fields))
             self.backend.expected.skipping = True
@@ -238,18 +240,18 @@ class Session:
 
     # Simple queries -------------------------------------------------------------------------
 
-    async def _simple_query(self, body: bytes) -> None:
+    async def _simple_query(self, frame: bytes) -> None:
         await self.backend.run_dry()
         await self.backend.apply_deferred_settings()
-        text, _ = protocol.read_cstring(body)
+        text, _ = protocol.read_cstring(frame, protocol.HEADER)
         try:
             plans = plan_statements(text.decode(errors="replace"), self.settings, self.backend.status)
         except RedshiftError as error:
             self.stand_in_errors.append(error.fields())
-            self.backend.forward(b"Q", protocol.cstring("REFUSED"))
+            self.backend.forward(protocol.query("REFUSED"))
             return
         if all(plan.plain for plan in plans):
-            self.backend.forward(b"Q", protocol.cstring("; ".join(plan.sql for plan in plans)))
+            self.backend.forward(protocol.query("; ".join(plan.sql for plan in plans)))
             return
         async with self.backend.taken_over():
             try:
