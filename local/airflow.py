@@ -300,7 +300,10 @@ class Api:
         return None if answer.status_code == 404 else self._checked(answer)
 
     def call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        """One request of the REST API; its answer. Raises `StartupError` where it is refused."""
+        """One request of the REST API; its answer, `{}` for none.
+
+        :raises StartupError: where it is refused.
+        """
         return self._checked(self._request(method, path, **arguments))
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
@@ -322,7 +325,7 @@ class Api:
                 f"Airflow answered {answer.status_code} to {answer.request.method} "
                 f"{answer.request.url.path}: {detail}"
             )
-        document: dict[str, Any] = answer.json()
+        document: dict[str, Any] = answer.json() if answer.content else {}
         return document
 
 

@@ -55,7 +55,6 @@ class ApiServer:
         PipelineRun(load_dag("sparkify_schema"), variables=variables).run_task("create_schema")
 
     def start(self) -> None:
-        self.let_the_page_read()
         self._airflow.migrate()
         write_private(self.settings.passwords_file, json.dumps(dict.fromkeys(ROLES, PASSWORD)))
         self._service.launch()

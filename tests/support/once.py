@@ -18,6 +18,8 @@ import pytest
 import redshift_connector
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
+from sparkify.warehouse import IN_UTC
+
 
 @contextmanager
 def read_once() -> Iterator[None]:
@@ -53,25 +55,25 @@ def made_once() -> Iterator[None]:
         yield
 
 
-#: What stays in a session and no RESET takes out of it.
-STAYS = re.compile(
-    r"(?i)\b(TEMP|TEMPORARY|PREPARE|DECLARE|COPY)\b|CREATE\s+TABLE\s+#|SESSION\s+AUTHORIZATION"
-)
+#: What stays in a session until it ends, or under its number in the system tables: the errors of a COPY.
+STAYS = ("PREPARE", "DECLARE", "TABLE #", "SESSION AUTHORIZATION")
+COPY = re.compile(r"(\s*--[^\n]*\n)*\s*COPY\b")
+TEMPORARY = re.compile(r"\b(?:TEMP|TEMPORARY) TABLE (\w+)")
 
 
 @contextmanager
-def connected_once(port: int) -> Iterator[None]:
-    """One connection to the Local Redshift at that port for one session after another.
+def connected_once(port: int, user: str = "awsuser") -> Iterator[None]:
+    """One connection of that user to the Local Redshift at that port for one session after another.
 
     A third of what a run costs in a test is what PostgreSQL and the driver do for each of its sixteen
-    connections. A session ends with ROLLBACK and RESET ALL. One that something else may be left of is closed,
-    and so is one that is broken.
+    connections. What a session has left is taken out of it at its end; where that cannot be told, and where
+    the connection is broken, it is closed. All sessions of the pipeline set the same time zone.
     """
     connect = redshift_connector.connect
     free: dict[tuple, list[redshift_connector.Connection]] = defaultdict(list)
 
     def connect_once(**options: Any) -> redshift_connector.Connection:
-        if options.get("port") != port:
+        if (options.get("port"), options.get("user")) != (port, user):
             return connect(**options)
         kept = free[tuple(sorted((name, repr(value)) for name, value in options.items()))]
         while kept:
@@ -83,27 +85,41 @@ def connected_once(port: int) -> Iterator[None]:
 
     def lasting(connection: Any, kept: list[Any]) -> Any:
         execute, close = connection.execute, connection.close
-        is_left = False
+        is_left = is_set = False
+        tables: set[str] = set()
 
         def watched(cursor: Any, statement: str, values: Any) -> None:
-            nonlocal is_left
-            is_left = is_left or bool(STAYS.search(statement))
+            nonlocal is_left, is_set
+            text = statement.upper()
+            is_left = is_left or COPY.match(text) is not None or any(word in text for word in STAYS)
+            # RESET ALL takes it back.
+            is_set = is_set or ("SET" in text and statement != IN_UTC)
+            if "TEMP" in text:
+                tables.update(TEMPORARY.findall(text))
             execute(cursor, statement, values)
 
         def give_back() -> None:
             if connection in kept:
                 raise redshift_connector.InterfaceError("connection is closed")
-            if not is_left and is_quiet(connection) and is_reset():
+            if not is_left and is_quiet(connection) and is_emptied():
                 kept.append(connection)
             else:
                 close()
 
-        def is_reset() -> bool:
+        def is_emptied() -> bool:
+            nonlocal is_set
             try:
                 connection.rollback()
                 connection.autocommit = True
-                connection.cursor().execute("RESET ALL")
-                connection.autocommit = False
+                cursor = connection.cursor()
+                if tables:
+                    # Where they were not rolled back.
+                    names = ", ".join(f"pg_temp.{name}" for name in sorted(tables))
+                    cursor.execute(f"DROP TABLE IF EXISTS {names}")
+                if is_set:
+                    cursor.execute("RESET ALL")
+                tables.clear()
+                connection.autocommit = is_set = False
             except (redshift_connector.Error, OSError):
                 return False
             return True

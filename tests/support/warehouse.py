@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -139,22 +139,14 @@ class Pipeline:
             ).run()
 
     def query(self, sql: str) -> list[tuple]:
-        connection = self.redshift.connect()
-        try:
-            cursor = connection.cursor()
-            cursor.execute(sql)
-            return [tuple(row) for row in cursor.fetchall()]
-        finally:
-            connection.close()
+        return self.redshift.execute(sql)
 
     def execute(self, *statements: str) -> None:
-        connection = self.redshift.connect()
-        try:
+        """All in one transaction."""
+        with closing(self.redshift.connect(max_prepared_statements=0)) as connection:
             for statement in statements:
                 connection.cursor().execute(statement)
             connection.commit()
-        finally:
-            connection.close()
 
     def superuser(self, statement: str) -> None:
         """A statement straight to the stand-in's PostgreSQL."""

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.support.api_server import ApiServer
 from tests.support.fresh_schema import FreshSchema, Kept
 from tests.support.once import connected_once, made_once, read_once, said_once
+from tests.support.relay import HangingRelay
 from tests.support.warehouse import Pipeline, new_buckets
 
 
@@ -58,3 +60,21 @@ def made_by(fresh_schema, redshift, s3_client, airflow_connections) -> Callable:
         return fresh_schema.bring_back(made[make])
 
     return bring_back
+
+
+@pytest.fixture(scope="session")
+def page_relay(redshift) -> Iterator[HangingRelay]:
+    """Between the page and the warehouse."""
+    with HangingRelay(redshift.port) as relay:
+        yield relay
+
+
+@pytest.fixture(scope="session")
+def api_server(page_relay, postgres, redshift, tmp_path_factory) -> Iterator[ApiServer]:
+    """Airflow's API server with the page, whose login may read once `let_the_page_read` was called."""
+    server = ApiServer(tmp_path_factory.mktemp("api-server"), postgres, redshift, page_relay.port)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

@@ -337,33 +337,45 @@ def test_a_connection_lost_in_the_middle_of_publish_is_tried_again(place):
     place.check()
 
 
-@pytest.fixture
-def breakable(s3, s3_client, tmp_path, monkeypatch) -> Iterator[tuple]:
-    """A place on a PostgreSQL and a Local Redshift of its own, which may be killed."""
-    postgres = new_postgres(tmp_path)
+@pytest.fixture(scope="module")
+def breakable(s3, tmp_path_factory) -> Iterator[tuple]:
+    """A PostgreSQL and a Local Redshift that may be killed, with a relay before each of their clients."""
+    folder = tmp_path_factory.mktemp("breakable")
+    postgres = new_postgres(folder)
     postgres.start()
     try:
         with S3Relay(s3.port) as s3_relay:
-            redshift = new_redshift(tmp_path, postgres, s3, s3_relay.port)
+            redshift = new_redshift(folder, postgres, s3, s3_relay.port)
             redshift.start()
             try:
-                monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps(redshift_connection(redshift)))
-                monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(aws_connection(s3)))
-                pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
-                pipeline.create_schema()
-                publish_first_day(pipeline)
                 with RedshiftRelay(redshift.port) as relay:
-                    yield Place(pipeline, s3, relay, s3_relay), postgres, redshift
+                    yield postgres, redshift, relay, s3_relay
             finally:
                 redshift.stop()
     finally:
         postgres.remove()
 
 
+@pytest.fixture
+def breakable_place(breakable, s3, s3_client, monkeypatch) -> Place:
+    """The first day is published there."""
+    _, redshift, relay, s3_relay = breakable
+    monkeypatch.setenv("AIRFLOW_CONN_REDSHIFT_DEFAULT", json.dumps(redshift_connection(redshift)))
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(aws_connection(s3)))
+    relay.faults.clear()
+    pipeline = Pipeline(redshift, s3_client, new_buckets(s3_client))
+    pipeline.create_schema(drop_existing=True, confirm_drop="DROP sparkify")
+    publish_first_day(pipeline)
+    return Place(pipeline, s3, relay, s3_relay)
+
+
 @pytest.mark.parametrize("server", ["Local Redshift", "its PostgreSQL"])
 @pytest.mark.parametrize("task_id", ["stage_events", "publish"])
-def test_a_server_that_is_killed_under_a_task_is_made_good_by_a_retry(breakable, server, task_id):
-    place, postgres, redshift = breakable
+def test_a_server_that_is_killed_under_a_task_is_made_good_by_a_retry(
+    breakable, breakable_place, server, task_id
+):
+    postgres, redshift, *_ = breakable
+    place = breakable_place
 
     def kill_and_start() -> None:
         process = redshift._process.find() if server == "Local Redshift" else postgres._postmaster()

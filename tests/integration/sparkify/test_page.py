@@ -25,9 +25,8 @@ from sparkify.web.login import CONNECTION_ID, IS_SHARED, page_warehouse
 from sparkify.web.page import TOPICS
 from sparkify.web.pauses import notices
 from sparkify.web.places import PLACES, QUESTIONS_AT_ONCE, Inquiry
-from tests.support.api_server import ApiServer, Readers
+from tests.support.api_server import Readers
 from tests.support.pipeline import PipelineRun, load_dag
-from tests.support.relay import HangingRelay
 from tests.support.servers import redshift_connection
 from tests.support.source import event, song
 from tests.support.warehouse import Pipeline, new_buckets
@@ -124,17 +123,9 @@ def pipeline(redshift, s3_client, airflow_connections):
 
 
 @pytest.fixture(scope="module")
-def relay(pipeline, redshift):
-    with HangingRelay(redshift.port) as relay:
-        yield relay
-
-
-@pytest.fixture(scope="module")
-def server(relay, postgres, redshift, tmp_path_factory):
-    server = ApiServer(tmp_path_factory.mktemp("api-server"), postgres, redshift, relay.port)
-    server.start()
-    yield server
-    server.stop()
+def server(pipeline, api_server):
+    api_server.let_the_page_read()
+    return api_server
 
 
 @pytest.fixture
@@ -164,9 +155,9 @@ def _no_airflow(monkeypatch):
 
 
 @pytest.fixture
-def warehouse(relay):
-    yield relay
-    relay.release()
+def warehouse(pipeline, page_relay):
+    yield page_relay
+    page_relay.release()
 
 
 @pytest.fixture

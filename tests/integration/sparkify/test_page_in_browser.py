@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.support import reference
-from tests.support.api_server import ApiServer
 from tests.support.browser import NO_CHROMIUM, Browser, find_chromium
 from tests.support.months import dataset_month, published, rows, sample_month
 
@@ -60,14 +59,12 @@ FAULTS = """axe.run().then(result => result.violations
 
 
 @pytest.fixture(scope="module")
-def server(redshift, s3_client, airflow_connections, postgres, tmp_path_factory):
+def server(api_server, redshift, s3_client, airflow_connections):
     """The page over the sample."""
-    server = ApiServer(tmp_path_factory.mktemp("api-server"), postgres, redshift)
-    server.files = sample_month()
-    server.pipeline = published(redshift, s3_client, server.files)
-    server.start()
-    yield server
-    server.stop()
+    api_server.files = sample_month()
+    api_server.pipeline = published(redshift, s3_client, api_server.files)
+    api_server.let_the_page_read()
+    return api_server
 
 
 @pytest.fixture(scope="module")
