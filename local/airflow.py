@@ -106,7 +106,10 @@ class Airflow:
         wait_until(self._is_healthy, self.services, START_DEADLINE, "Airflow was not healthy")
 
     def stop(self) -> None:
-        stop_all(self.services)
+        """End the processes, the API server last: a task that runs tells it that it ends, and would wait."""
+        api_server, *others = self.services
+        stop_all(others)
+        stop_all([api_server])
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one `airflow` command against this stack."""
