@@ -1,6 +1,9 @@
+import re
+
 import pytest
 
 from local.seed import Seeded, SeedError, Source, folder_sources
+from local.settings import ROOT
 
 pytestmark = pytest.mark.unit
 
@@ -55,3 +58,10 @@ def test_a_file_and_its_bytes_have_one_digest(tmp_path):
 )
 def test_a_seeding_tells_what_it_did(seeded, text):
     assert str(seeded) == text
+
+
+def test_no_command_leaves_work_to_the_threads_of_obstore():
+    """They abort a process that ends while they hold its objects (https://github.com/PyO3/pyo3/pull/4874)."""
+    files = list((ROOT / "local").rglob("*.py"))
+    assert files
+    assert [path for path in files if re.search(r"obstore\.\w+_async\b", path.read_text())] == []
