@@ -353,3 +353,16 @@ def test_of_two_clients_that_wait_for_each_other_one_is_told_soon(redshift, run,
 def test_processes_of_the_server_wait_for_each_other(backend):
     """An autovacuum that cancelled another one could leave a placeholder in a BRIN index, for good."""
     assert backend.execute("SHOW deadlock_timeout").fetchone() == ("1h",)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="only Linux acknowledges at once")
+def test_a_statement_longer_than_the_drivers_buffer_does_not_wait_for_an_acknowledgement(redshift):
+    """The driver holds the rest of it until then (Nagle); Linux puts that off, for 40 ms each time."""
+    seconds = []
+    with redshift.connect() as connection, connection.cursor() as cursor:
+        # The first packets of a connection are acknowledged at once in any case.
+        for number in range(40):
+            began = time.monotonic()
+            cursor.execute(f"SELECT {number} -- {'-' * 20_000}")
+            seconds.append(time.monotonic() - began)
+    assert min(seconds[20:]) < 0.04

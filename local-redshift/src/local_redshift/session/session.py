@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from collections import deque
 from collections.abc import AsyncIterator
 
@@ -22,6 +23,11 @@ from local_redshift.sql.plan import Plan, SessionSettings
 from local_redshift.sql.rewrite import plan_statements
 
 log = logging.getLogger("local_redshift")
+
+#: Messages that the client awaits an answer to: Sync, Flush and a simple Query.
+ANSWERED = ([b"S"], [b"H"], [b"Q"])
+#: Linux alone has it.
+QUICK_ACKNOWLEDGEMENT: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
 class Session:
@@ -117,6 +123,8 @@ class Session:
                         await queue.put(burst[: kinds.index(b"X")])
                         await queue.put(None)
                         return
+                    if kinds[-1:] not in ANSWERED:
+                        self._acknowledge()
                     if burst:
                         await queue.put(burst)
             if me is not None:
@@ -128,6 +136,17 @@ class Session:
                 yield burst
         finally:
             reader.cancel()
+
+    def _acknowledge(self) -> None:
+        """Have the kernel say at once that the client's bytes are here.
+
+        A driver that leaves Nagle's algorithm on, such as redshift_connector, holds the rest of what does not
+        fit in its buffer until then, and the kernel would wait 40 ms for an answer to send it along with.
+        """
+        if QUICK_ACKNOWLEDGEMENT is not None:
+            self.client_writer.get_extra_info("socket").setsockopt(
+                socket.IPPROTO_TCP, QUICK_ACKNOWLEDGEMENT, 1
+            )
 
     async def _serve(self) -> None:
         async for burst in self._bursts():
