@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 from local_redshift.errors import syntax_error, unsupported
 from local_redshift.sql import ddl, refusals, statements
 from local_redshift.sql.copy_grammar import parse_copy
@@ -17,12 +20,26 @@ COPY_PLACEHOLDER = "COPY pg_catalog.pg_class TO STDOUT"
 EXPLAINED = frozenset(["SELECT", "WITH", "CREATE", "INSERT", "UPDATE", "DELETE"])
 
 
-def plan_statements(sql: str, settings: SessionSettings, status: bytes = b"I") -> list[Plan]:
+#: How many texts are remembered with their plans, and how many characters one has at most: 64 MB.
+REMEMBERED, SHORT = 1000, 64_000
+
+
+def plan_statements(sql: str, settings: SessionSettings, status: bytes = b"I") -> Sequence[Plan]:
     """A plan for each statement of the text. `status` is the transaction's, as in ReadyForQuery.
 
     Raises RedshiftError for what Redshift refuses and PostgreSQL would take.
     """
-    return [_plan(sql, tokens, settings, status) for tokens in split(tokenize(sql))]
+    plan = _plans_again if len(sql) <= SHORT else _plans
+    return plan(sql, settings.case_sensitive_identifiers, status)
+
+
+def _plans(sql: str, case_sensitive_identifiers: bool, status: bytes) -> tuple[Plan, ...]:
+    settings = SessionSettings(case_sensitive_identifiers)
+    return tuple(_plan(sql, tokens, settings, status) for tokens in split(tokenize(sql)))
+
+
+#: Drivers, pages and pipelines send the same texts again and again.
+_plans_again = lru_cache(REMEMBERED)(_plans)
 
 
 def _plan(sql: str, tokens: list[Token], settings: SessionSettings, status: bytes) -> Plan:
