@@ -7,7 +7,7 @@ from tests.support.waiting import eventually
 
 ENDED = {"success", "failed"}
 #: How long to wait before Airflow is asked again: its answers cost as much as its work.
-PAUSE_S = 0.5
+PAUSE_S = 1.0
 
 
 def wait_for_all_runs(api: Api, dag_id: str, timeout_s: float = 400) -> dict[str, str]:
