@@ -242,6 +242,13 @@ def test_airflow_imports_every_dag_file(demo):
     assert result.stdout.splitlines()[-1] == "[]", result.stdout
 
 
+def test_tasks_inherit_what_the_scheduler_has_prepared(demo):
+    """What fails before a fork is told in the scheduler's log alone, and each task does it again."""
+    log = (demo.settings.logs / "airflow-scheduler.log").read_text()
+    assert "Starting the scheduler" in log
+    assert "prepare_tasks" not in log
+
+
 def test_the_local_stack_is_a_good_installation(demo):
     with demo.api() as api:
         run_dag(Steps(Console(quiet=True)), api, "sparkify_verify", {}, "Run sparkify_verify", deadline=180)
