@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from redshift_connector.error import Error, ProgrammingError
 
+from local_redshift import protocol
 from wire import WireClient, backend_pid, cancel, eventually, reset, startup
 
 pytestmark = pytest.mark.integration
@@ -365,4 +366,22 @@ def test_a_statement_longer_than_the_drivers_buffer_does_not_wait_for_an_acknowl
             began = time.monotonic()
             cursor.execute(f"SELECT {number} -- {'-' * 20_000}")
             seconds.append(time.monotonic() - began)
+    assert min(seconds[20:]) < 0.04
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="only Linux acknowledges at once")
+@pytest.mark.parametrize("before", [b"", protocol.FLUSH, protocol.SYNC])
+def test_nor_does_a_statement_that_is_cut_behind_another_message(redshift, before):
+    text = protocol.parse(b"", f"SELECT 1 -- {'-' * 20_000}")
+    rest = protocol.bind(b"", b"") + protocol.execute(b"") + protocol.SYNC
+    seconds = []
+    client = WireClient(redshift)
+    for _ in range(40):
+        began = time.monotonic()
+        client.socket.sendall(before + text[:8_000])
+        client.socket.sendall(text[8_000:] + rest)
+        answers = client.until_ready() + (client.until_ready() if before == protocol.SYNC else [])
+        seconds.append(time.monotonic() - began)
+        assert b"D" in dict(answers)
+    client.socket.close()
     assert min(seconds[20:]) < 0.04

@@ -116,6 +116,7 @@ def ends_within(seconds: float, process: psutil.Process) -> bool:
                 reap(process.pid)
             if time.monotonic() > deadline:
                 return False
+            # The system tells a parent alone of the end, and psutil waits for a zombie to be collected.
             time.sleep(0.02)
     return True
 

@@ -24,8 +24,9 @@ from local_redshift.sql.rewrite import plan_statements
 
 log = logging.getLogger("local_redshift")
 
-#: Messages that the client awaits an answer to: Sync, Flush and a simple Query.
-ANSWERED = ([b"S"], [b"H"], [b"Q"])
+#: What the client says last before it waits for an answer, which acknowledges it: Sync, a simple Query. After
+#: a Flush it may go on.
+LAST = ([b"S"], [b"Q"])
 #: Linux alone has it.
 QUICK_ACKNOWLEDGEMENT: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -123,7 +124,7 @@ class Session:
                         await queue.put(burst[: kinds.index(b"X")])
                         await queue.put(None)
                         return
-                    if kinds[-1:] not in ANSWERED:
+                    if kinds[-1:] not in LAST:
                         self._acknowledge()
                     if burst:
                         await queue.put(burst)

@@ -20,7 +20,8 @@ COPY_PLACEHOLDER = "COPY pg_catalog.pg_class TO STDOUT"
 EXPLAINED = frozenset(["SELECT", "WITH", "CREATE", "INSERT", "UPDATE", "DELETE"])
 
 
-#: How many texts are remembered with their plans, and how many characters one has at most: 64 MB.
+#: How many texts are remembered with their plans, which are as long, and of how many characters at most:
+#: 128 MB at worst.
 REMEMBERED, SHORT = 1000, 64_000
 
 
